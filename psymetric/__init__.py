@@ -1,0 +1,91 @@
+"""Psychometric measurement and calibration of LLM judges.
+
+Names are loaded on first use, so that `import psymetric` stays light (no JAX, no pandas).
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+# The one map from public name to the module that owns it; `tests/house/test_public_api.py` keeps it true.
+_EXPORTS = {
+    "BradleyTerry": "psymetric.models.bradley_terry",
+    "Connectivity": "psymetric.data.connectivity",
+    "Fit": "psymetric.estimation.fit",
+    "FitSet": "psymetric.estimation.fitting",
+    "JointML": "psymetric.estimation.joint_ml",
+    "Laplace": "psymetric.estimation.map_laplace",
+    "MAP": "psymetric.estimation.map_laplace",
+    "ManyFacetRasch": "psymetric.models.many_facet",
+    "MarginalML": "psymetric.estimation.marginal_ml",
+    "NUTS": "psymetric.estimation.nuts",
+    "NonResponse": "psymetric.data.nonresponse",
+    "PairTable": "psymetric.data.pairs",
+    "Plan": "psymetric.design.plan",
+    "Rasch": "psymetric.models.rasch",
+    "Report": "psymetric.reporting.report",
+    "ResponseTable": "psymetric.data.responses",
+    "Scores": "psymetric.data.scores",
+    "Study": "psymetric.design.study",
+    "administer": "psymetric.administration.administer",
+    "bias_analysis": "psymetric.diagnostics.bias",
+    "category_statistics": "psymetric.diagnostics.categories",
+    "connectivity": "psymetric.data.connectivity",
+    "facet_summary": "psymetric.diagnostics.facets",
+    "fair_averages": "psymetric.scoring.fair",
+    "fit": "psymetric.estimation.fitting",
+    "fit_each": "psymetric.estimation.fitting",
+    "fit_statistics": "psymetric.diagnostics.residuals",
+    "load_instrument": "psymetric.instruments.library",
+    "p_best": "psymetric.scoring.ranks",
+    "plan": "psymetric.design.plan",
+    "rank_intervals": "psymetric.scoring.ranks",
+    "report": "psymetric.reporting.report",
+    "score": "psymetric.scoring.score",
+    "to_table": "psymetric.administration.tables",
+}
+
+__all__ = ["__version__", *sorted(_EXPORTS)]  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> object:
+    if name in _EXPORTS:
+        return getattr(import_module(_EXPORTS[name]), name)
+    raise AttributeError(f"module 'psymetric' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+if TYPE_CHECKING:
+    from psymetric.administration.administer import administer
+    from psymetric.administration.tables import to_table
+    from psymetric.data.connectivity import Connectivity, connectivity
+    from psymetric.data.nonresponse import NonResponse
+    from psymetric.data.pairs import PairTable
+    from psymetric.data.responses import ResponseTable
+    from psymetric.data.scores import Scores
+    from psymetric.design.plan import Plan, plan
+    from psymetric.design.study import Study
+    from psymetric.diagnostics.bias import bias_analysis
+    from psymetric.diagnostics.categories import category_statistics
+    from psymetric.diagnostics.facets import facet_summary
+    from psymetric.diagnostics.residuals import fit_statistics
+    from psymetric.estimation.fit import Fit
+    from psymetric.estimation.fitting import FitSet, fit, fit_each
+    from psymetric.estimation.joint_ml import JointML
+    from psymetric.estimation.map_laplace import MAP, Laplace
+    from psymetric.estimation.marginal_ml import MarginalML
+    from psymetric.estimation.nuts import NUTS
+    from psymetric.instruments.library import load_instrument
+    from psymetric.models.bradley_terry import BradleyTerry
+    from psymetric.models.many_facet import ManyFacetRasch
+    from psymetric.models.rasch import Rasch
+    from psymetric.reporting.report import Report, report
+    from psymetric.scoring.fair import fair_averages
+    from psymetric.scoring.ranks import p_best, rank_intervals
+    from psymetric.scoring.score import score
