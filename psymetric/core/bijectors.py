@@ -1,0 +1,228 @@
+"""Maps from a free vector to constrained parameter arrays: centred facets, anchored levels, steps, positive scales.
+
+All but `Positive` are affine with orthonormal directions, so that a normal prior on the free vector is a normal prior on
+the constrained subspace and no Jacobian is needed. Every map is a pytree: numbers that depend on the data (anchors, used
+categories) are leaves, shapes are structure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from math import prod, sqrt
+from typing import Protocol, final
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from numpy.typing import NDArray
+
+__all__ = ["UNUSED", "Anchored", "Bijector", "Centred", "Free", "Positive", "Steps"]
+
+UNUSED = 1e4
+"""Logits by which an unused category is pushed out of reach: exp(-1e4) is zero, 1e4 is finite."""
+
+Shape = tuple[int, ...]
+
+
+class Bijector(Protocol):
+    """Free vector of shape (size,) to constrained array of shape `shape`, and back."""
+
+    @property
+    def shape(self) -> Shape: ...
+    @property
+    def size(self) -> int: ...
+    def forward(self, free: Array) -> Array: ...
+    def inverse(self, value: NDArray[np.float64]) -> NDArray[np.float64]: ...
+    def log_jacobian(self, free: Array) -> Array: ...
+
+
+@final
+@partial(jax.tree_util.register_dataclass, data_fields=[], meta_fields=["shape"])
+@dataclass(frozen=True)
+class Free:
+    """The identity on arrays of `shape`."""
+
+    shape: Shape
+
+    @property
+    def size(self) -> int:
+        return prod(self.shape)
+
+    def forward(self, free: Array) -> Array:
+        return free.reshape(self.shape)
+
+    def inverse(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
+        return value.ravel()
+
+    def log_jacobian(self, free: Array) -> Array:
+        return jnp.zeros(())
+
+
+@final
+@partial(jax.tree_util.register_dataclass, data_fields=[], meta_fields=["shape"])
+@dataclass(frozen=True)
+class Positive:
+    """The exponential: log scale free, scale positive."""
+
+    shape: Shape
+
+    @property
+    def size(self) -> int:
+        return prod(self.shape)
+
+    def forward(self, free: Array) -> Array:
+        return jnp.exp(free).reshape(self.shape)
+
+    def inverse(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.log(value).ravel()
+
+    def log_jacobian(self, free: Array) -> Array:
+        return jnp.sum(free)
+
+
+@final
+@partial(jax.tree_util.register_dataclass, data_fields=[], meta_fields=["shape"])
+@dataclass(frozen=True)
+class Centred:
+    """Arrays whose sums along every axis are zero (one axis: a centred facet; two: an interaction)."""
+
+    shape: Shape
+
+    @property
+    def size(self) -> int:
+        return prod(n - 1 for n in self.shape)
+
+    def forward(self, free: Array) -> Array:
+        value = free.reshape(tuple(n - 1 for n in self.shape))
+        for axis in range(len(self.shape)):
+            value = _extend(value, axis)
+        return value
+
+    def inverse(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
+        for axis in range(len(self.shape)):
+            value = _contract(value, axis)
+        return value.ravel()
+
+    def log_jacobian(self, free: Array) -> Array:
+        return jnp.zeros(())
+
+
+def _extend(value: Array, axis: int) -> Array:
+    """Orthonormal embedding of n - 1 numbers as n numbers with sum zero, in linear time."""
+    n = value.shape[axis] + 1
+    total = jnp.sum(value, axis=axis, keepdims=True)
+    norm = total / (sqrt(n) + n)
+    return jnp.concatenate([value - norm, -total / sqrt(n)], axis=axis)
+
+
+def _contract(value: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
+    n = value.shape[axis]
+    last = np.take(value, [n - 1], axis=axis)
+    total = -last * sqrt(n)
+    return np.take(value, range(n - 1), axis=axis) + total / (sqrt(n) + n)
+
+
+@final
+@partial(jax.tree_util.register_dataclass, data_fields=["fixed", "index"], meta_fields=["shape"])
+@dataclass(frozen=True)
+class Anchored:
+    """Some levels fixed, the others free: `fixed` holds the values (0 where free), `index` the free positions."""
+
+    shape: Shape
+    fixed: Array
+    index: Array
+
+    @classmethod
+    def build(cls, fixed: NDArray[np.float64]) -> Anchored:
+        """From an array that is NaN where the level is free."""
+        free = np.flatnonzero(np.isnan(fixed))
+        return cls(fixed.shape, jnp.asarray(np.nan_to_num(fixed)), jnp.asarray(free, jnp.int32))
+
+    @property
+    def size(self) -> int:
+        return self.index.shape[0]
+
+    def forward(self, free: Array) -> Array:
+        return self.fixed.at[self.index].set(free)
+
+    def inverse(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
+        return value[np.asarray(self.index)]
+
+    def log_jacobian(self, free: Array) -> Array:
+        return jnp.zeros(())
+
+
+@final
+@partial(
+    jax.tree_util.register_dataclass, data_fields=["bases", "groups", "offset"], meta_fields=["shape"]
+)
+@dataclass(frozen=True)
+class Steps:
+    """Step parameters that sum to zero over the categories each group uses.
+
+    Groups (rows) with the same set of used categories share one orthonormal basis. A category that nobody in the group
+    used is out of reach: the step into it is +UNUSED and the step out of it -UNUSED, so that the likelihood needs no mask
+    and the scores of the remaining categories keep their place on the scale.
+
+    Attributes:
+        shape: (groups, categories - 1).
+        bases: One matrix per pattern, shape (categories - 1, free).
+        groups: The rows of each pattern.
+        offset: Shape `shape`; ±UNUSED at unused categories, else zero.
+    """
+
+    shape: Shape
+    bases: tuple[Array, ...]
+    groups: tuple[Array, ...]
+    offset: Array
+
+    @classmethod
+    def build(cls, used: NDArray[np.bool_]) -> Steps:
+        """From a mask of used categories, shape (groups, categories)."""
+        patterns, which = np.unique(used, axis=0, return_inverse=True)
+        which = which.reshape(-1)
+        bases, groups = [], []
+        for index, pattern in enumerate(patterns):
+            bases.append(jnp.asarray(_step_basis(pattern)))
+            groups.append(jnp.asarray(np.flatnonzero(which == index), jnp.int32))
+        # Cumulated steps carry +UNUSED at an unused category and nothing at a used one.
+        cumulated = np.where(used, 0.0, UNUSED)
+        return cls((len(used), used.shape[1] - 1), tuple(bases), tuple(groups), jnp.asarray(np.diff(cumulated, axis=1)))
+
+    @property
+    def size(self) -> int:
+        return sum(basis.shape[1] * len(rows) for basis, rows in zip(self.bases, self.groups, strict=True))
+
+    def forward(self, free: Array) -> Array:
+        value, start = self.offset, 0
+        for basis, rows in zip(self.bases, self.groups, strict=True):
+            width = basis.shape[1]
+            block = free[start : start + width * len(rows)].reshape(len(rows), width)
+            value = value.at[rows].add(block @ basis.T)
+            start += width * len(rows)
+        return value
+
+    def inverse(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
+        centred = value - np.asarray(self.offset)
+        blocks = [centred[np.asarray(g)] @ np.asarray(b) for b, g in zip(self.bases, self.groups, strict=True)]
+        return np.concatenate([block.ravel() for block in blocks])
+
+    def log_jacobian(self, free: Array) -> Array:
+        return jnp.zeros(())
+
+
+def _step_basis(used: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Orthonormal directions of the steps between used categories that sum to zero, shape (categories - 1, free).
+
+    A step over unused categories is one jump, spread evenly over the steps it spans.
+    """
+    places = np.flatnonzero(used)
+    jumps = np.zeros((len(used) - 1, max(len(places) - 1, 0)))
+    for column, (low, high) in enumerate(zip(places[:-1], places[1:], strict=True)):
+        jumps[low:high, column] = 1.0 / (high - low)
+    if jumps.shape[1] < 2:
+        return jumps[:, :0]
+    contrast = np.linalg.svd(np.ones((1, jumps.shape[1])))[2][1:].T
+    return np.linalg.qr(jumps @ contrast)[0]
