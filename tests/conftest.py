@@ -1,0 +1,112 @@
+"""What every test gets: no credentials, no proxies, no network beyond loopback, and the shared data by name."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Set before anything imports JAX. Compiled programs are kept between runs: compilation is most of a test's time.
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".jax_cache"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+os.environ.setdefault("MPLBACKEND", "agg")
+
+_CREDENTIAL = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD)$", re.IGNORECASE)
+_PROXY = re.compile(r"^(https?|all|no|ftp)_proxy$", re.IGNORECASE)
+
+
+def in_ci() -> bool:
+    """In CI a missing folder or browser is a failure, not a skip."""
+    return os.environ.get("CI", "").lower() in {"1", "true", "yes"}
+
+
+def require(present: bool, what: str) -> None:
+    """Go on where `what` is present; else skip with the reason, or fail in CI."""
+    if not present:
+        (pytest.fail if in_ci() else pytest.skip)(f"{what} is not here")
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove API keys and proxy settings, so that no test can depend on, or send, what the caller's shell holds."""
+    for name in list(os.environ):
+        if _CREDENTIAL.search(name) or _PROXY.match(name):
+            monkeypatch.delenv(name)
+
+
+def _is_loopback(address: object) -> bool:
+    if not isinstance(address, tuple):  # AF_UNIX paths
+        return True
+    host = str(address[0]).split("%")[0]
+    if host in {"", "localhost"}:
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@pytest.fixture(autouse=True)
+def loopback_only(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Refuse every connection that would leave this machine, and fail the test even where its code swallows the refusal."""
+    if request.node.get_closest_marker("network"):
+        yield
+        return
+    attempts: list[str] = []
+
+    def refuse(address: object) -> None:
+        attempts.append(repr(address))
+        raise RuntimeError(f"a test tried to reach {address!r}; only loopback is open (mark it `network` if it must)")
+
+    connect, connect_ex, getaddrinfo = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
+
+    def guarded_connect(self: socket.socket, address: object) -> None:
+        if not _is_loopback(address):
+            refuse(address)
+        connect(self, address)  # type: ignore[arg-type]
+
+    def guarded_connect_ex(self: socket.socket, address: object) -> int:
+        if not _is_loopback(address):
+            refuse(address)
+        return connect_ex(self, address)  # type: ignore[arg-type]
+
+    def guarded_getaddrinfo(host: object, *args: object, **kwargs: object) -> object:
+        name = host.decode() if isinstance(host, bytes) else host
+        # None and the wildcard address are what a server binds to; nothing is looked up for them.
+        if name is not None and name != "0.0.0.0" and not _is_loopback((name,)):
+            refuse((name, *args[:1]))
+        return getaddrinfo(host, *args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket.socket, "connect", guarded_connect)
+    monkeypatch.setattr(socket.socket, "connect_ex", guarded_connect_ex)
+    monkeypatch.setattr(socket, "getaddrinfo", guarded_getaddrinfo)
+    yield
+    if attempts:
+        pytest.fail(f"left loopback {len(attempts)} time(s), first to {attempts[0]}")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of published data sets, `../shared/data` (or where PSYMETRIC_DATA points)."""
+    path = Path(os.environ.get("PSYMETRIC_DATA") or ROOT.parent / "shared" / "data")
+    require(path.is_dir(), "the shared data folder (../shared/data, or PSYMETRIC_DATA)")
+    return path
+
+
+@pytest.fixture(scope="session")
+def oracles() -> Path:
+    """The folder of reference fits, `../shared/oracles`."""
+    path = ROOT.parent / "shared" / "oracles"
+    require(path.is_dir(), "the oracle folder (../shared/oracles)")
+    return path
