@@ -31,6 +31,9 @@ OmittableField = Literal["temperature", "max_tokens", "seed"]
 _KEY_VERSION: Final = 1
 _VARIABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _READOUTS: Final = ("sampled", "logprob")
+_OWN_FIELDS: Final = frozenset(
+    "model messages temperature max_tokens max_completion_tokens seed logprobs top_logprobs n stream".split()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,9 @@ class Prompt:
 
     def __post_init__(self) -> None:
         if len(self.labels) != len(self.values):
-            raise DesignError(f"Prompt: {len(self.labels)} labels but {len(self.values)} values; give one value per label")
+            raise DesignError(
+                f"Prompt: {len(self.labels)} labels but {len(self.values)} values; give one value per label"
+            )
         if len(set(self.labels)) != len(self.labels) or not all(label.strip() for label in self.labels):
             raise DesignError(f"Prompt: labels must be distinct and not blank, got {list(self.labels)}")
         if self.readout not in _READOUTS:
@@ -179,11 +184,22 @@ class ModelEndpoint(BaseModel):
             raise ValueError("must not hold credentials; put the key in an environment variable and name it in key_env")
         return value.rstrip("/")
 
+    @field_validator("extra_body")
+    @classmethod
+    def _adds_only(cls, value: Mapping[str, Any]) -> Mapping[str, Any]:
+        taken = sorted(_OWN_FIELDS & value.keys())
+        if taken:
+            raise ValueError(
+                f"must not set {', '.join(taken)}: the study and the endpoint have their own fields for that"
+            )
+        canonical_json(value)
+        return value
+
     def credential(self) -> str | None:
         """The key from the environment, or None when this endpoint needs none.
 
         Raises:
-            AuthFailed: The variable that `key_env` names is not set or is empty.
+            AuthFailed: The variable that `key_env` names is not set, is empty, or cannot be sent in a header.
         """
         if self.key_env is None:
             return None
@@ -192,6 +208,11 @@ class ModelEndpoint(BaseModel):
             raise AuthFailed(
                 f"endpoint {self.name!r}: environment variable {self.key_env} is not set; "
                 f"set it to the key, or remove key_env if the server needs none"
+            )
+        if not value.isascii() or not value.isprintable():
+            raise AuthFailed(
+                f"endpoint {self.name!r}: the key in environment variable {self.key_env} holds characters that no HTTP "
+                f"header can carry; copy it again"
             )
         return value
 
