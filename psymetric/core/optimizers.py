@@ -1,0 +1,129 @@
+"""Maximisation of smooth log densities: quasi-Newton to the neighbourhood, Newton to the top."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar, final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+__all__ = ["Curvature", "Maximum", "maximise"]
+
+Vector = NDArray[np.float64]
+
+
+class Curvature(Protocol):
+    """Negative Hessian at some point, ready to solve with."""
+
+    def solve(self, gradient: Vector) -> Vector: ...
+
+
+CurvatureT = TypeVar("CurvatureT", bound=Curvature)
+
+_FAR = 1e-3
+"""Curvature is computed anew when the top lies further than this, in parameter units, from where it was computed."""
+
+
+@final
+@dataclass(frozen=True)
+class Maximum(Generic[CurvatureT]):
+    """Where an optimiser stopped.
+
+    Attributes:
+        point: Shape (parameters,).
+        value: Log density there.
+        iterations: Evaluations of the density.
+        last_step: Largest change of a parameter in the last Newton step: how far the top may still be.
+        converged: Whether `last_step` fell below the tolerance.
+        curvature: Negative Hessian at `point` (within a millilogit of it).
+    """
+
+    point: Vector
+    value: float
+    iterations: int
+    last_step: float
+    converged: bool
+    curvature: CurvatureT
+
+
+def maximise(
+    value_and_gradient: Callable[[Vector], tuple[float, Vector]],
+    curvature: Callable[[Vector], CurvatureT],
+    start: Vector,
+    *,
+    tolerance: float,
+    max_iterations: int,
+) -> Maximum[CurvatureT]:
+    """Maximise by L-BFGS, then by Newton steps until a full step is smaller than `tolerance`.
+
+    Convergence is judged by the Newton step, in the units of the parameters, because a small gradient or a small gain says
+    little about how far a flat optimum is. Newton steps share one Hessian for as long as they shrink tenfold.
+
+    Args:
+        value_and_gradient: Log density and its gradient.
+        curvature: Negative Hessian at a point.
+        start: Starting point.
+        tolerance: Largest last step that counts as converged.
+        max_iterations: Cap on L-BFGS iterations.
+    """
+    evaluations = 0
+
+    def negative(point: Vector) -> tuple[float, Vector]:
+        nonlocal evaluations
+        evaluations += 1
+        value, gradient = value_and_gradient(point)
+        return -value, -gradient
+
+    point = start
+    if len(start) and max_iterations:
+        options = {"maxiter": max_iterations, "maxfun": 2 * max_iterations, "ftol": 1e-13, "gtol": 1e-5, "maxcor": 20}
+        point = np.asarray(minimize(negative, start, jac=True, method="L-BFGS-B", options=options).x)
+    return _newton(value_and_gradient, curvature, point, tolerance=tolerance, evaluations=evaluations)
+
+
+def _newton(
+    value_and_gradient: Callable[[Vector], tuple[float, Vector]],
+    curvature: Callable[[Vector], CurvatureT],
+    point: Vector,
+    *,
+    tolerance: float,
+    evaluations: int,
+    max_steps: int = 60,
+) -> Maximum[CurvatureT]:
+    value, gradient = value_and_gradient(point)
+    hessian, origin, last = curvature(point), point, np.inf
+    for _ in range(max_steps):
+        step = hessian.solve(gradient)
+        length = float(np.max(np.abs(step), initial=0.0))
+        stale = float(np.max(np.abs(point - origin), initial=0.0)) > 0
+        if stale and length > max(last / 10, tolerance):
+            hessian, origin, last = curvature(point), point, np.inf
+            continue
+        accepted = _line_search(value_and_gradient, point, value, step)
+        evaluations += 1
+        if accepted is None:
+            break
+        point, value, gradient = accepted
+        last = length
+        if length < tolerance:
+            if float(np.max(np.abs(point - origin), initial=0.0)) > _FAR:
+                hessian = curvature(point)
+            return Maximum(point, value, evaluations, length, True, hessian)
+    return Maximum(point, value, evaluations, last, False, hessian)
+
+
+def _line_search(
+    value_and_gradient: Callable[[Vector], tuple[float, Vector]], point: Vector, value: float, step: Vector
+) -> tuple[Vector, float, Vector] | None:
+    """The first of the halved steps that does not lose density beyond rounding, or None."""
+    scale = 1.0
+    while scale > 1e-4:
+        candidate = point + scale * step
+        new_value, new_gradient = value_and_gradient(candidate)
+        if np.isfinite(new_value) and new_value >= value - 1e-9 * (1 + abs(value)):
+            return candidate, new_value, new_gradient
+        scale /= 2
+    return None

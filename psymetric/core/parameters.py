@@ -1,0 +1,106 @@
+"""The parameter space of a model on one table: a free vector on one side, named constrained arrays on the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import final
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from numpy.typing import NDArray
+
+from psymetric.core.bijectors import Bijector
+
+__all__ = ["Block", "ParameterSpace"]
+
+Parameters = dict[str, Array]
+
+
+@final
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["bijector"],
+    meta_fields=["name", "prior_sd", "scale", "labels"],
+)
+@dataclass(frozen=True)
+class Block:
+    """One named parameter array.
+
+    Attributes:
+        name: Key of the array.
+        bijector: From the block's slice of the free vector to the array.
+        prior_sd: Standard deviation of the prior: normal for real parameters, half-normal for positive ones; for a
+            random facet the free vector is standard normal and `prior_sd` is unused.
+        scale: Name of the positive parameter that multiplies this block (a random facet), or None.
+        labels: The axes, for messages.
+    """
+
+    name: str
+    bijector: Bijector
+    prior_sd: float
+    scale: str | None = None
+    labels: tuple[str, ...] = ()
+
+
+@final
+@partial(jax.tree_util.register_dataclass, data_fields=["blocks"], meta_fields=[])
+@dataclass(frozen=True)
+class ParameterSpace:
+    """An ordered tuple of blocks that share one free vector."""
+
+    blocks: tuple[Block, ...]
+
+    @property
+    def size(self) -> int:
+        """Length of the free vector."""
+        return sum(block.bijector.size for block in self.blocks)
+
+    def slices(self) -> dict[str, slice]:
+        """Where each block sits in the free vector."""
+        ends = np.cumsum([block.bijector.size for block in self.blocks]).tolist()
+        return {
+            block.name: slice(end - block.bijector.size, end) for block, end in zip(self.blocks, ends, strict=True)
+        }
+
+    def constrain(self, free: Array) -> Parameters:
+        """Free vector, shape (size,), to named constrained arrays."""
+        where = self.slices()
+        values = {block.name: block.bijector.forward(free[where[block.name]]) for block in self.blocks}
+        for block in self.blocks:
+            if block.scale is not None:
+                values[block.name] = values[block.name] * values[block.scale]
+        return values
+
+    def unconstrain(self, values: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+        """Named constrained arrays to the free vector; the inverse of `constrain`."""
+        parts: list[NDArray[np.float64]] = []
+        for block in self.blocks:
+            value = np.asarray(values[block.name], np.float64)
+            if block.scale is not None:
+                value = value / np.asarray(values[block.scale])
+            parts.append(block.bijector.inverse(value))
+        return np.concatenate(parts) if parts else np.zeros(0)
+
+    def log_prior(self, free: Array) -> Array:
+        """Log prior density of the free vector, Jacobians included, up to a constant."""
+        where, total = self.slices(), jnp.zeros(())
+        for block in self.blocks:
+            part = free[where[block.name]]
+            jacobian = block.bijector.log_jacobian(part)
+            positive = block.name.endswith("_sd")
+            value = block.bijector.forward(part) if positive else part
+            sd = 1.0 if block.scale is not None else block.prior_sd
+            total = total - 0.5 * jnp.sum((value / sd) ** 2) + jacobian
+        return total
+
+    def random_log_density(self, free: Array) -> Array:
+        """Log density of the random facets' standardised levels alone: what a random facet adds to a likelihood."""
+        where, total = self.slices(), jnp.zeros(())
+        for block in self.blocks:
+            if block.scale is not None:
+                total = total - 0.5 * jnp.sum(free[where[block.name]] ** 2)
+        return total

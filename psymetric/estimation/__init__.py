@@ -1,0 +1,3 @@
+"""Engines, and the fit they return."""
+
+__all__: list[str] = []

@@ -1,0 +1,105 @@
+"""Exact observed information of a problem, dense or with the subjects' diagonal block eliminated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import final
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve, eigh
+
+from psymetric.estimation.problems import JointProblem, Problem
+from psymetric.models.base import ABILITY
+
+__all__ = ["Information", "information", "value_and_gradient"]
+
+Vector = NDArray[np.float64]
+
+_SINGULAR = 1e-10
+"""An eigenvalue this small relative to the largest means that the data do not determine the direction."""
+
+
+@jax.jit
+def value_and_gradient(problem: Problem, free: Array) -> tuple[Array, Array]:
+    """Log density and gradient, compiled once per model and shape."""
+    return jax.value_and_grad(lambda x: problem.log_density(x))(free)
+
+
+@partial(jax.jit, static_argnames="n_incidental")
+def _products(problem: Problem, free: Array, n_incidental: int) -> tuple[Array, Array]:
+    """Hessian rows of the structural parameters, and the diagonal of the incidental block."""
+    _, product = jax.linearize(jax.grad(lambda x: problem.log_density(x)), free)
+    n_structural = free.shape[0] - n_incidental
+
+    def row(index: Array) -> Array:
+        return product(jnp.zeros_like(free).at[n_incidental + index].set(1.0))
+
+    rows = jax.lax.map(row, jnp.arange(n_structural))
+    # The incidental block is diagonal, so that one product with its ones reads it off.
+    diagonal = product(jnp.zeros_like(free).at[:n_incidental].set(1.0))[:n_incidental] if n_incidental else free[:0]
+    return rows, diagonal
+
+
+@final
+@dataclass(frozen=True)
+class Information:
+    """Negative Hessian in arrow form: a diagonal incidental block, a dense structural block, and what joins them.
+
+    Attributes:
+        diagonal: Incidental block, shape (incidental,); empty when nothing is incidental.
+        border: Shape (structural, incidental).
+        schur: Structural information with the incidental parameters profiled out, shape (structural, structural).
+    """
+
+    diagonal: Vector
+    border: NDArray[np.float64]
+    schur: NDArray[np.float64]
+
+    def solve(self, gradient: Vector) -> Vector:
+        """Newton step (−H)⁻¹ gradient; directions without curvature are left alone."""
+        n = len(self.diagonal)
+        incidental = gradient[:n] / self.diagonal
+        right = gradient[n:] - self.border @ incidental
+        try:
+            structural = cho_solve(cho_factor(self.schur), right) if len(right) else right
+        except np.linalg.LinAlgError:
+            values, vectors = eigh(self.schur)
+            keep = values > _SINGULAR * values[-1]
+            structural = vectors[:, keep] @ ((vectors[:, keep].T @ right) / values[keep])
+        return np.concatenate([incidental - (self.border.T @ structural) / self.diagonal, structural])
+
+    def null_directions(self) -> NDArray[np.float64]:
+        """Structural directions that the data do not determine, shape (structural, directions)."""
+        if not self.schur.size:
+            return np.zeros((0, 0))
+        scale = np.sqrt(np.maximum(np.diag(self.schur), 1e-300))
+        values, vectors = eigh(self.schur / np.outer(scale, scale))
+        return vectors[:, values < _SINGULAR * max(values[-1], 1e-300)]
+
+    def covariance(self) -> NDArray[np.float64]:
+        """Covariance of the structural parameters, shape (structural, structural)."""
+        return cho_solve(cho_factor(self.schur), np.eye(len(self.schur))) if self.schur.size else self.schur
+
+    def incidental_variance(self, covariance: NDArray[np.float64]) -> Vector:
+        """Variances of the incidental parameters, the structural uncertainty carried."""
+        reach = self.border / self.diagonal
+        return 1.0 / self.diagonal + np.einsum("ps,pq,qs->s", reach, covariance, reach, optimize=True)
+
+
+def information(problem: Problem, free: Vector, active: NDArray[np.bool_] | None = None) -> Information:
+    """Observed information at `free`; `active` restricts it to a subset of the structural parameters."""
+    where = problem.space.slices()
+    n_incidental = where[ABILITY].stop if isinstance(problem, JointProblem) and ABILITY in where else 0
+    rows, diagonal = _products(problem, jnp.asarray(free), n_incidental)
+    rows, diagonal = -np.asarray(rows), -np.asarray(diagonal)
+    if active is not None:
+        keep = np.flatnonzero(active[n_incidental:])
+        rows = rows[keep][:, np.concatenate([np.arange(n_incidental), n_incidental + keep])]
+    border, block = rows[:, :n_incidental], rows[:, n_incidental:]
+    block = (block + block.T) / 2
+    return Information(diagonal, border, block - (border / np.maximum(diagonal, 1e-300)) @ border.T)

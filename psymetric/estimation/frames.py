@@ -1,0 +1,110 @@
+"""Estimates as labelled frames, and the fit as text."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from psymetric.core.bijectors import UNUSED
+from psymetric.errors import DataError
+from psymetric.estimation.fit import Fit
+from psymetric.models.base import ABILITY, ParamSpec
+
+__all__ = ["estimates_frame", "summary_text"]
+
+
+def estimates_frame(fit: Fit, facet: str, level: float) -> pd.DataFrame:
+    """The frame behind `Fit.estimates`."""
+    if facet == "population":
+        return _scalars(fit, level)
+    spec = fit.spec(facet)
+    if spec.name not in fit.parameters:
+        if spec.name == ABILITY:
+            raise DataError(f"{fit.engine} integrates subjects out: use psymetric.score(fit, table) for their measures")
+        raise DataError(f"this fit holds no parameter {spec.name!r}")
+    labels = _labels(fit, spec)
+    lower, upper = fit.interval(spec.name, level)
+    estimate, se = fit.parameters[spec.name], fit.standard_errors[spec.name]
+    frame = pd.DataFrame(
+        labels | {"estimate": estimate.ravel(), "se": se.ravel(), "lower": lower.ravel(), "upper": upper.ravel()}
+    )
+    if "step" in spec.axes:
+        return _mark_unused(frame)
+    frame["n"] = fit.counts[spec.name].ravel() if spec.name in fit.counts else fit.n_responses
+    frame["note"] = _notes(fit, spec, estimate.ravel(), se.ravel())
+    return frame
+
+
+def _labels(fit: Fit, spec: ParamSpec) -> dict[str, list[object]]:
+    if not spec.axes:
+        return {"level": [spec.name]}
+    if "step" in spec.axes:
+        groups = fit.levels[spec.axes[0]] if len(spec.axes) == 2 else ("all",)
+        steps = range(1, len(fit.categories))
+        return {
+            "group": [group for group in groups for _ in steps],
+            "step": [step for _ in groups for step in steps],
+            "category": [fit.categories[step] for _ in groups for step in steps],
+        }
+    if len(spec.axes) == 1:
+        return {"level": list(fit.levels[spec.axes[0]])}
+    first, second = (fit.levels[axis] for axis in spec.axes)
+    return {
+        spec.axes[0]: [a for a in first for _ in second],
+        spec.axes[1]: [b for _ in first for b in second],
+    }
+
+
+def _mark_unused(frame: pd.DataFrame) -> pd.DataFrame:
+    unused = frame["estimate"].abs() > UNUSED / 2
+    frame.loc[unused, ["estimate", "se", "lower", "upper"]] = np.nan
+    frame["note"] = np.where(unused, "a category that this step joins was never used", "")
+    return frame
+
+
+def _notes(fit: Fit, spec: ParamSpec, estimate: NDArray[np.float64], se: NDArray[np.float64]) -> list[str]:
+    extreme = fit.extremes.get(spec.axes[0] if spec.axes else "", ())
+    anchored = {label for label, _ in spec.anchors}
+    labels = fit.levels[spec.axes[0]] if len(spec.axes) == 1 else ()
+    notes = [f"extreme score ({side})" if side else "" for side in extreme] if len(extreme) == len(estimate) else []
+    notes = notes or [""] * len(estimate)
+    for place, label in enumerate(labels):
+        if label in anchored:
+            notes[place] = "anchored"
+    if len(labels) == 1 and not anchored:
+        notes[0] = "one level: fixed at zero"
+    return notes
+
+
+def _scalars(fit: Fit, level: float) -> pd.DataFrame:
+    names = [name for name in fit.parameters if np.ndim(fit.parameters[name]) == 0]
+    ends = [fit.interval(name, level) for name in names]
+    return pd.DataFrame(
+        {
+            "level": names,
+            "estimate": [float(fit.parameters[name]) for name in names],
+            "se": [float(fit.standard_errors[name]) for name in names],
+            "lower": [float(low) for low, _ in ends],
+            "upper": [float(high) for _, high in ends],
+        }
+    )
+
+
+def summary_text(fit: Fit) -> str:
+    """The text behind `Fit.summary`."""
+    lines = [
+        f"{type(fit.model).__name__} by {fit.engine}{' (penalised: priors are part of the estimates)' if fit.penalised else ''}",
+        f"  {fit.n_responses:g} responses, {len(fit.categories)} categories; "
+        + ", ".join(f"{len(labels)} {facet}s" for facet, labels in fit.levels.items()),
+    ]
+    if fit.log_likelihood is not None:
+        lines.append(f"  log-likelihood {fit.log_likelihood:.4f}, {fit.n_parameters} parameters")
+    lines.append(f"  {'converged' if fit.status.converged else 'NOT CONVERGED'}: {fit.status.message}")
+    for row in _scalars(fit, 0.95).itertuples():
+        lines.append(f"  {row.level} {row.estimate:.3f} (se {row.se:.3f})")
+    for spec in fit.model.parameters:
+        if spec.name in fit.parameters and spec.axes and "step" not in spec.axes:
+            values = fit.parameters[spec.name]
+            lines.append(f"  {spec.name}: {values.size} values, {values.min():.2f} to {values.max():.2f} logits")
+    return "\n".join(lines + [f"  note: {note}" for note in fit.notes])

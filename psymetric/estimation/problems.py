@@ -1,0 +1,169 @@
+"""Log densities to maximise or sample: a model on a table, with subjects integrated out or kept.
+
+Both problems are pytrees whose arrays are leaves and whose model is structure, so that tables of one shape share one
+compiled program.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import final
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.scipy.special import logsumexp
+from numpy.typing import NDArray
+
+from psymetric.core.gather_sum import GatherSum
+from psymetric.core.parameters import ParameterSpace
+from psymetric.core.quadrature import normal_grid
+from psymetric.models.base import ABILITY, AbstractMeasurementModel, Table
+from psymetric.models.space import POPULATION_MEAN, POPULATION_SD, parameter_space
+
+__all__ = ["JointProblem", "MarginalProblem", "Problem", "joint_problem", "marginal_problem"]
+
+
+@final
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["space", "cells", "responses", "nodes", "log_weights"],
+    meta_fields=["model", "n_categories", "prior"],
+)
+@dataclass(frozen=True)
+class MarginalProblem:
+    """A response model with the subjects' normal distribution integrated out on a grid.
+
+    The predictor takes few distinct values, one per combination of facet levels (a cell) and node; their log-probabilities
+    are computed once per evaluation and summed per subject (Bock & Aitkin, 1981).
+
+    Attributes:
+        cells: Codes of the distinct facet-level combinations, each of shape (cells,).
+        responses: Sums rows of the (cells × categories, nodes) table by subject.
+        nodes: Standard-normal nodes, shape (nodes,), and their log weights.
+        prior: Whether the priors are part of the density (MAP, Laplace, NUTS) or not (maximum likelihood).
+    """
+
+    model: AbstractMeasurementModel
+    space: ParameterSpace
+    cells: dict[str, Array]
+    responses: GatherSum
+    nodes: Array
+    log_weights: Array
+    n_categories: int
+    prior: bool
+
+    def log_joint(self, free: Array) -> Array:
+        """Log of likelihood times grid weight, shape (subjects, nodes)."""
+        params = self.space.constrain(free)
+        n_cells, n_nodes = next(iter(self.cells.values())).shape[0], self.nodes.shape[0]
+        abilities = params[POPULATION_MEAN] + params[POPULATION_SD] * self.nodes
+        # Nodes play the subjects' part, so that the model's one likelihood serves here too.
+        codes = {name: jnp.repeat(code, n_nodes) for name, code in self.cells.items()}
+        codes["subject"] = jnp.tile(jnp.arange(n_nodes), n_cells)
+        log_probs = self.model.category_log_probs(params | {ABILITY: abilities}, codes, self.n_categories)
+        by_category = log_probs.reshape(n_cells, n_nodes, self.n_categories).transpose(0, 2, 1)
+        table = by_category.reshape(n_cells * self.n_categories, n_nodes)
+        return self.responses(table) + self.log_weights
+
+    def log_likelihood(self, free: Array) -> Array:
+        """Marginal log-likelihood, a scalar."""
+        return jnp.sum(logsumexp(self.log_joint(free), axis=1))
+
+    def log_density(self, free: Array) -> Array:
+        """What the engine maximises or samples."""
+        extra = self.space.log_prior(free) if self.prior else self.space.random_log_density(free)
+        return self.log_likelihood(free) + extra
+
+    def with_grid(self, n_nodes: int, half_width: float) -> MarginalProblem:
+        """The same problem on another grid."""
+        nodes, log_weights = normal_grid(n_nodes, half_width)
+        return replace(self, nodes=jnp.asarray(nodes), log_weights=jnp.asarray(log_weights))
+
+
+@final
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["space", "codes", "response", "weight"],
+    meta_fields=["model", "n_categories", "prior"],
+)
+@dataclass(frozen=True)
+class JointProblem:
+    """Every parameter kept: joint maximum likelihood of response models, and all engines of pair models."""
+
+    model: AbstractMeasurementModel
+    space: ParameterSpace
+    codes: dict[str, Array]
+    response: Array
+    weight: Array
+    n_categories: int
+    prior: bool
+
+    def log_likelihood(self, free: Array) -> Array:
+        """Log-likelihood, a scalar."""
+        params = self.space.constrain(free)
+        return self.model.log_likelihood(params, self.codes, self.response, self.weight, self.n_categories)
+
+    def log_density(self, free: Array) -> Array:
+        """What the engine maximises or samples."""
+        extra = self.space.log_prior(free) if self.prior else self.space.random_log_density(free)
+        return self.log_likelihood(free) + extra
+
+
+Problem = MarginalProblem | JointProblem
+
+
+def distinct_cells(
+    model: AbstractMeasurementModel, table: Table
+) -> tuple[dict[str, NDArray[np.int32]], NDArray[np.int64]]:
+    """Distinct combinations of the model's facets in the table, and the cell of every row."""
+    sizes = [len(table.levels[facet]) for facet in model.facets]
+    flat = np.zeros(len(table.response), np.int64)
+    for facet, size in zip(model.facets, sizes, strict=True):
+        flat = flat * size + table.codes[facet]
+    keys, cell = np.unique(flat, return_inverse=True)
+    codes: dict[str, NDArray[np.int32]] = {}
+    for facet, size in zip(reversed(model.facets), reversed(sizes), strict=True):
+        codes[facet] = (keys % size).astype(np.int32)
+        keys = keys // size
+    return codes, cell.reshape(-1)
+
+
+def marginal_problem(
+    model: AbstractMeasurementModel, table: Table, *, prior: bool, n_nodes: int, half_width: float
+) -> MarginalProblem:
+    """Set up the marginal problem of a response model; equal responses of one subject are counted, not repeated."""
+    cells, cell = distinct_cells(model, table)
+    n_categories, n_cells = len(table.categories), len(next(iter(cells.values())))
+    n_subjects = len(table.levels["subject"])
+    rows = cell * n_categories + table.response
+    pairs, place = np.unique(table.codes["subject"] * np.int64(n_cells * n_categories) + rows, return_inverse=True)
+    weight = np.bincount(place.reshape(-1), weights=table.weight, minlength=len(pairs))
+    owner, row = np.divmod(pairs, n_cells * n_categories)
+    nodes, log_weights = normal_grid(n_nodes, half_width)
+    return MarginalProblem(
+        model=model,
+        space=parameter_space(model, table, ability="integrated"),
+        cells={name: jnp.asarray(code) for name, code in cells.items()},
+        responses=GatherSum.build(owner, row, weight, n_owners=n_subjects, n_rows=n_cells * n_categories),
+        nodes=jnp.asarray(nodes),
+        log_weights=jnp.asarray(log_weights),
+        n_categories=n_categories,
+        prior=prior,
+    )
+
+
+def joint_problem(model: AbstractMeasurementModel, table: Table, *, prior: bool) -> JointProblem:
+    """Set up the joint problem; pair models have no other."""
+    columns = set(model.facets) | ({"subject"} if model.table_kind == "responses" else set())
+    return JointProblem(
+        model=model,
+        space=parameter_space(model, table, ability="free"),
+        codes={name: jnp.asarray(table.codes[name]) for name in sorted(columns)},
+        response=jnp.asarray(table.response),
+        weight=jnp.asarray(table.weight),
+        n_categories=model.n_outcomes(len(table.categories)),
+        prior=prior,
+    )

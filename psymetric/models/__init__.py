@@ -1,0 +1,3 @@
+"""Measurement models, one per file."""
+
+__all__: list[str] = []

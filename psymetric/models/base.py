@@ -1,0 +1,123 @@
+"""What a measurement model is: settings, parameter specifications and one likelihood function.
+
+Everything else (log-likelihood, simulation, identification, priors, initial values, labels in results) is derived from
+these three, here and in `models/space.py`, and is the same for every model.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol, final
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from numpy.typing import NDArray
+
+__all__ = ["ABILITY", "AbstractMeasurementModel", "Label", "ParamSpec", "Table"]
+
+ABILITY = "ability"
+"""Name of the subject parameter that marginal engines integrate over."""
+
+Label = str | int
+
+
+class Table(Protocol):
+    """What models and engines read of a `ResponseTable` or a `PairTable`."""
+
+    @property
+    def codes(self) -> Mapping[str, NDArray[np.int32]]: ...
+    @property
+    def levels(self) -> Mapping[str, tuple[Label, ...]]: ...
+    @property
+    def response(self) -> NDArray[np.int32]: ...
+    @property
+    def weight(self) -> NDArray[np.float64]: ...
+    @property
+    def categories(self) -> tuple[Label, ...]: ...
+    @property
+    def notes(self) -> tuple[str, ...]: ...
+    @property
+    def hash(self) -> str: ...
+
+
+@final
+@dataclass(frozen=True)
+class ParamSpec:
+    """One parameter array of a model, as data.
+
+    Attributes:
+        name: Key of the array in results.
+        axes: Its axes: facet names, and "step" for the steps between categories. Empty for a scalar.
+        support: Where its values live.
+        identification: "free", or "sum_to_zero" along every axis (steps: within each group).
+        prior_sd: Scale of the prior in logits, used by MAP, Laplace and NUTS.
+        random: Levels are draws from N(0, sd²) whose sd is estimated.
+        anchors: Levels fixed at known values, (level, logits); the facet is then not centred.
+        unit: Unit of the values.
+    """
+
+    name: str
+    axes: tuple[str, ...]
+    support: Literal["real", "positive"] = "real"
+    identification: Literal["free", "sum_to_zero"] = "free"
+    prior_sd: float = 2.0
+    random: bool = False
+    anchors: tuple[tuple[Label, float], ...] = ()
+    unit: str = "logit"
+
+
+class AbstractMeasurementModel(ABC):
+    """A measurement model: a frozen dataclass of settings, `parameters` and `category_log_probs`."""
+
+    @property
+    @abstractmethod
+    def table_kind(self) -> Literal["responses", "pairs"]:
+        """Which table the model reads."""
+
+    @property
+    @abstractmethod
+    def facets(self) -> tuple[str, ...]:
+        """Code columns that the likelihood reads, besides "subject" for response models."""
+
+    @property
+    @abstractmethod
+    def parameters(self) -> tuple[ParamSpec, ...]:
+        """The parameter arrays, in the order they are reported."""
+
+    @abstractmethod
+    def category_log_probs(self, params: Mapping[str, Array], codes: Mapping[str, Array], n_categories: int) -> Array:
+        """Log-probability of every category for every response, shape (responses, categories).
+
+        Args:
+            params: Constrained arrays by name.
+            codes: Integer codes by column, each of shape (responses,).
+            n_categories: Number of categories of the table.
+        """
+
+    def n_outcomes(self, n_categories: int) -> int:
+        """Number of categories the model gives probability to; the table's own unless a model says otherwise."""
+        return n_categories
+
+    def check(self, table: Table) -> None:
+        """Raise what makes this table unfit for this model beyond missing columns; most models have nothing to add."""
+
+    @final
+    def log_likelihood(
+        self, params: Mapping[str, Array], codes: Mapping[str, Array], response: Array, weight: Array, n_categories: int
+    ) -> Array:
+        """Weighted log-likelihood of the responses, a scalar."""
+        log_probs = self.category_log_probs(params, codes, n_categories)
+        chosen = jnp.take_along_axis(log_probs, response[:, None], axis=1)[:, 0]
+        return jnp.sum(weight * chosen)
+
+    @final
+    def simulate(
+        self, params: Mapping[str, Array], codes: Mapping[str, Array], n_categories: int, *, seed: int
+    ) -> NDArray[np.int32]:
+        """Draw a category for every row of `codes` from the model's own probabilities, shape (rows,)."""
+        log_probs = self.category_log_probs(params, codes, n_categories)
+        return np.asarray(jax.random.categorical(jax.random.key(seed), log_probs, axis=1), np.int32)
