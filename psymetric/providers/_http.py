@@ -70,7 +70,7 @@ def error_detail(body: bytes, secret: str | None = None) -> ErrorDetail:
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """Seconds the server asks to wait: `retry-after-ms`, or `Retry-After` in seconds or as a date; None when unreadable."""
+    """Seconds the server asks to wait, from `retry-after-ms` or `Retry-After` (seconds or date); None when unreadable."""
     for name, unit in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
         value = headers.get(name)
         if value is None:
@@ -120,7 +120,7 @@ def _access_error(endpoint: ModelEndpoint, head: str, said: str, status: int) ->
 def status_error(
     endpoint: ModelEndpoint, status: int, detail: ErrorDetail, headers: httpx.Headers | Mapping[str, str]
 ) -> ProviderError:
-    """The typed error for a status other than 2xx; the message names endpoint, address, status and what the server said."""
+    """The typed error for a status other than 2xx; it names endpoint, address, status and what the server said."""
     head = f"endpoint {endpoint.name!r} ({endpoint.base_url})"
     said = f": {detail.message}" if detail.message else ""
     if detail.codes & _NO_QUOTA or status == 402:

@@ -1,8 +1,8 @@
 """What every provider shares: the prompt that goes in, the reply that comes out, the endpoint, and the request key.
 
-A provider turns a `Prompt` into one HTTP request and its answer into a `Reply`, or raises a `ProviderError`. It does not
-retry, wait, count, parse or store: administration does. The request key identifies an answer in the store, so it covers
-all that can change the answer and nothing else.
+A provider turns a `Prompt` into one HTTP request and its answer into a `Reply`, or raises a `ProviderError`. It does
+not retry, wait, count, parse or store: administration does. The request key identifies an answer in the store, so it
+covers all that can change the answer and nothing else.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ _KEY_VERSION: Final = 1
 _VARIABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _READOUTS: Final = ("sampled", "logprob")
 _OWN_FIELDS: Final = frozenset(
-    "model messages temperature max_tokens max_completion_tokens seed logprobs top_logprobs n stream".split()
+    {"model", "messages", "temperature", "max_tokens", "max_completion_tokens", "seed", "logprobs", "top_logprobs"}
+    | {"n", "stream"}
 )
 
 
