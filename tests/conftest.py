@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import shutil
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from playwright.sync_api import Browser
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -26,15 +29,15 @@ _CREDENTIAL = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD)$", re.IGNORECASE)
 _PROXY = re.compile(r"^(https?|all|no|ftp)_proxy$", re.IGNORECASE)
 
 
-def in_ci() -> bool:
-    """In CI a missing folder or browser is a failure, not a skip."""
-    return os.environ.get("CI", "").lower() in {"1", "true", "yes"}
+def is_set(name: str) -> bool:
+    """Whether an environment variable is switched on."""
+    return os.environ.get(name, "").lower() in {"1", "true", "yes"}
 
 
-def require(present: bool, what: str) -> None:
-    """Go on where `what` is present; else skip with the reason, or fail in CI."""
+def require(present: bool, what: str, *, insist: bool = False) -> None:
+    """Go on where `what` is present; else skip with the reason, or fail where it is insisted on (always in CI)."""
     if not present:
-        (pytest.fail if in_ci() else pytest.skip)(f"{what} is not here")
+        (pytest.fail if insist or is_set("CI") else pytest.skip)(f"{what} is not here")
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +62,7 @@ def _is_loopback(address: object) -> bool:
 
 @pytest.fixture(autouse=True)
 def loopback_only(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Refuse every connection that would leave this machine, and fail the test even where its code swallows the refusal."""
+    """Refuse every connection beyond loopback, and fail the test even where the code under test swallows the refusal."""
     if request.node.get_closest_marker("network"):
         yield
         return
@@ -110,3 +113,40 @@ def oracles() -> Path:
     path = ROOT.parent / "shared" / "oracles"
     require(path.is_dir(), "the oracle folder (../shared/oracles)")
     return path
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """A headless Chromium (the system's) that can open files and loopback pages only."""
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    require(path is not None, "Chromium", insist=is_set("PSYMETRIC_REQUIRE_BROWSER"))
+    from playwright.sync_api import sync_playwright
+
+    # Not for the whole session: its event loop would stay in the way of asyncio.run in later modules.
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=path,
+            args=["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1"],
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def record_validation() -> Callable[[str, str, Sequence[Mapping[str, object]]], None]:
+    """Write a table of measured numbers: `record_validation("coverage", "what was simulated, how often", rows)`.
+
+    `make validate` sets PSYMETRIC_VALIDATION to the folder it goes to; elsewhere nothing is written.
+    """
+    folder = os.environ.get("PSYMETRIC_VALIDATION")
+
+    def record(name: str, method: str, rows: Sequence[Mapping[str, object]]) -> None:
+        if folder is None:
+            return
+        head = [*rows[0]]
+        cells = [head, ["---"] * len(head), *([f"{value}" for value in row.values()] for row in rows)]
+        table = "\n".join(f"| {' | '.join(line)} |" for line in cells)
+        title = name.replace("_", " ").capitalize()
+        (ROOT / folder / f"{name}.md").write_text(f"# {title}\n\n{method}\n\n{table}\n", encoding="utf-8")
+
+    return record
