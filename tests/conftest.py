@@ -62,7 +62,7 @@ def _is_loopback(address: object) -> bool:
 
 @pytest.fixture(autouse=True)
 def loopback_only(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Refuse every connection beyond loopback, and fail the test even where the code under test swallows the refusal."""
+    """Refuse every connection beyond loopback, and fail the test even where the code swallows the refusal."""
     if request.node.get_closest_marker("network"):
         yield
         return
