@@ -1,0 +1,153 @@
+"""From a free vector and its covariance to a labelled `Fit`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from math import prod
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from psymetric.core.bijectors import Bijector
+from psymetric.core.parameters import Block, ParameterSpace
+from psymetric.core.provenance import Provenance
+from psymetric.estimation.fit import Fit, FitStatus
+from psymetric.models.base import ABILITY, AbstractMeasurementModel, Table
+
+__all__ = ["build_fit", "constrain", "constrained_uncertainty", "level_counts"]
+
+Array = NDArray[np.float64]
+
+_LARGEST_COVARIANCE = 2_000
+
+
+def constrained_uncertainty(
+    space: ParameterSpace, free: Array, covariance: Array, kept: NDArray[np.int64]
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Standard errors and covariances of the constrained arrays by the delta method.
+
+    Args:
+        space: The parameter space.
+        free: Free vector, shape (size,).
+        covariance: Of the free parameters in `kept`, shape (kept, kept); the others count as known.
+        kept: Their positions in the free vector.
+    """
+    errors: dict[str, Array] = {}
+    covariances: dict[str, Array] = {}
+    position = np.full(space.size, -1)
+    position[kept] = np.arange(len(kept))
+    where = space.slices()
+    for block in space.blocks:
+        jacobian, columns = _block_jacobian(space, block, free)
+        known = position[columns] < 0
+        jacobian, columns = jacobian[:, ~known], position[columns[~known]]
+        own = covariance[np.ix_(columns, columns)]
+        variance = np.einsum("ip,pq,iq->i", jacobian, own, jacobian, optimize=True)
+        shape = block.bijector.shape
+        errors[block.name] = np.sqrt(np.maximum(variance, 0.0)).reshape(shape)
+        if where[block.name].stop > where[block.name].start and len(variance) <= _LARGEST_COVARIANCE:
+            covariances[block.name] = jacobian @ own @ jacobian.T
+    return errors, covariances
+
+
+def _block_jacobian(space: ParameterSpace, block: Block, free: Array) -> tuple[Array, NDArray[np.int64]]:
+    """Derivatives of one constrained array, shape (values, columns), and the free positions of the columns."""
+    where = space.slices()
+    part = jnp.asarray(free[where[block.name]])
+    own = np.asarray(_jacobian(block.bijector, part)).reshape(prod(block.bijector.shape), len(part))
+    columns = np.arange(where[block.name].start, where[block.name].stop)
+    if block.scale is None:
+        return own, columns
+    scale = float(np.exp(free[where[block.scale]][0]))
+    value = np.asarray(block.bijector.forward(part)).ravel() * scale
+    jacobian = np.column_stack([own * scale, value])
+    return jacobian, np.append(columns, where[block.scale].start)
+
+
+@jax.jit
+def _jacobian(bijector: Bijector, part: jax.Array) -> jax.Array:
+    return jax.jacfwd(lambda x: bijector.forward(x).ravel())(part)
+
+
+@jax.jit
+def constrain(space: ParameterSpace, free: jax.Array) -> dict[str, jax.Array]:
+    """`ParameterSpace.constrain`, compiled once per layout."""
+    return space.constrain(free)
+
+
+def level_counts(model: AbstractMeasurementModel, table: Table) -> dict[str, Array]:
+    """Weighted number of responses behind every value of every facet parameter."""
+    counts: dict[str, Array] = {}
+    for spec in model.parameters:
+        if not spec.axes or "step" in spec.axes:
+            continue
+        columns = _columns(model, spec.axes)
+        sizes = tuple(len(table.levels[axis]) for axis in spec.axes)
+        total = np.zeros(int(np.prod(sizes)))
+        for group in columns:
+            flat = np.ravel_multi_index(tuple(table.codes[column] for column in group), sizes)
+            total += np.bincount(flat, weights=table.weight, minlength=len(total))
+        counts[spec.name] = total.reshape(sizes)
+    return counts
+
+
+def _columns(model: AbstractMeasurementModel, axes: tuple[str, ...]) -> list[tuple[str, ...]]:
+    if model.table_kind == "pairs" and axes == ("item",):
+        return [("left",), ("right",)]
+    return [axes]
+
+
+def build_fit(
+    model: AbstractMeasurementModel,
+    table: Table,
+    engine: Any,
+    *,
+    status: FitStatus,
+    log_likelihood: float | None,
+    n_parameters: int,
+    parameters: Mapping[str, Any],
+    standard_errors: Mapping[str, Array],
+    covariances: Mapping[str, Array],
+    penalised: bool,
+    draws: Mapping[str, Array] | None = None,
+    extremes: Mapping[str, tuple[str, ...]] | None = None,
+    notes: tuple[str, ...] = (),
+    seed: int | None = None,
+) -> Fit:
+    """Label what an engine found."""
+    facets = {"subject" if spec.name == ABILITY else spec.axes[0] for spec in model.parameters if spec.axes}
+    facets |= {axis for spec in model.parameters for axis in spec.axes}
+    return Fit(
+        model=model,
+        engine=type(engine).__name__,
+        status=status,
+        log_likelihood=log_likelihood,
+        n_parameters=n_parameters,
+        n_responses=float(table.weight.sum()),
+        parameters={name: np.asarray(value, np.float64) for name, value in parameters.items()},
+        standard_errors=standard_errors,
+        covariances=covariances,
+        draws=draws,
+        levels={facet: tuple(table.levels[facet]) for facet in table.levels if facet in facets},
+        categories=tuple(table.categories),
+        counts=level_counts(model, table),
+        extremes=extremes or {},
+        penalised=penalised,
+        notes=(*table.notes, *single_level_notes(model, table), *notes),
+        provenance=Provenance(table.hash, {"model": repr(model), "engine": asdict(engine)}, seed),
+    )
+
+
+def single_level_notes(model: AbstractMeasurementModel, table: Table) -> tuple[str, ...]:
+    """What cannot be estimated because a facet has one level."""
+    return tuple(
+        f"facet {spec.name!r} has one level ({table.levels[spec.axes[0]][0]}): its location is not identified apart from "
+        "the subjects' and is fixed at zero"
+        for spec in model.parameters
+        if len(spec.axes) == 1 and spec.axes[0] in table.levels and len(table.levels[spec.axes[0]]) == 1
+        and spec.name != ABILITY and not spec.anchors
+    )
