@@ -122,11 +122,13 @@ def chromium() -> Iterator[Browser]:
     require(path is not None, "Chromium", insist=is_set("PSYMETRIC_REQUIRE_BROWSER"))
     from playwright.sync_api import sync_playwright
 
+    quiet = ("gpu", "quic", "background-networking", "component-update", "sync")
+    only_loopback = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1"
     # Not for the whole session: its event loop would stay in the way of asyncio.run in later modules.
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=path,
-            args=["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1"],
+            args=["--no-sandbox", "--no-first-run", *(f"--disable-{name}" for name in quiet), only_loopback],
         )
         yield browser
         browser.close()
