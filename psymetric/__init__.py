@@ -62,30 +62,30 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
-    from psymetric.administration.administer import administer
-    from psymetric.administration.tables import to_table
-    from psymetric.data.connectivity import Connectivity, connectivity
-    from psymetric.data.nonresponse import NonResponse
-    from psymetric.data.pairs import PairTable
-    from psymetric.data.responses import ResponseTable
-    from psymetric.data.scores import Scores
-    from psymetric.design.plan import Plan, plan
-    from psymetric.design.study import Study
-    from psymetric.diagnostics.bias import bias_analysis
-    from psymetric.diagnostics.categories import category_statistics
-    from psymetric.diagnostics.facets import facet_summary
-    from psymetric.diagnostics.residuals import fit_statistics
-    from psymetric.estimation.fit import Fit
-    from psymetric.estimation.fitting import FitSet, fit, fit_each
-    from psymetric.estimation.joint_ml import JointML
-    from psymetric.estimation.map_laplace import MAP, Laplace
-    from psymetric.estimation.marginal_ml import MarginalML
-    from psymetric.estimation.nuts import NUTS
-    from psymetric.instruments.library import load_instrument
-    from psymetric.models.bradley_terry import BradleyTerry
-    from psymetric.models.many_facet import ManyFacetRasch
-    from psymetric.models.rasch import Rasch
-    from psymetric.reporting.report import Report, report
-    from psymetric.scoring.fair import fair_averages
-    from psymetric.scoring.ranks import p_best, rank_intervals
-    from psymetric.scoring.score import score
+    from psymetric.administration.administer import administer as administer
+    from psymetric.administration.tables import to_table as to_table
+    from psymetric.data.connectivity import Connectivity as Connectivity, connectivity as connectivity
+    from psymetric.data.nonresponse import NonResponse as NonResponse
+    from psymetric.data.pairs import PairTable as PairTable
+    from psymetric.data.responses import ResponseTable as ResponseTable
+    from psymetric.data.scores import Scores as Scores
+    from psymetric.design.plan import Plan as Plan, plan as plan
+    from psymetric.design.study import Study as Study
+    from psymetric.diagnostics.bias import bias_analysis as bias_analysis
+    from psymetric.diagnostics.categories import category_statistics as category_statistics
+    from psymetric.diagnostics.facets import facet_summary as facet_summary
+    from psymetric.diagnostics.residuals import fit_statistics as fit_statistics
+    from psymetric.estimation.fit import Fit as Fit
+    from psymetric.estimation.fitting import FitSet as FitSet, fit as fit, fit_each as fit_each
+    from psymetric.estimation.joint_ml import JointML as JointML
+    from psymetric.estimation.map_laplace import MAP as MAP, Laplace as Laplace
+    from psymetric.estimation.marginal_ml import MarginalML as MarginalML
+    from psymetric.estimation.nuts import NUTS as NUTS
+    from psymetric.instruments.library import load_instrument as load_instrument
+    from psymetric.models.bradley_terry import BradleyTerry as BradleyTerry
+    from psymetric.models.many_facet import ManyFacetRasch as ManyFacetRasch
+    from psymetric.models.rasch import Rasch as Rasch
+    from psymetric.reporting.report import Report as Report, report as report
+    from psymetric.scoring.fair import fair_averages as fair_averages
+    from psymetric.scoring.ranks import p_best as p_best, rank_intervals as rank_intervals
+    from psymetric.scoring.score import score as score
