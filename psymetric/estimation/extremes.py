@@ -1,0 +1,149 @@
+"""Elements with an extreme score: all responses in the lowest or all in the highest category in reach.
+
+Their maximum-likelihood estimate is infinite. They are set aside before joint estimation, round after round because setting
+one aside can make another extreme, and get a finite estimate afterwards from a score moved inwards by a fraction of a point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import final
+
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from psymetric.errors import DataError
+from psymetric.models.base import ABILITY, AbstractMeasurementModel, Label, Table
+from psymetric.models.space import step_groups
+
+__all__ = ["Rows", "adjusted_estimates", "find_extremes"]
+
+Vector = NDArray[np.float64]
+
+
+@final
+@dataclass(frozen=True)
+class Rows:
+    """Part of a table, its levels coded anew; satisfies `Table`."""
+
+    codes: Mapping[str, NDArray[np.int32]]
+    levels: Mapping[str, tuple[Label, ...]]
+    response: NDArray[np.int32]
+    weight: Vector
+    categories: tuple[Label, ...]
+    notes: tuple[str, ...]
+    hash: str
+
+    @classmethod
+    def of(cls, table: Table, keep: NDArray[np.bool_]) -> Rows:
+        """The rows in `keep`, shape (rows,)."""
+        codes, levels = dict(table.codes), dict(table.levels)
+        for facet, labels in table.levels.items():
+            columns = ("left", "right") if "left" in codes and facet == "item" else (facet,)
+            present = np.unique(np.concatenate([table.codes[column][keep] for column in columns]))
+            recode = np.full(len(labels), -1, np.int32)
+            recode[present] = np.arange(len(present))
+            for column in columns:
+                codes[column] = recode[table.codes[column][keep]]
+            levels[facet] = tuple(labels[code] for code in present)
+        return cls(
+            codes, levels, table.response[keep], table.weight[keep], table.categories, table.notes, table.hash
+        )
+
+
+def find_extremes(
+    model: AbstractMeasurementModel, table: Table
+) -> tuple[NDArray[np.bool_], dict[str, tuple[str, ...]]]:
+    """Rows free of extreme elements, and by facet "minimum", "maximum" or "" per level.
+
+    Raises:
+        DataError: Nothing is left.
+    """
+    facets = ["subject", *(facet for facet in model.facets if len(table.levels[facet]) > 1)]
+    sides = {facet: np.full(len(table.levels[facet]), "", dtype="<U7") for facet in facets}
+    keep = table.weight > 0
+    while True:
+        found = False
+        low, high = _reach(model, table, keep)
+        for facet in facets:
+            codes, n_levels = table.codes[facet], len(table.levels[facet])
+            present = np.bincount(codes[keep], minlength=n_levels)
+            at_low = np.bincount(codes[keep & (table.response == low)], minlength=n_levels)
+            at_high = np.bincount(codes[keep & (table.response == high)], minlength=n_levels)
+            for side, count in (("minimum", at_low), ("maximum", at_high)):
+                extreme = (present > 0) & (count == present) & (sides[facet] == "")
+                sides[facet][extreme] = side
+                found |= bool(extreme.any())
+        for facet in facets:
+            keep = keep & (sides[facet][table.codes[facet]] == "")
+        if not keep.any():
+            raise DataError(
+                "every response belongs to a subject or level with an extreme score (all lowest or all highest): there is "
+                "nothing to compare; use MarginalML() or MAP(), or a sharper rating scale"
+            )
+        if not found:
+            return keep, {facet: tuple(side.tolist()) for facet, side in sides.items()}
+
+
+def _reach(
+    model: AbstractMeasurementModel, table: Table, keep: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Lowest and highest category that each row's step group uses among the kept rows."""
+    steps = next((spec for spec in model.parameters if "step" in spec.axes), None)
+    if steps is None:
+        n_rows = len(table.response)
+        return np.zeros(n_rows, np.int64), np.full(n_rows, len(table.categories) - 1, np.int64)
+    weighted = replace(Rows.of(table, np.ones(len(table.response), bool)), weight=table.weight * keep)
+    used = step_groups(steps, weighted)
+    low, high = used.argmax(axis=1), used.shape[1] - 1 - used[:, ::-1].argmax(axis=1)
+    group = table.codes[steps.axes[0]] if len(steps.axes) == 2 else np.zeros(len(table.response), np.int64)
+    return low[group], high[group]
+
+
+def adjusted_estimates(
+    model: AbstractMeasurementModel,
+    table: Table,
+    params: Mapping[str, Vector],
+    facet: str,
+    sides: tuple[str, ...],
+    rows: NDArray[np.bool_],
+    *,
+    adjustment: float,
+) -> tuple[Vector, Vector]:
+    """Estimates and standard errors of the extreme levels of one facet, others as they are.
+
+    Args:
+        model: The model.
+        table: The whole table.
+        params: Arrays over the whole table's levels; NaN where an element is itself not yet estimated.
+        facet: Facet whose extreme levels are sought.
+        sides: "minimum", "maximum" or "" per level.
+        rows: Rows to use: those whose other elements have estimates.
+        adjustment: Score points by which an extreme score is moved inwards.
+    """
+    name = ABILITY if facet == "subject" else facet
+    sign = 1.0 if facet == "subject" else -1.0
+    codes = {column: jnp.asarray(table.codes[column][rows]) for column in ("subject", *model.facets)}
+    owner, weight = table.codes[facet][rows], table.weight[rows]
+    n_levels, n_categories = len(sides), len(table.categories)
+    low, high = (side[rows] for side in _reach(model, table, table.weight > 0))
+
+    def total(values: Vector) -> Vector:
+        return np.bincount(owner, weights=weight * values, minlength=n_levels)
+
+    target = np.where(np.array(sides) == "minimum", total(low) + adjustment, total(high) - adjustment)
+    lower, upper = np.full(n_levels, -40.0), np.full(n_levels, 40.0)
+    variance = np.ones(n_levels)
+    for _ in range(60):
+        middle = (lower + upper) / 2
+        trial = {key: jnp.asarray(value) for key, value in params.items()}
+        trial[name] = jnp.asarray(np.where(np.array(sides) == "", params[name], sign * middle))
+        probability = np.exp(np.asarray(model.category_log_probs(trial, codes, n_categories)))
+        expected = probability @ np.arange(n_categories)
+        variance = total(probability @ np.arange(n_categories) ** 2 - expected**2)
+        below = total(expected) < target
+        lower, upper = np.where(below, middle, lower), np.where(below, upper, middle)
+    with np.errstate(divide="ignore"):
+        return sign * (lower + upper) / 2, 1.0 / np.sqrt(variance)

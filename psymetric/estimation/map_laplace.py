@@ -1,0 +1,102 @@
+"""The posterior mode, and the normal approximation at it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+import jax.numpy as jnp
+import numpy as np
+
+from psymetric.core.precision import double_precision
+from psymetric.errors import DataError
+from psymetric.estimation.assemble import build_fit, constrain, constrained_uncertainty
+from psymetric.estimation.fit import Fit, FitStatus
+from psymetric.estimation.posterior import Mode, fit_from_draws, posterior_mode
+from psymetric.models.base import AbstractMeasurementModel, Table
+
+__all__ = ["MAP", "Laplace"]
+
+
+@final
+@dataclass(frozen=True)
+class MAP:
+    """Mode of the posterior of all parameters, subjects integrated out (marginal Bayes modal estimation).
+
+    The mode is taken on the unconstrained scale, where scales are logs. Standard errors are from the posterior's exact
+    curvature. A penalised estimate, and the summary says so.
+
+    Args:
+        tolerance: Convergence: largest last Newton step, in logits.
+        max_iterations: Cap on quasi-Newton iterations.
+
+    Source: Mislevy (1986), Psychometrika 51, 177-195.
+    """
+
+    tolerance: float = 1e-6
+    max_iterations: int = 2_000
+
+    def run(self, model: AbstractMeasurementModel, table: Table) -> Fit:
+        """Fit `model` to `table`; call it through `psymetric.fit`, which checks the table first."""
+        with double_precision():
+            mode = posterior_mode(model, table, tolerance=self.tolerance, max_iterations=self.max_iterations)
+            space, found = mode.problem.space, mode.maximum
+            point = jnp.asarray(found.point)
+            errors, covariances = constrained_uncertainty(
+                space, found.point, found.curvature.covariance(), np.arange(space.size)
+            )
+            return build_fit(
+                model,
+                table,
+                self,
+                status=_status(mode),
+                log_likelihood=float(mode.problem.log_likelihood(point)),
+                n_parameters=space.size,
+                parameters=constrain(space, point),
+                standard_errors=errors,
+                covariances=covariances,
+                penalised=True,
+            )
+
+
+@final
+@dataclass(frozen=True)
+class Laplace:
+    """Normal approximation to the posterior at its mode on the unconstrained scale, by draws.
+
+    Intervals are quantiles of the draws on the constrained scale, so that a scale's interval stays positive. Subjects are
+    drawn from their exact conditional given each draw, so that their intervals carry the other parameters' uncertainty.
+
+    Args:
+        draws: Number of draws.
+        seed: Seed of the random numbers.
+        tolerance: Convergence of the mode: largest last Newton step, in logits.
+        max_iterations: Cap on quasi-Newton iterations.
+
+    Source: Tierney & Kadane (1986), JASA 81, 82-86.
+    """
+
+    draws: int = 1_000
+    seed: int = 0
+    tolerance: float = 1e-6
+    max_iterations: int = 2_000
+
+    def __post_init__(self) -> None:
+        if self.draws < 2:
+            raise DataError(f"Laplace(draws={self.draws}) needs at least 2 draws")
+
+    def run(self, model: AbstractMeasurementModel, table: Table) -> Fit:
+        """Fit `model` to `table`; call it through `psymetric.fit`, which checks the table first."""
+        with double_precision():
+            mode = posterior_mode(model, table, tolerance=self.tolerance, max_iterations=self.max_iterations)
+            found = mode.maximum
+            root = np.linalg.cholesky(found.curvature.covariance())
+            noise = np.random.default_rng(self.seed).standard_normal((self.draws, len(found.point)))
+            free = (found.point + noise @ root.T)[None]
+            return fit_from_draws(model, table, self, mode.problem, free, status=_status(mode), seed=self.seed)
+
+
+def _status(mode: Mode) -> FitStatus:
+    step = mode.maximum.last_step
+    message = f"last Newton step {step:.1e} logits to the posterior mode"
+    return FitStatus(mode.maximum.converged, message, mode.maximum.iterations, {"last_step": step})

@@ -1,0 +1,94 @@
+"""What MAP, Laplace and NUTS share: the posterior's mode, and draws turned into a labelled fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, final
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from psymetric.core.optimizers import Maximum
+from psymetric.core.parameters import ParameterSpace
+from psymetric.estimation.abilities import draw_abilities
+from psymetric.estimation.assemble import build_fit
+from psymetric.estimation.curvature import Information
+from psymetric.estimation.fit import Fit, FitStatus
+from psymetric.estimation.marginal import climb, solve_marginal
+from psymetric.estimation.problems import JointProblem, MarginalProblem, joint_problem
+from psymetric.models.base import ABILITY, AbstractMeasurementModel, Table
+from psymetric.models.space import has_ability
+
+__all__ = ["Mode", "fit_from_draws", "posterior_mode"]
+
+Vector = NDArray[np.float64]
+
+_LARGEST_COVARIANCE = 2_000
+
+
+@final
+@dataclass(frozen=True)
+class Mode:
+    """Mode of the posterior: subjects integrated out where the model has them (Mislevy, 1986)."""
+
+    problem: MarginalProblem | JointProblem
+    maximum: Maximum[Information]
+
+
+def posterior_mode(
+    model: AbstractMeasurementModel, table: Table, *, tolerance: float, max_iterations: int
+) -> Mode:
+    """Climb to the mode of the free vector's posterior density."""
+    if has_ability(model):
+        found = solve_marginal(model, table, prior=True, tolerance=tolerance, max_iterations=max_iterations)
+        return Mode(found.problem, found.maximum)
+    problem = joint_problem(model, table, prior=True)
+    start = np.zeros(problem.space.size)
+    maximum = climb(problem, start, np.ones(len(start), bool), tolerance=tolerance, max_iterations=max_iterations)
+    return Mode(problem, maximum)
+
+
+@jax.jit
+def _constrain_draws(space: ParameterSpace, free: jax.Array) -> dict[str, jax.Array]:
+    return jax.vmap(space.constrain)(free)
+
+
+def fit_from_draws(
+    model: AbstractMeasurementModel,
+    table: Table,
+    engine: Any,
+    problem: MarginalProblem | JointProblem,
+    free: Vector,
+    *,
+    status: FitStatus,
+    seed: int,
+    notes: tuple[str, ...] = (),
+) -> Fit:
+    """Label draws of the free vector, shape (chains, draws, parameters); estimates are their means and sds."""
+    chains, n_draws, size = free.shape
+    flat = free.reshape(-1, size)
+    values = {name: np.asarray(value) for name, value in _constrain_draws(problem.space, jnp.asarray(flat)).items()}
+    if isinstance(problem, MarginalProblem):
+        values[ABILITY] = draw_abilities(problem, flat, seed=seed)
+    covariances = {
+        name: np.atleast_2d(np.cov(value.reshape(len(flat), -1), rowvar=False))
+        for name, value in values.items()
+        if 1 < value[0].size <= _LARGEST_COVARIANCE
+    }
+    return build_fit(
+        model,
+        table,
+        engine,
+        status=status,
+        log_likelihood=None,
+        n_parameters=size,
+        parameters={name: value.mean(axis=0) for name, value in values.items()},
+        standard_errors={name: value.std(axis=0, ddof=1) for name, value in values.items()},
+        covariances=covariances,
+        penalised=True,
+        draws={name: value.reshape(chains, n_draws, *value.shape[1:]) for name, value in values.items()},
+        notes=notes,
+        seed=seed,
+    )
