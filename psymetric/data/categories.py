@@ -61,10 +61,10 @@ def code_responses(
         notes: tuple[str, ...] = ()
     else:
         numbers, notes = _numbers(values, answered, who=who, column=column)
-        found = pd.Index(np.asarray(labels, dtype=np.float64)).get_indexer(numbers)
+        found = pd.Index(np.asarray(labels, dtype=np.float64)).get_indexer(pd.Index(numbers))
     outside = answered & (found < 0)
     if outside.any():
-        got = sorted({value for value in values[outside].tolist()}, key=lambda value: (str(type(value)), value))
+        got = sorted(set(values[outside].tolist()), key=lambda value: (str(type(value)), value))
         what = f"responses in {column!r} are not among the categories {listing(labels, shown=12)}"
         fix = "add them to categories= in their order, or correct them; empty the cell if there was no answer"
         raise row_error(who, what, outside, got, fix)
@@ -126,10 +126,13 @@ def _numbers(
         numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
         is_text = False
     else:
-        loose = values.astype(object).where(answered)
-        # Dates would turn into nanoseconds, so only text, numbers and truth values are read.
-        readable = loose.map(lambda value: isinstance(value, (str, int, float, np.number, np.bool_)))
-        numbers = pd.to_numeric(loose.where(readable), errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+        read = values
+        if not isinstance(values.dtype, pd.StringDtype):
+            # Dates would turn into nanoseconds, so only text, numbers and truth values are read.
+            kinds = (str, int, float, np.number, np.bool_)
+            read = values.astype(object)
+            read = read.where(read.map(lambda value: isinstance(value, kinds)))
+        numbers = pd.to_numeric(read, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
         is_text = True
     bad = answered & ~np.isfinite(numbers)
     if bad.any():

@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from psymetric.data.messages import listing, row_error
-from psymetric.errors import DataError
+from psymetric.data.messages import row_error
 
 __all__ = ["Label", "code_labels", "drop_unused", "kinds_of", "label_array", "natural_key", "plain"]
 
@@ -96,13 +95,7 @@ def code_labels(values: pd.Series[Any], *, who: str, column: str) -> tuple[NDArr
     """
     if isinstance(values.dtype, pd.CategoricalDtype):
         values = values.astype(values.cat.categories.dtype)
-    try:
-        raw, found = pd.factorize(values)
-    except TypeError:
-        raise DataError(
-            f"{who}: column {column!r} holds lists or objects, not labels; got {listing(values.head(3))}; "
-            "name each level by a text or a number."
-        ) from None
+    raw, found = pd.factorize(values)
     uniques = list(found)
     labels = [plain(unique) for unique in uniques]
     _check_labels(raw, uniques, labels, who=who, column=column)

@@ -32,7 +32,7 @@ def facet_names(facets: str | Sequence[str], *, who: str) -> tuple[str, ...]:
     """
     names = (facets,) if isinstance(facets, str) else tuple(facets)
     for place, name in enumerate(names):
-        if not isinstance(name, str) or not name:  # pyright: ignore[reportUnnecessaryIsInstance]  # users need not type-check
+        if not isinstance(name, str) or not name:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise DataError(f"{who}: facets= holds {name!r}; name each facet by its column, a text.")
         if name in RESERVED:
             raise DataError(
@@ -63,7 +63,21 @@ def pick_columns(frame: Any, roles: Mapping[str, str], *, who: str) -> pd.DataFr
     picked = picked.set_axis(list(roles), axis="columns").reset_index(drop=True)
     if picked.empty:
         raise DataError(f"{who}: the frame has columns {listing(native.columns)} and no rows; give at least one row.")
+    for role, column in roles.items():
+        _refuse_objects(picked[role], who=who, column=column)
     return picked
+
+
+def _refuse_objects(values: pd.Series[Any], *, who: str, column: str) -> None:
+    """Cells that hold lists or dictionaries are several values, not one."""
+    if values.dtype != object:
+        return
+    try:
+        pd.unique(values)
+    except TypeError:
+        bad = values.map(lambda value: isinstance(value, (list, dict, set, np.ndarray))).to_numpy(dtype=bool)
+        what = f"column {column!r} holds lists or objects"
+        raise row_error(who, what, bad, values[bad].tolist(), "give one text or number per cell") from None
 
 
 def _eager(frame: Any, *, who: str) -> nw.DataFrame[Any]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import pandas as pd
 import pyarrow as pa
@@ -120,7 +120,7 @@ def _format(path: Path, *, who: str) -> str:
     return kind
 
 
-def _open(path: Path, mode: str, *, packed: bool) -> IO[Any]:
+def _open(path: Path, mode: Literal["rt", "wt"], *, packed: bool) -> IO[str]:
     """A text file, packed or not, without translation of line ends."""
     if packed:
         return gzip.open(path, mode, encoding="utf-8", newline="")
@@ -136,8 +136,10 @@ def _write_text(frame: pd.DataFrame, handle: IO[str], kind: str) -> None:
         return
     safe = frame.rename(columns={name: _guard(pd.Series([name]))[0] for name in frame.columns})
     for name, column in safe.items():
-        if pd.api.types.is_string_dtype(column.dtype):
+        if isinstance(column.dtype, pd.StringDtype):
             safe[name] = _guard(column)
+        elif column.dtype == object:
+            safe[name] = column.map(lambda cell: _guard(pd.Series([cell]))[0] if isinstance(cell, str) else cell)
     safe.to_csv(handle, sep="\t" if kind == "tsv" else ",", index=False, lineterminator="\n")
 
 
@@ -172,7 +174,7 @@ def _read_separated(path: Path, separator: str, answers: set[str], *, who: str) 
     )
     frame = frame.rename(columns=names)
     for name, column in frame.items():
-        if pd.api.types.is_string_dtype(column.dtype) and column.str.startswith("'").any():
+        if isinstance(column.dtype, pd.StringDtype) and column.str.startswith("'").any():
             frame[name] = _unguard(column)
     return frame
 

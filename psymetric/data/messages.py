@@ -40,10 +40,10 @@ def nearest(name: object, options: Iterable[object]) -> str:
 def row_error(who: str, what: str, bad: NDArray[np.bool_], got: Iterable[Any], fix: str) -> DataError:
     """An error about some rows. `bad` is a mask over the rows of the source, `got` the offending values, in any order.
 
-    Rows are counted from 0, as `df.iloc` does.
+    Rows are counted from 0, as `df.iloc` does. Only the first 1000 values are looked at.
     """
     first = int(np.argmax(bad))
-    values = list(islice(dict.fromkeys(got), 1000))
+    values = list({repr(value): value for value in islice(got, 1000)}.values())
     shown = f"; got {listing(values)}" if values else ""
     where = f"{int(bad.sum()):,} of {counted(bad.size, 'row')}, first at row {first} counting from 0"
     return DataError(f"{who}: {what} ({where}){shown}; {fix}.")

@@ -17,7 +17,7 @@ __all__ = ["answered_rows", "read_reasons"]
 def answered_rows(values: pd.Series[Any]) -> NDArray[np.bool_]:
     """Mask of the rows that hold anything but a missing value or blank text."""
     present = values.notna().to_numpy(dtype=bool)
-    if not (pd.api.types.is_string_dtype(values.dtype) or values.dtype == object):
+    if pd.api.types.is_numeric_dtype(values.dtype):
         return present
     distinct = [value for value in values[present].unique() if isinstance(value, str) and not value.strip()]
     return present & ~values.isin(distinct).to_numpy(dtype=bool) if distinct else present

@@ -10,8 +10,8 @@ __all__ = ["NonResponse"]
 class NonResponse(StrEnum):
     """The reason a row holds no response; never scored as zero, never as the midpoint.
 
-    Models skip these rows, so a reason matters for what a reader may conclude: skipping is harmless when the reason has
-    nothing to do with the measure (`transport`, `budget`) and is not when it has (a model that refuses what it would fail).
+    Models skip these rows. That is harmless when the reason has nothing to do with the measure (`transport`, `budget`),
+    and biases the result when it has (a model that refuses what it would fail).
     """
 
     refusal = "refusal"

@@ -86,4 +86,5 @@ def weight_note(weight: NDArray[np.float64]) -> Iterator[str]:
     """Rows that carry no weight."""
     idle = int((weight == 0).sum())
     if idle:
-        yield f"{counted(idle, 'row')} {'has' if idle == 1 else 'have'} weight 0 and {'counts' if idle == 1 else 'count'} for nothing."
+        verbs = ("has", "counts") if idle == 1 else ("have", "count")
+        yield f"{counted(idle, 'row')} {verbs[0]} weight 0 and {verbs[1]} for nothing."

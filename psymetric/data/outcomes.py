@@ -34,8 +34,8 @@ def code_outcomes(
 ) -> tuple[NDArray[np.int32], tuple[str, ...]]:
     """Outcome code of each row, -1 without an outcome, and notes.
 
-    A label is read through `outcomes` first, then as the label of the row's left or right item, then as one of the words
-    `left`, `right`, `tie`.
+    A label is read through `outcomes` first, then as the label of the row's left or right item, then as one of the
+    words `left`, `right`, `tie`.
 
     Args:
         values: One label per row.
@@ -53,8 +53,8 @@ def code_outcomes(
     answered = answered_rows(values)
     raw, found = pd.factorize(values.where(answered))
     labels = [plain(label) for label in found]
-    words = {**{word: code for code, word in enumerate(OUTCOMES)}}
-    by_item = {item: code for code, item in enumerate(items)}
+    words: dict[Label | None, int] = {word: code for code, word in enumerate(OUTCOMES)}
+    by_item: dict[Label | None, int] = {item: code for code, item in enumerate(items)}
     clash = [label for label in labels if label in words and label in by_item and label not in given]
     if clash:
         raise DataError(

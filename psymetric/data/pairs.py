@@ -16,7 +16,7 @@ from psymetric.data import files, notes, storage
 from psymetric.data.coding import Label, code_labels, drop_unused, label_array
 from psymetric.data.columns import code_weights, facet_names, pick_columns
 from psymetric.data.messages import row_error
-from psymetric.data.missing import answered_rows, read_reasons
+from psymetric.data.missing import read_reasons
 from psymetric.data.outcomes import OUTCOMES, code_outcomes
 from psymetric.data.table import CodedTable
 from psymetric.errors import DataError
@@ -77,8 +77,8 @@ class PairTable(CodedTable):
             df: A pandas, Polars or Arrow table, or anything else narwhals reads.
             left: Column of the first item: the one shown first, at home, or just named first.
             right: Column of the second item.
-            outcome: Column of the result: `left`, `right` or `tie`, or the label of the row's winner. An empty cell is a
-                non-response.
+            outcome: Column of the result: `left`, `right` or `tie`, or the label of the row's winner. An empty cell is
+                a non-response.
             judge: Column of who compared; the facet is called `judge` whatever the column's name.
             facets: Columns of anything else about a comparison. They keep their names.
             weight: Column of how many comparisons a row stands for, 0 or more.
@@ -171,9 +171,9 @@ class PairTable(CodedTable):
         """Comparisons per level of a facet.
 
         Returns:
-            One row per level, those without any outcome last: `level`, `n` (rows), `weight` (their sum), `missing` (rows
-            without an outcome), and weights by result: for `item` its `wins`, `losses` and `ties`, for other facets
-            `left`, `right` and `tie`.
+            One row per level, those without any outcome last: `level`, `n` (rows), `weight` (their sum), `missing`
+            (rows without an outcome), and weights by result: for `item` its `wins`, `losses` and `ties`, for other
+            facets `left`, `right` and `tie`.
         """
         labels = self.levels[self._checked_facet(facet)]
         owners = [name for name in self.codes if self.level_of(name) == facet]
@@ -182,7 +182,7 @@ class PairTable(CodedTable):
 
         def total(outcome: int | None, name: str) -> NDArray[np.float64]:
             weight = self.weight if outcome is None else np.where(self.response == outcome, self.weight, 0.0)
-            return np.bincount(self.codes[name], weights=weight, minlength=len(every))
+            return np.bincount(self.codes[name], weights=weight, minlength=len(every)).astype(np.float64)
 
         lost = pd.concat([self.missing[name] for name in owners]).value_counts()
         frame = {

@@ -1,0 +1,241 @@
+"""Whether the levels of a table can be compared at all: disconnected subsets, nested facets, items that only win."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from psymetric.data.coding import Label
+from psymetric.data.messages import counted, listing, nearest
+from psymetric.data.pairs import PairTable
+from psymetric.data.responses import ResponseTable
+from psymetric.errors import DataError
+
+__all__ = ["Connectivity", "Nesting", "connectivity"]
+
+_SHOWN_SUBSETS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Nesting:
+    """Two facets whose levels meet only inside groups.
+
+    Attributes:
+        facets: Names of the two facets.
+        subsets: One row per level: `facet`, `level`, `subset` (numbered from 1, the largest first).
+    """
+
+    facets: tuple[str, str]
+    subsets: pd.DataFrame
+
+    @property
+    def n_subsets(self) -> int:
+        """Number of groups."""
+        return int(self.subsets["subset"].max())
+
+    def describe(self) -> str:
+        """What is confounded, and how to mend it."""
+        first, second = self.facets
+        return (
+            f"{first!r} and {second!r} are nested: their levels meet only inside {self.n_subsets:,} groups, "
+            f"{_groups(self.subsets)}. Raising every {first} of a group and lowering every {second} of it by as much "
+            f"changes nothing. Let some {second} of each group meet a {first} of another group."
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Connectivity:
+    """What joins the levels of a table. Rows of weight 0 join nothing.
+
+    Attributes:
+        kind: `"responses"` or `"pairs"`.
+        subsets: One row per level: `facet`, `level`, `subset` (numbered from 1, the largest first). Levels of different
+            subsets cannot be compared.
+        nested: Pairs of facets other than the subject that split further than the whole table does. Their levels are
+            joined only through subjects, which cannot tell the two facets apart.
+        nested_subjects: The same for the subject and another facet: each subject meets only the levels of its group.
+            A model that takes subjects for a random sample can still be fitted, since it supposes that the groups of
+            subjects are alike; one that gives each subject a parameter of its own cannot.
+        strong: For pairs one row per item: `level`, `group`, and the weights of its group's `wins` and `losses` against
+            items outside. Items of one group have beaten each other, directly or through others. None for responses.
+    """
+
+    kind: str
+    subsets: pd.DataFrame
+    nested: tuple[Nesting, ...] = ()
+    nested_subjects: tuple[Nesting, ...] = ()
+    strong: pd.DataFrame | None = None
+
+    @property
+    def n_subsets(self) -> int:
+        """Number of disconnected subsets; 1 when all levels are joined."""
+        return int(self.subsets["subset"].max())
+
+    @property
+    def n_strong(self) -> int:
+        """Number of strongly connected groups of items; 1 when maximum likelihood worths exist, 0 for responses."""
+        return 0 if self.strong is None else int(self.strong["group"].max())
+
+    @property
+    def connected(self) -> bool:
+        """Whether one subset holds every level, no two facets are nested, and no group of items only wins or loses."""
+        return self.n_subsets == 1 and not self.nested and self.n_strong <= 1
+
+    def describe(self) -> str:
+        """The subsets with their levels (long lists are cut) and how to mend the design, in full sentences."""
+        if self.connected:
+            sizes = self.subsets["facet"].value_counts(sort=False)
+            text = " and ".join(counted(n, f"{facet} level") for facet, n in sizes.items())
+            found = [f"{text} are connected: each can be compared with every other."]
+        elif self.n_subsets > 1:
+            found = [self._describe_subsets()]
+        else:
+            found = [nesting.describe() for nesting in self.nested]
+            found += [self._describe_strong()] if self.n_strong > 1 else []
+        found += [nesting.describe() for nesting in self.nested_subjects if self.n_subsets == 1]
+        return " ".join(found)
+
+    def _describe_subsets(self) -> str:
+        what = "The comparisons" if self.kind == "pairs" else "The responses"
+        mend = (
+            "Compare some item of each subset with one of another"
+            if self.kind == "pairs"
+            else "Let one judge rate in several subsets or repeat some subjects across them"
+        )
+        return (
+            f"{what} fall into {self.n_subsets:,} disconnected subsets, and levels of different subsets cannot be "
+            f"compared: {_groups(self.subsets)}. {mend}, or fit each subset by itself (table.select)."
+        )
+
+    def _describe_strong(self) -> str:
+        frame = pd.DataFrame() if self.strong is None else self.strong
+        parts: list[str] = []
+        for _, group in frame.groupby("group"):
+            wins, losses = float(group["wins"].iloc[0]), float(group["losses"].iloc[0])
+            how = "always won" if wins and not losses else "always lost" if losses and not wins else "did both"
+            parts.append(f"{listing(group['level'])} {how}")
+        shown = "; ".join(parts[:_SHOWN_SUBSETS]) + ("; …" if len(parts) > _SHOWN_SUBSETS else "")
+        return (
+            f"The items fall into {self.n_strong:,} groups that are not joined by wins in both directions, so that "
+            f"maximum likelihood worths are infinite; against items outside its group, {shown}. Collect comparisons "
+            "until each group has won and lost against the rest."
+        )
+
+
+def connectivity(table: ResponseTable | PairTable, facets: str | Sequence[str] | None = None) -> Connectivity:
+    """Which levels of a table are joined by its rows, and so can be compared.
+
+    For responses: connected components of the graph whose vertices are levels and whose rows join them, for all facets
+    together and for each pair of facets. Both are necessary for separate effects; with three and more facets they are
+    not quite sufficient, and the rank of the information, which every engine checks, decides.
+
+    For pairs: components of the graph of comparisons, and strong components of the graph with an arrow from winner to
+    loser (a tie has both). Worths that maximise the likelihood exist when there is one strong component.
+
+    Args:
+        table: Responses or comparisons. Rows without a response join nothing.
+        facets: Facets to consider; by default all of a `ResponseTable`, only the items of a `PairTable`.
+
+    Raises:
+        DataError: A facet that the table does not have.
+
+    Source: Ford (1957), American Mathematical Monthly 64(8), 28-33, for the strong components; Weeks and Williams
+        (1964), Technometrics 6(3), 319-324, for subsets in several facets.
+    """
+    is_pairs = isinstance(table, PairTable)
+    wanted = (("item",) if is_pairs else table.facets) if facets is None else facets
+    names = (wanted,) if isinstance(wanted, str) else tuple(wanted)
+    for name in names:
+        if name not in table.levels:
+            raise DataError(
+                f"connectivity: no facet {name!r} in the {type(table).__name__}; {nearest(name, table.levels)}"
+            )
+    if not names:
+        raise DataError(f"connectivity: facets is empty; name some of {listing(table.levels)}.")
+    if is_pairs:
+        return Connectivity("pairs", _subsets(table, names), strong=_strong(table))
+    subsets = _subsets(table, names)
+    whole = int(subsets["subset"].max())
+    nested, nested_subjects = [], []
+    for first, second in combinations(names, 2) if len(names) > 2 else ():
+        nesting = Nesting((first, second), _subsets(table, (first, second)))
+        if nesting.n_subsets > whole:
+            (nested_subjects if "subject" in (first, second) else nested).append(nesting)
+    return Connectivity("responses", subsets, tuple(nested), tuple(nested_subjects))
+
+
+def _subsets(table: ResponseTable | PairTable, facets: tuple[str, ...]) -> pd.DataFrame:
+    """The components of the graph that the rows draw between the levels of some facets."""
+    rows = table.weight > 0
+    sizes = [len(table.levels[facet]) for facet in facets]
+    start = dict(zip(facets, np.cumsum([0, *sizes[:-1]]).tolist(), strict=True))
+    ends = [
+        start[table.level_of(code)] + table.codes[code][rows].astype(np.int64)
+        for code in table.codes
+        if table.level_of(code) in facets
+    ]
+    # One facet alone has no other to be confounded with: its levels are compared directly.
+    labels = _components(ends, sum(sizes)) if len(ends) > 1 else np.zeros(sum(sizes), dtype=np.int64)
+    return pd.DataFrame(
+        {
+            "facet": np.repeat(np.array(facets, dtype=object), sizes).astype(str),
+            "level": pd.Series([label for facet in facets for label in table.levels[facet]], dtype=object),
+            "subset": _by_size(labels),
+        }
+    )
+
+
+def _components(ends: list[NDArray[np.int64]], size: int, *, strong: bool = False) -> NDArray[np.int64]:
+    """Component of each vertex, where row r joins `ends[0][r]` to every other `ends[k][r]`."""
+    tails = np.concatenate([ends[0]] * (len(ends) - 1))
+    heads = np.concatenate(ends[1:])
+    graph = coo_array((np.ones(tails.size), (tails, heads)), shape=(size, size))
+    _, labels = connected_components(graph, directed=strong, connection="strong" if strong else "weak")
+    return labels.astype(np.int64)
+
+
+def _by_size(labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Component numbers from 1, the largest first, the one of the first vertex first among equals."""
+    found, first, size = np.unique(labels, return_index=True, return_counts=True)
+    rank = np.empty(found.size, dtype=np.int64)
+    rank[np.lexsort((first, -size))] = np.arange(1, found.size + 1)
+    return rank[np.searchsorted(found, labels)]
+
+
+def _strong(table: PairTable) -> pd.DataFrame:
+    """Groups of items that have beaten each other, directly or through others."""
+    left, right = table.codes["left"].astype(np.int64), table.codes["right"].astype(np.int64)
+    counts = table.weight > 0
+    left_won = counts & (table.response != 1)
+    right_won = counts & (table.response != 0)
+    winner = np.concatenate([left[left_won], right[right_won]])
+    loser = np.concatenate([right[left_won], left[right_won]])
+    items: tuple[Label, ...] = table.levels["item"]
+    group = _by_size(_components([winner, loser], len(items), strong=True))
+    weight = np.concatenate([table.weight[left_won], table.weight[right_won]])
+    across = weight * (group[winner] != group[loser])
+    wins = np.bincount(group[winner], weights=across, minlength=group.max() + 1)
+    losses = np.bincount(group[loser], weights=across, minlength=group.max() + 1)
+    return pd.DataFrame(
+        {"level": pd.Series(items, dtype=object), "group": group, "wins": wins[group], "losses": losses[group]}
+    )
+
+
+def _groups(subsets: pd.DataFrame) -> str:
+    """The first subsets with their levels: `subset 1 (subject ['a', 'b'], judge ['x']); …`."""
+    parts: list[str] = []
+    last = int(subsets["subset"].max())
+    for number in range(1, min(last, _SHOWN_SUBSETS) + 1):
+        members = subsets[subsets["subset"] == number]
+        inside = ", ".join(
+            f"{facet} {listing(group['level'], shown=4)}" for facet, group in members.groupby("facet", sort=False)
+        )
+        parts.append(f"subset {number} ({inside})")
+    return "; ".join(parts) + (f"; … {last - _SHOWN_SUBSETS:,} more" if last > _SHOWN_SUBSETS else "")
