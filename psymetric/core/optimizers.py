@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-__all__ = ["Curvature", "Maximum", "maximise"]
+__all__ = ["Curvature", "Maximum", "ascend", "polish"]
 
 Vector = NDArray[np.float64]
 
@@ -49,42 +49,23 @@ class Maximum(Generic[CurvatureT]):
     curvature: CurvatureT
 
 
-def maximise(
-    value_and_gradient: Callable[[Vector], tuple[float, Vector]],
-    curvature: Callable[[Vector], CurvatureT],
-    start: Vector,
-    *,
-    tolerance: float,
-    max_iterations: int,
-) -> Maximum[CurvatureT]:
-    """Maximise by L-BFGS, then by Newton steps until a full step is smaller than `tolerance`.
-
-    Convergence is judged by the Newton step, in the units of the parameters, because a small gradient or a small gain says
-    little about how far a flat optimum is. Newton steps share one Hessian for as long as they shrink tenfold.
-
-    Args:
-        value_and_gradient: Log density and its gradient.
-        curvature: Negative Hessian at a point.
-        start: Starting point.
-        tolerance: Largest last step that counts as converged.
-        max_iterations: Cap on L-BFGS iterations.
-    """
-    evaluations = 0
+def ascend(
+    value_and_gradient: Callable[[Vector], tuple[float, Vector]], start: Vector, *, max_iterations: int
+) -> tuple[Vector, int]:
+    """L-BFGS from `start` to the neighbourhood of the maximum; returns the point and the number of evaluations."""
+    if not len(start) or not max_iterations:
+        return start, 0
 
     def negative(point: Vector) -> tuple[float, Vector]:
-        nonlocal evaluations
-        evaluations += 1
         value, gradient = value_and_gradient(point)
         return -value, -gradient
 
-    point = start
-    if len(start) and max_iterations:
-        options = {"maxiter": max_iterations, "maxfun": 2 * max_iterations, "ftol": 1e-13, "gtol": 1e-5, "maxcor": 20}
-        point = np.asarray(minimize(negative, start, jac=True, method="L-BFGS-B", options=options).x)
-    return _newton(value_and_gradient, curvature, point, tolerance=tolerance, evaluations=evaluations)
+    options = {"maxiter": max_iterations, "maxfun": 2 * max_iterations, "ftol": 1e-13, "gtol": 1e-5, "maxcor": 20}
+    found = minimize(negative, start, jac=True, method="L-BFGS-B", options=options)
+    return np.asarray(found.x), int(found.nfev)
 
 
-def _newton(
+def polish(
     value_and_gradient: Callable[[Vector], tuple[float, Vector]],
     curvature: Callable[[Vector], CurvatureT],
     point: Vector,
@@ -93,6 +74,19 @@ def _newton(
     evaluations: int,
     max_steps: int = 60,
 ) -> Maximum[CurvatureT]:
+    """Newton steps from `point` until a full step is smaller than `tolerance`.
+
+    Convergence is judged by the Newton step, in the units of the parameters, because a small gradient or a small gain says
+    little about how far a flat optimum is. Steps share one Hessian for as long as they shrink tenfold.
+
+    Args:
+        value_and_gradient: Log density and its gradient.
+        curvature: Negative Hessian at a point.
+        point: Where `ascend` stopped.
+        tolerance: Largest last step that counts as converged.
+        evaluations: Evaluations made so far.
+        max_steps: Cap on Newton steps.
+    """
     value, gradient = value_and_gradient(point)
     hessian, origin, last = curvature(point), point, np.inf
     for _ in range(max_steps):

@@ -16,7 +16,7 @@ from scipy.linalg import cho_factor, cho_solve, eigh
 from psymetric.estimation.problems import JointProblem, Problem
 from psymetric.models.base import ABILITY
 
-__all__ = ["Information", "information", "value_and_gradient"]
+__all__ = ["Information", "information", "log_likelihood", "value_and_gradient"]
 
 Vector = NDArray[np.float64]
 
@@ -28,6 +28,12 @@ _SINGULAR = 1e-10
 def value_and_gradient(problem: Problem, free: Array) -> tuple[Array, Array]:
     """Log density and gradient, compiled once per model and shape."""
     return jax.value_and_grad(lambda x: problem.log_density(x))(free)
+
+
+@jax.jit
+def log_likelihood(problem: Problem, free: Array) -> Array:
+    """Log-likelihood without priors, compiled once per model and shape."""
+    return problem.log_likelihood(free)
 
 
 @partial(jax.jit, static_argnames="n_incidental")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from psymetric.core.provenance import Provenance
 from psymetric.errors import DataError
@@ -138,7 +138,7 @@ class Fit:
             flat = self.draws[name].reshape(-1, *self.draws[name].shape[2:])
             ends = np.quantile(flat, [tail, 1 - tail], axis=0)
             return ends[0], ends[1]
-        estimate, se, z = self.parameters[name], self.standard_errors[name], float(norm.ppf(1 - tail))
+        estimate, se, z = self.parameters[name], self.standard_errors[name], float(ndtri(1 - tail))
         if name.endswith("_sd"):
             factor = np.exp(z * se / estimate)
             return estimate / factor, estimate * factor

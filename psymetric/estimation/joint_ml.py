@@ -71,7 +71,7 @@ class JointML:
         problem = joint_problem(model, kept, prior=False)
         start = np.zeros(problem.space.size)
         active = np.ones(len(start), bool)
-        found = climb(problem, start, active, tolerance=self.tolerance, max_iterations=self.max_iterations)
+        found = climb(problem, start, tolerance=self.tolerance, max_iterations=self.max_iterations)
         check_curvature(found.curvature, problem.space, active, kept)
         params, errors, covariances = _estimates(problem.space, found)
         notes: tuple[str, ...] = ()

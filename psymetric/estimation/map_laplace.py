@@ -11,6 +11,7 @@ import numpy as np
 from psymetric.core.precision import double_precision
 from psymetric.errors import DataError
 from psymetric.estimation.assemble import build_fit, constrain, constrained_uncertainty
+from psymetric.estimation.curvature import log_likelihood
 from psymetric.estimation.fit import Fit, FitStatus
 from psymetric.estimation.posterior import Mode, fit_from_draws, posterior_mode
 from psymetric.models.base import AbstractMeasurementModel, Table
@@ -50,7 +51,7 @@ class MAP:
                 table,
                 self,
                 status=_status(mode),
-                log_likelihood=float(mode.problem.log_likelihood(point)),
+                log_likelihood=float(log_likelihood(mode.problem, point)),
                 n_parameters=space.size,
                 parameters=constrain(space, point),
                 standard_errors=errors,

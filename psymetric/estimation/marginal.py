@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import jax
@@ -12,13 +12,13 @@ from jax import Array
 from jax.scipy.special import logsumexp
 from numpy.typing import NDArray
 
-from psymetric.core.optimizers import Maximum, maximise
+from psymetric.core.optimizers import Maximum, ascend, polish
 from psymetric.core.parameters import ParameterSpace
-from psymetric.estimation.curvature import Information, information, value_and_gradient
+from psymetric.estimation.curvature import Information, information, log_likelihood, value_and_gradient
 from psymetric.estimation.problems import MarginalProblem, Problem, marginal_problem
 from psymetric.models.base import AbstractMeasurementModel, Table
 
-__all__ = ["MarginalSolution", "climb", "solve_marginal"]
+__all__ = ["Climb", "MarginalSolution", "climb", "solve_marginal"]
 
 Vector = NDArray[np.float64]
 
@@ -51,7 +51,7 @@ class MarginalSolution:
     def log_likelihood(self) -> float:
         """Log-likelihood at the mode, random facets integrated out by Laplace's method."""
         point = jnp.asarray(self.maximum.point)
-        value = float(self.problem.log_likelihood(point))
+        value = float(log_likelihood(self.problem, point))
         random = _random_mask(self.problem.space)[self.active]
         if not random.any():
             return value
@@ -69,27 +69,49 @@ def _posterior_moments(problem: MarginalProblem, free: Array) -> tuple[Array, Ar
     return mean, jnp.sqrt(jnp.maximum(posterior @ problem.nodes**2 - mean**2, 0.0))
 
 
-def climb(problem: Problem, start: Vector, active: NDArray[np.bool_], *, tolerance: float, max_iterations: int) -> Maximum[Information]:
-    """The mode over the active parameters, the others held at `start`."""
-    place = np.flatnonzero(active)
+@final
+@dataclass(frozen=True)
+class Climb:
+    """A problem restricted to its active parameters, the others held at `start`."""
 
-    def full(point: Vector) -> Vector:
-        whole = start.copy()
-        whole[place] = point
+    problem: Problem
+    start: Vector
+    active: NDArray[np.bool_]
+
+    def full(self, point: Vector) -> Vector:
+        """The free vector with the active parameters at `point`."""
+        whole = self.start.copy()
+        whole[self.active] = point
         return whole
 
-    def evaluate(point: Vector) -> tuple[float, Vector]:
-        value, gradient = value_and_gradient(problem, jnp.asarray(full(point)))
-        return float(value), np.asarray(gradient)[place]
+    def value_and_gradient(self, point: Vector) -> tuple[float, Vector]:
+        """Log density and its gradient in the active parameters."""
+        value, gradient = value_and_gradient(self.problem, jnp.asarray(self.full(point)))
+        return float(value), np.asarray(gradient)[self.active]
 
-    found = maximise(
-        evaluate,
-        lambda point: information(problem, full(point), None if active.all() else active),
-        start[place],
-        tolerance=tolerance,
-        max_iterations=max_iterations,
-    )
-    return Maximum(full(found.point), found.value, found.iterations, found.last_step, found.converged, found.curvature)
+    def curvature(self, point: Vector) -> Information:
+        """Observed information of the active parameters."""
+        return information(self.problem, self.full(point), None if self.active.all() else self.active)
+
+    def ascend(self, max_iterations: int) -> tuple[Vector, int]:
+        """Free vector near the mode, and evaluations used."""
+        point, evaluations = ascend(self.value_and_gradient, self.start[self.active], max_iterations=max_iterations)
+        return self.full(point), evaluations
+
+    def polish(self, tolerance: float, evaluations: int) -> Maximum[Information]:
+        """The mode, from a start in its neighbourhood."""
+        begin = self.start[self.active]
+        found = polish(
+            self.value_and_gradient, self.curvature, begin, tolerance=tolerance, evaluations=evaluations
+        )
+        return replace(found, point=self.full(found.point))
+
+
+def climb(problem: Problem, start: Vector, *, tolerance: float, max_iterations: int) -> Maximum[Information]:
+    """The mode over all parameters."""
+    active = np.ones(len(start), bool)
+    near, evaluations = Climb(problem, start, active).ascend(max_iterations)
+    return Climb(problem, near, active).polish(tolerance, evaluations)
 
 
 def solve_marginal(
@@ -110,21 +132,25 @@ def solve_marginal(
     point = np.zeros(problem.space.size)
     scales = _scale_mask(problem.space)
     active = np.ones(len(point), bool) if prior else ~scales
-    while True:
-        found = climb(problem, point, active, tolerance=tolerance, max_iterations=max_iterations)
-        if scales.any() and not prior:
-            found = _estimate_scales(problem, found, active, tolerance=tolerance, max_iterations=max_iterations)
-        n_nodes, half_width = _needed_grid(problem, found.point)
-        if n_nodes == len(problem.nodes) and half_width == float(problem.nodes[-1]):
-            return MarginalSolution(problem, found, active)
-        problem, point = problem.with_grid(n_nodes, half_width), found.point
+    evaluations, settled = 0, False
+    while not settled:
+        point, used = Climb(problem, point, active).ascend(max_iterations)
+        evaluations += used
+        n_nodes, half_width = _needed_grid(problem, point)
+        settled = n_nodes == len(problem.nodes) and half_width == float(problem.nodes[-1])
+        if not settled:
+            problem = problem.with_grid(n_nodes, half_width)
+    found = Climb(problem, point, active).polish(tolerance, evaluations)
+    if scales.any() and not prior:
+        found = _estimate_scales(problem, found, active, tolerance=tolerance)
+    return MarginalSolution(problem, found, active)
 
 
 def _first_grid(table: Table) -> int:
-    """Nodes that would resolve the best-measured subject if θ had unit sd: saves compiling for a grid soon left."""
+    """Nodes that would resolve the best-measured subject if θ had variance 2: saves compiling for a grid soon left."""
     n_most = float(np.bincount(table.codes["subject"], weights=table.weight).max())
     per_response = (len(table.categories) ** 2 - 1) / 24
-    return _grid_for(2 * _FIRST_HALF_WIDTH / (_SPACING / np.sqrt(1 + n_most * per_response)))
+    return _grid_for(2 * _FIRST_HALF_WIDTH / _SPACING * np.sqrt(1 + 2 * n_most * per_response))
 
 
 def _grid_for(n_nodes: float) -> int:
@@ -159,7 +185,7 @@ def _random_mask(space: ParameterSpace) -> NDArray[np.bool_]:
 
 
 def _estimate_scales(
-    problem: MarginalProblem, found: Maximum[Information], active: NDArray[np.bool_], *, tolerance: float, max_iterations: int
+    problem: MarginalProblem, found: Maximum[Information], active: NDArray[np.bool_], *, tolerance: float
 ) -> Maximum[Information]:
     """Empirical Bayes: EM on the sds of random facets, the levels' posterior taken as normal (Laplace).
 
@@ -174,12 +200,12 @@ def _estimate_scales(
             levels, scale = where[block.name], where[block.scale]
             rows = place[levels]
             spread = np.trace(np.linalg.inv(found.curvature.schur[np.ix_(rows, rows)]))
-            growth = 0.5 * np.log((np.sum(point[levels] ** 2) + spread) / len(rows))
-            new = max(float(point[scale][0] + growth), np.log(0.01))
-            change = max(change, abs(new - float(point[scale][0])))
-            point[levels] /= np.exp(new - point[scale][0])
+            old = float(point[scale][0])
+            new = max(old + 0.5 * float(np.log((np.sum(point[levels] ** 2) + spread) / len(rows))), np.log(0.01))
+            change = max(change, abs(new - old))
+            point[levels] /= np.exp(new - old)
             point[scale] = new
         if change < _RANDOM_TOLERANCE:
-            break
-        found = climb(problem, point, active, tolerance=tolerance, max_iterations=0)
-    return found
+            return found
+        found = Climb(problem, point, active).polish(tolerance, found.iterations)
+    return replace(found, converged=False)

@@ -46,7 +46,7 @@ def posterior_mode(
         return Mode(found.problem, found.maximum)
     problem = joint_problem(model, table, prior=True)
     start = np.zeros(problem.space.size)
-    maximum = climb(problem, start, np.ones(len(start), bool), tolerance=tolerance, max_iterations=max_iterations)
+    maximum = climb(problem, start, tolerance=tolerance, max_iterations=max_iterations)
     return Mode(problem, maximum)
 
 
