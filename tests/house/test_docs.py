@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+import pytest
+
 import psymetric
 from psymetric import errors
 
@@ -21,3 +25,36 @@ def test_every_public_name_has_a_reference_page() -> None:
 def test_every_exception_has_its_mend() -> None:
     headings = set(re.findall(r"^#+ `?(\w+)`?$", (DOCS / "errors.md").read_text(encoding="utf-8"), re.MULTILINE))
     assert {name for name in errors.__all__ if name not in headings} == {"PsymetricError"}
+
+
+def ratings() -> pd.DataFrame:
+    """Three judges of known severity on forty conversations and three criteria."""
+    rng = np.random.default_rng(20)
+    rows = [
+        (f"c{subject:02d}", criterion, judge, int(np.clip(np.round(3 + ability - severity + rng.normal(0, 0.8)), 1, 5)))
+        for subject, ability in enumerate(rng.normal(0, 1, 40))
+        for criterion in ("warmth", "insight", "questions")
+        for judge, severity in (("small", -0.5), ("large", 0.0), ("strict", 0.5))
+    ]
+    return pd.DataFrame(rows, columns=["conversation", "criterion", "judge", "rating"])
+
+
+def comparisons() -> pd.DataFrame:
+    """Votes among four models, some of them ties."""
+    rng = np.random.default_rng(21)
+    models, outcomes = [f"model {letter}" for letter in "abcd"], ["left", "right", "tie"]
+    rows = [(*rng.choice(models, 2, replace=False), rng.choice(outcomes), f"judge {i % 3}") for i in range(300)]
+    return pd.DataFrame(rows, columns=["model_a", "model_b", "winner", "judge"])
+
+
+def test_code_of_the_first_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    ratings().to_csv("ratings.csv", index=False)
+    blocks = re.findall(
+        r"^```python\n(.*?)^```", (DOCS / "index.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+    assert len(blocks) == 2
+    names: dict[str, object] = {}
+    exec(compile(blocks[0], "docs/index.md", "exec"), names)
+    assert (tmp_path / "report.html").stat().st_size > 10_000
+    exec(compile(blocks[1], "docs/index.md", "exec"), names | {"df": comparisons()})
