@@ -1,0 +1,3 @@
+"""Asking models: runner, store, parsing, tables."""
+
+__all__: list[str] = []
