@@ -1,0 +1,95 @@
+"""The measurement models that contract tests run over, each with a table it can be tried on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from psymetric.data.pairs import PairTable
+from psymetric.data.responses import ResponseTable
+from psymetric.errors import DataError
+from psymetric.models.base import AbstractMeasurementModel
+from psymetric.models.bradley_terry import BradleyTerry
+from psymetric.models.discovery import available_models
+from psymetric.models.many_facet import ManyFacetRasch
+
+# Settings beyond the defaults that deserve the same checks; every model found on disk is checked with its defaults.
+_VARIANTS: tuple[AbstractMeasurementModel, ...] = (
+    ManyFacetRasch(steps="item"),
+    ManyFacetRasch(steps="judge"),
+    ManyFacetRasch(facets=("item",)),
+    ManyFacetRasch(interactions=(("judge", "item"),)),
+    ManyFacetRasch(random=("judge",)),
+    ManyFacetRasch(anchors={"judge": {"j1": 0.4}}),
+    BradleyTerry(ties="davidson"),
+    BradleyTerry(position=True),
+    BradleyTerry(ties="davidson", position=True),
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model and a table drawn at random, unrelated to any parameters."""
+
+    model: AbstractMeasurementModel
+    table: ResponseTable | PairTable
+
+    def __str__(self) -> str:
+        settings = repr(self.model).split("(", 1)[1].rstrip(")")
+        return f"{type(self.model).__name__}({settings})"
+
+
+def response_frame(n_categories: int, *, seed: int = 1) -> pd.DataFrame:
+    """Twelve subjects × three items × three judges, every category used by every level."""
+    rng = np.random.default_rng(seed)
+    frame = pd.MultiIndex.from_product(
+        [[f"s{i}" for i in range(12)], ["i1", "i2", "i3"], ["j1", "j2", "j3"]], names=["subject", "item", "judge"]
+    ).to_frame(index=False)
+    return frame.assign(rating=rng.permutation(np.arange(len(frame)) % n_categories))
+
+
+def pair_frame(outcomes: tuple[str, ...], *, seed: int = 1) -> pd.DataFrame:
+    """Five items, each pair shown four times each way."""
+    rng = np.random.default_rng(seed)
+    names = [f"m{i}" for i in range(5)]
+    frame = pd.DataFrame([(a, b) for a in names for b in names if a != b for _ in range(4)], columns=["left", "right"])
+    return frame.assign(winner=rng.permutation(np.resize(outcomes, len(frame))))
+
+
+def response_table(frame: pd.DataFrame, weight: str | None = None) -> ResponseTable:
+    return ResponseTable.from_frame(
+        frame, response="rating", subject="subject", item="item", facets=("judge",), weight=weight
+    )
+
+
+def pair_table(frame: pd.DataFrame, weight: str | None = None) -> PairTable:
+    return PairTable.from_frame(frame, left="left", right="right", outcome="winner", weight=weight)
+
+
+def frame_for(model: AbstractMeasurementModel) -> pd.DataFrame:
+    """A frame the model accepts: most categories, or ties, first."""
+    frames = (
+        [pair_frame(("left", "right", "tie")), pair_frame(("left", "right"))]
+        if model.table_kind == "pairs"
+        else [response_frame(4), response_frame(2)]
+    )
+    for frame in frames:
+        try:
+            model.check(as_table(model, frame))
+        except DataError:
+            continue
+        return frame
+    raise AssertionError(f"{model} accepts none of the contract tables")
+
+
+def as_table(model: AbstractMeasurementModel, frame: pd.DataFrame, weight: str | None = None) -> ResponseTable | PairTable:
+    """The frame as the table that the model reads."""
+    return pair_table(frame, weight) if model.table_kind == "pairs" else response_table(frame, weight)
+
+
+def cases() -> list[Case]:
+    """Every discovered model with its defaults, and the variants."""
+    models = [*(model() for model in available_models().values()), *_VARIANTS]
+    return [Case(model, as_table(model, frame_for(model))) for model in models]
