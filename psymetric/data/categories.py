@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ __all__ = ["MOST_CATEGORIES", "check_categories", "code_responses"]
 
 MOST_CATEGORIES = 30
 """More whole numbers than this between the lowest and the highest response are taken for a score that needs binning."""
+
+_READABLE = (str, int, float, Decimal, np.number, np.bool_)
 
 
 def code_responses(
@@ -61,12 +64,15 @@ def code_responses(
         notes: tuple[str, ...] = ()
     else:
         numbers, notes = _numbers(values, answered, who=who, column=column)
+        notes += _falling(labels)
         found = pd.Index(np.asarray(labels, dtype=np.float64)).get_indexer(pd.Index(numbers))
     outside = answered & (found < 0)
     if outside.any():
         got = sorted(set(values[outside].tolist()), key=lambda value: (str(type(value)), value))
         what = f"responses in {column!r} are not among the categories {listing(labels, shown=12)}"
         fix = "add them to categories= in their order, or correct them; empty the cell if there was no answer"
+        if kinds_of(labels) == {"text"} and {str(value) for value in got} <= set(labels):
+            fix = f"the column holds numbers, so list numbers: categories={got}"
         raise row_error(who, what, outside, got, fix)
     return found[answered].astype(np.int32), labels, notes
 
@@ -87,9 +93,14 @@ def check_categories(categories: Iterable[Label], *, who: str) -> tuple[Label, .
         raise DataError(f"{who}: categories={listing(raw)} must all be texts or all be finite numbers.")
     if len(labels) < 2 or len(set(labels)) < len(labels):
         raise DataError(f"{who}: categories={listing(raw)} must hold two or more different labels, from low to high.")
-    if kinds_of(labels) == {"number"} and list(labels) != sorted(labels, key=float):
-        raise DataError(f"{who}: categories={listing(raw)} are numbers out of order; list them from low to high.")
     return labels
+
+
+def _falling(labels: tuple[Label, ...]) -> tuple[str, ...]:
+    """A note when numbers are not listed upwards, which is right only for scales where less is more."""
+    if list(labels) == sorted(labels, key=float):
+        return ()
+    return (f"Categories are listed as {listing(labels, shown=12)}, so {labels[0]!r} counts as the lowest response.",)
 
 
 def _whole_numbers(
@@ -110,10 +121,11 @@ def _whole_numbers(
         )
     if high - low >= MOST_CATEGORIES:
         distinct = np.unique(seen)
-        listed = f" (e.g. categories={distinct.astype(int).tolist()})" if distinct.size <= MOST_CATEGORIES else ""
+        few = distinct.size <= MOST_CATEGORIES and high - low < 1e6
+        listed = f" (e.g. categories={[int(value) for value in distinct]})" if few else ""
         raise DataError(
-            f"{who}: responses in {column!r} span {high - low + 1:,.0f} whole numbers from {low:.0f} to {high:.0f}, "
-            f"more than {MOST_CATEGORIES} categories; bin them (pandas.cut) or list the categories{listed}."
+            f"{who}: responses in {column!r} reach from {low:,.15g} to {high:,.15g}, "
+            f"{high - low + 1:,.15g} whole numbers, more than {MOST_CATEGORIES} categories; bin them (pandas.cut) or list the categories{listed}."
         )
     return (seen - low).astype(np.int32), tuple(range(int(low), int(high) + 1)), notes
 
@@ -124,16 +136,15 @@ def _numbers(
     """The responses as numbers, NaN where not answered, and a note when they were text."""
     if pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_complex_dtype(values.dtype):
         numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
-        is_text = False
+        written = False
     else:
         read = values
         if not isinstance(values.dtype, pd.StringDtype):
             # Dates would turn into nanoseconds, so only text, numbers and truth values are read.
-            kinds = (str, int, float, np.number, np.bool_)
             read = values.astype(object)
-            read = read.where(read.map(lambda value: isinstance(value, kinds)))
+            read = read.where(read.map(lambda value: isinstance(value, _READABLE)))
         numbers = pd.to_numeric(read, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-        is_text = True
+        written = read is values or any(isinstance(value, str) for value in read[answered].unique())
     bad = answered & ~np.isfinite(numbers)
     if bad.any():
         fix = (
@@ -141,4 +152,4 @@ def _numbers(
             "or empty the cell and name why in a reason= column"
         )
         raise row_error(who, f"responses in {column!r} are not numbers", bad, values[bad].head(1000).tolist(), fix)
-    return numbers, ((f"Responses in {column!r} are numbers written as text; they were read as numbers.",) * is_text)
+    return numbers, ((f"Responses in {column!r} are numbers written as text; they were read as numbers.",) * written)

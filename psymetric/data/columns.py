@@ -105,8 +105,9 @@ def _check_roles(columns: list[str], roles: Mapping[str, str], frame: nw.DataFra
                 raise DataError(f"{who}: {role} is {column!r}, the index of the frame; call df.reset_index() first.")
             raise DataError(f"{who}: no column {column!r} (named as {role}); {nearest(column, columns)}")
         if column in used:
+            pair = " and as ".join("a facet" if name == column else name for name in (used[column], role))
             raise DataError(
-                f"{who}: column {column!r} is used twice, as {used[column]} and as {role}; "
+                f"{who}: column {column!r} is used twice, as {pair}; "
                 "give each role a column of its own, or leave one out."
             )
         used[column] = role

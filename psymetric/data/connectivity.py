@@ -46,7 +46,7 @@ class Nesting:
         return (
             f"{first!r} and {second!r} are nested: their levels meet only inside {self.n_subsets:,} groups, "
             f"{_groups(self.subsets)}. Raising every {first} of a group and lowering every {second} of it by as much "
-            f"changes nothing. Let some {second} of each group meet a {first} of another group."
+            f"changes nothing. Let each group share some {first} or some {second} level with another."
         )
 
 

@@ -38,14 +38,14 @@ def duplicate_note(codes: Mapping[str, NDArray[np.int32]]) -> Iterator[str]:
 
 
 def facet_notes(
-    levels: Mapping[str, tuple[Label, ...]], missing: pd.DataFrame, seen_in: Mapping[str, str]
+    levels: Mapping[str, tuple[Label, ...]], missing: pd.DataFrame, seen_in: Mapping[str, str], dimension: str | None
 ) -> Iterator[str]:
     """Facets of one level, levels without any response, labels that differ only in case or spaces.
 
     `seen_in` names the facet of each label column of `missing`.
     """
     for facet, labels in levels.items():
-        if len(labels) == 1:
+        if len(labels) == 1 and facet != dimension:
             yield f"Facet {facet!r} has one level, {labels[0]!r}; its effect cannot be told from the overall level."
         silent = _silent(labels, missing, [column for column, owner in seen_in.items() if owner == facet])
         if silent:

@@ -94,7 +94,7 @@ def _unknown_labels(
     """The error that names each unknown label with its count."""
     counts = values[unknown].value_counts()
     got = [f"{label} ({count:,}×)" for label, count in counts.items()]
-    if (unknown & foreign).all():
+    if foreign[unknown].all():
         what = f"winners in column {column!r} are neither the left nor the right item of their row"
         return row_error(who, what, unknown, got, "correct the winner or the two items of these rows")
     example = str(counts.index[0])

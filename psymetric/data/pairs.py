@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from psymetric.data import files, notes, storage
-from psymetric.data.coding import Label, code_labels, drop_unused, label_array
+from psymetric.data.coding import Label, code_labels, drop_unused, kinds_of, label_array
 from psymetric.data.columns import code_weights, facet_names, pick_columns
 from psymetric.data.messages import row_error
 from psymetric.data.missing import read_reasons
@@ -123,7 +123,7 @@ class PairTable(CodedTable):
             categories=OUTCOMES,
             weight=code_weights(picked.get("weight"), observed, who=who, column=weight or "weight"),
             missing=pd.DataFrame({**lost, "reason": pd.Series(reasons, dtype="str")}),
-            columns=roles,
+            columns={"response" if role == "outcome" else role: column for role, column in roles.items()},
         )
         return table.noted(*why)
 
@@ -209,7 +209,7 @@ class PairTable(CodedTable):
             yield "Every comparison is a tie; no item can be told from another."
         owners = {name: self.level_of(name) for name in self.codes}
         yield from notes.missing_notes(self.missing, self.n_rows)
-        yield from notes.facet_notes(self.levels, self.missing, owners)
+        yield from notes.facet_notes(self.levels, self.missing, owners, self.dimension)
         yield from notes.weight_note(self.weight)
 
 
@@ -225,9 +225,12 @@ def _code_pairs(
 ) -> tuple[dict[str, NDArray[np.int32]], dict[str, tuple[Label, ...]]]:
     """Codes of both items over one set of levels, and of the further facets."""
     sides = {side: code_labels(picked[side], who=who, column=roles[side]) for side in ("left", "right")}
+    kinds = {side: kinds_of(labels) for side, (_, labels) in sides.items()}
+    if kinds["left"] != kinds["right"]:
+        found = " and ".join(f"{roles[side]!r} holds {', '.join(kind)}" for side, kind in kinds.items())
+        raise DataError(f"{who}: {found} labels, so no item is on both sides; give both columns one type.")
     names = pd.Series([*sides["left"][1], *sides["right"][1]], dtype=object)
-    both = f"{roles['left']} and {roles['right']}"
-    joint, items = code_labels(names.infer_objects(), who=who, column=both)
+    joint, items = code_labels(names.infer_objects(), who=who, column=roles["left"])
     first = len(sides["left"][1])
     codes = {"left": joint[:first][sides["left"][0]], "right": joint[first:][sides["right"][0]]}
     same = codes["left"] == codes["right"]

@@ -188,7 +188,7 @@ class ResponseTable(CodedTable):
         yield from notes.unused_categories(self.response, self.categories, self.weight)
         yield from notes.duplicate_note(self.codes)
         yield from notes.missing_notes(self.missing, self.n_rows)
-        yield from notes.facet_notes(self.levels, self.missing, {name: name for name in self.codes})
+        yield from notes.facet_notes(self.levels, self.missing, {name: name for name in self.codes}, self.dimension)
         yield from notes.weight_note(self.weight)
 
 
