@@ -84,7 +84,9 @@ def frame_for(model: AbstractMeasurementModel) -> pd.DataFrame:
     raise AssertionError(f"{model} accepts none of the contract tables")
 
 
-def as_table(model: AbstractMeasurementModel, frame: pd.DataFrame, weight: str | None = None) -> ResponseTable | PairTable:
+def as_table(
+    model: AbstractMeasurementModel, frame: pd.DataFrame, weight: str | None = None
+) -> ResponseTable | PairTable:
     """The frame as the table that the model reads."""
     return pair_table(frame, weight) if model.table_kind == "pairs" else response_table(frame, weight)
 

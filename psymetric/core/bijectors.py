@@ -155,9 +155,7 @@ class Anchored:
 
 
 @final
-@partial(
-    jax.tree_util.register_dataclass, data_fields=["bases", "groups", "offset"], meta_fields=["shape"]
-)
+@partial(jax.tree_util.register_dataclass, data_fields=["bases", "groups", "offset"], meta_fields=["shape"])
 @dataclass(frozen=True)
 class Steps:
     """Step parameters that sum to zero over the categories each group uses.

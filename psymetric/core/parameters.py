@@ -62,9 +62,7 @@ class ParameterSpace:
     def slices(self) -> dict[str, slice]:
         """Where each block sits in the free vector."""
         ends = np.cumsum([block.bijector.size for block in self.blocks]).tolist()
-        return {
-            block.name: slice(end - block.bijector.size, end) for block, end in zip(self.blocks, ends, strict=True)
-        }
+        return {block.name: slice(end - block.bijector.size, end) for block, end in zip(self.blocks, ends, strict=True)}
 
     def constrain(self, free: Array) -> Parameters:
         """Free vector, shape (size,), to named constrained arrays."""

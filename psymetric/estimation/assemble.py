@@ -148,6 +148,9 @@ def single_level_notes(model: AbstractMeasurementModel, table: Table) -> tuple[s
         f"facet {spec.name!r} has one level ({table.levels[spec.axes[0]][0]}): its location is not identified apart from "
         "the subjects' and is fixed at zero"
         for spec in model.parameters
-        if len(spec.axes) == 1 and spec.axes[0] in table.levels and len(table.levels[spec.axes[0]]) == 1
-        and spec.name != ABILITY and not spec.anchors
+        if len(spec.axes) == 1
+        and spec.axes[0] in table.levels
+        and len(table.levels[spec.axes[0]]) == 1
+        and spec.name != ABILITY
+        and not spec.anchors
     )

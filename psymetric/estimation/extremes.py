@@ -48,9 +48,7 @@ class Rows:
             for column in columns:
                 codes[column] = recode[table.codes[column][keep]]
             levels[facet] = tuple(labels[code] for code in present)
-        return cls(
-            codes, levels, table.response[keep], table.weight[keep], table.categories, table.notes, table.hash
-        )
+        return cls(codes, levels, table.response[keep], table.weight[keep], table.categories, table.notes, table.hash)
 
 
 def find_extremes(

@@ -42,9 +42,7 @@ def check_table(model: AbstractMeasurementModel, table: Table) -> None:
     model.check(table)
 
 
-def check_curvature(
-    curvature: Information, space: ParameterSpace, active: NDArray[np.bool_], table: Table
-) -> None:
+def check_curvature(curvature: Information, space: ParameterSpace, active: NDArray[np.bool_], table: Table) -> None:
     """Raise IdentificationError naming the parameters along which the likelihood is flat."""
     null = curvature.null_directions()
     if not null.size:
@@ -67,4 +65,8 @@ def check_curvature(
 
 def structural_specs(model: AbstractMeasurementModel) -> list[str]:
     """Names of the facets whose locations are estimated."""
-    return [spec.name for spec in model.parameters if spec.name != ABILITY and len(spec.axes) == 1 and "step" not in spec.axes]
+    return [
+        spec.name
+        for spec in model.parameters
+        if spec.name != ABILITY and len(spec.axes) == 1 and "step" not in spec.axes
+    ]

@@ -57,7 +57,9 @@ class JointML:
     def run(self, model: AbstractMeasurementModel, table: Table) -> Fit:
         """Fit `model` to `table`; call it through `psymetric.fit`, which checks the table first."""
         if random := [spec.name for spec in model.parameters if spec.random and spec.name != ABILITY]:
-            raise DesignError(f"JointML cannot estimate the sd of random facet {random[0]!r}: use MarginalML() or NUTS()")
+            raise DesignError(
+                f"JointML cannot estimate the sd of random facet {random[0]!r}: use MarginalML() or NUTS()"
+            )
         with double_precision():
             if not has_ability(model):
                 return self._fit(model, table, table, {})

@@ -101,9 +101,7 @@ class Climb:
     def polish(self, tolerance: float, evaluations: int) -> Maximum[Information]:
         """The mode, from a start in its neighbourhood."""
         begin = self.start[self.active]
-        found = polish(
-            self.value_and_gradient, self.curvature, begin, tolerance=tolerance, evaluations=evaluations
-        )
+        found = polish(self.value_and_gradient, self.curvature, begin, tolerance=tolerance, evaluations=evaluations)
         return replace(found, point=self.full(found.point))
 
 
@@ -126,9 +124,7 @@ def solve_marginal(
         tolerance: Largest last Newton step, in logits.
         max_iterations: Cap on quasi-Newton iterations per grid.
     """
-    problem = marginal_problem(
-        model, table, prior=prior, n_nodes=_first_grid(table), half_width=_FIRST_HALF_WIDTH
-    )
+    problem = marginal_problem(model, table, prior=prior, n_nodes=_first_grid(table), half_width=_FIRST_HALF_WIDTH)
     point = np.zeros(problem.space.size)
     scales = _scale_mask(problem.space)
     active = np.ones(len(point), bool) if prior else ~scales

@@ -45,7 +45,7 @@ class NUTS:
     """
 
     warmup: int = 500
-    draws: int = 500
+    draws: int = 1_000
     chains: int = 4
     seed: int = 0
     target_accept: float = 0.8
@@ -71,9 +71,7 @@ class NUTS:
             )  # fmt: skip
             free = np.asarray(free)
             status, notes = _diagnose(free, int(np.sum(diverging)), float(np.mean(steps)))
-            return fit_from_draws(
-                model, table, self, mode.problem, free, status=status, seed=self.seed, notes=notes
-            )
+            return fit_from_draws(model, table, self, mode.problem, free, status=status, seed=self.seed, notes=notes)
 
 
 def _root(information: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -122,7 +120,11 @@ def _diagnose(free: NDArray[np.float64], divergences: int, steps: float) -> tupl
     if free.shape[2] == 0:
         return FitStatus(True, "nothing to sample", 0), ()
     posterior = {"x": free}
-    container = arviz.from_dict(posterior=posterior) if hasattr(arviz, "InferenceData") else arviz.from_dict({"posterior": posterior})
+    container = (
+        arviz.from_dict(posterior=posterior)
+        if hasattr(arviz, "InferenceData")
+        else arviz.from_dict({"posterior": posterior})
+    )
     bulk = float(np.min(np.asarray(arviz.ess(container, method="bulk")["x"])))
     tail = float(np.min(np.asarray(arviz.ess(container, method="tail")["x"])))
     r_hat = float(np.max(np.asarray(arviz.rhat(container)["x"]))) if free.shape[0] > 1 else 1.0

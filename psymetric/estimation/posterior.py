@@ -37,9 +37,7 @@ class Mode:
     maximum: Maximum[Information]
 
 
-def posterior_mode(
-    model: AbstractMeasurementModel, table: Table, *, tolerance: float, max_iterations: int
-) -> Mode:
+def posterior_mode(model: AbstractMeasurementModel, table: Table, *, tolerance: float, max_iterations: int) -> Mode:
     """Climb to the mode of the free vector's posterior density."""
     if has_ability(model):
         found = solve_marginal(model, table, prior=True, tolerance=tolerance, max_iterations=max_iterations)

@@ -93,11 +93,15 @@ def step_groups(spec: ParamSpec, table: Table) -> NDArray[np.bool_]:
         DataError: The whole table uses a single category.
     """
     n_categories = len(table.categories)
-    owner = np.zeros(len(table.response), np.int64) if len(spec.axes) == 1 else table.codes[spec.axes[0]].astype(np.int64)
+    owner = (
+        np.zeros(len(table.response), np.int64) if len(spec.axes) == 1 else table.codes[spec.axes[0]].astype(np.int64)
+    )
     n_groups = 1 if len(spec.axes) == 1 else len(table.levels[spec.axes[0]])
     cells = owner * n_categories + table.response
     counts = np.bincount(cells, weights=table.weight, minlength=n_groups * n_categories)
     used = counts.reshape(n_groups, n_categories) > 0
     if np.count_nonzero(used.any(axis=0)) < 2:
-        raise DataError(f"all responses fall in one category ({table.categories[int(table.response[0])]}): nothing varies")
+        raise DataError(
+            f"all responses fall in one category ({table.categories[int(table.response[0])]}): nothing varies"
+        )
     return used
