@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from psymetric.design.plan import Plan, plan
 from psymetric.design.rendering import render
+from psymetric.design.study import Study
 
-__all__ = ["render"]
+__all__ = ["Plan", "Study", "plan", "render"]

@@ -1,0 +1,181 @@
+"""The parts of a study file: where texts come from, the facets, the design, the model, the engine, the budget."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+__all__ = ["Budget", "DesignSettings", "EngineSettings", "Facets", "ModelSettings", "Orders", "Persona", "TextSource"]
+
+
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_as_list), Field(min_length=1)]
+Scalar = str | int | float | bool | None
+
+
+class Settings(BaseModel):
+    """Base of all study parts: unknown fields are errors, values are fixed, and errors never repeat what was given."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, hide_input_in_errors=True)
+
+
+class TextSource(Settings):
+    """Texts to be judged, from a JSON-lines, CSV or Parquet file, or a built-in set by name.
+
+    Attributes:
+        from_: File (relative to the study file) or name of a built-in set. Written `from` in YAML.
+        id: Column that names a text.
+        text: Column that holds it.
+        system: Pair tasks: column naming what is compared, such as the model that wrote the text; each text stands for
+            itself if None.
+        group: Pair tasks: column within which texts are compared, such as the question they answer; all are compared
+            with all if None.
+    """
+
+    from_: str = Field(alias="from", min_length=1)
+    id: str = "id"
+    text: str = "text"
+    system: str | None = None
+    group: str | None = None
+
+
+class Persona(Settings):
+    """A system text under which a model answers an inventory; an empty one is the model as it comes."""
+
+    name: str = Field(min_length=1)
+    prompt: str = ""
+
+
+class Orders(Settings):
+    """Which option orders are used: a family (`order: cyclic`), a list of orders, or `{random: m}`."""
+
+    family: str | None = None
+    names: tuple[str, ...] | None = Field(default=None, min_length=1)
+    random: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_shorthand(cls, value: object) -> object:
+        if isinstance(value, str):
+            return {"family": value}
+        return {"names": value} if isinstance(value, (list, tuple)) else value
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if sum(part is not None for part in (self.family, self.names, self.random)) != 1:
+            raise ValueError("order takes a family such as cyclic, a list of orders, or {random: m}")
+        return self
+
+
+class Facets(Settings):
+    """What is varied besides subject, item and judge.
+
+    Attributes:
+        template: Names of wordings, or "all"; the instrument's first if None.
+        order: Option orders.
+        label: Names of label sets, or "all" (every set that the readout can tell apart).
+        occasion: Number of times each request is repeated.
+        replacement: Inventories: names of what {subject} stands for, or "all"; the instrument's first if None.
+        position: Pair tasks: "both", "ab" (left text first) or "ba".
+    """
+
+    template: Names | None = None
+    order: Orders = Orders(family="original")
+    label: Names = ("letters",)
+    occasion: int = Field(default=1, ge=1, le=1000)
+    replacement: Names | None = None
+    position: Names = ("both",)
+
+
+class DesignSettings(Settings):
+    """How much of the full crossing is asked.
+
+    Attributes:
+        kind: "full" (everything), "fractional" (`calls` requests, balanced), or "linked" (each subject gets
+            `judges_per_subject` judges in a chain, everything else crossed).
+        calls: Number of requests of a fractional design.
+        judges_per_subject: Number of judges of each subject in a linked design.
+    """
+
+    kind: Literal["full", "fractional", "linked"] = "full"
+    calls: int | None = Field(default=None, ge=1)
+    judges_per_subject: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: object) -> object:
+        return {"kind": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _own_numbers_only(self) -> Self:
+        needed = {"full": None, "fractional": "calls", "linked": "judges_per_subject"}[self.kind]
+        for field in ("calls", "judges_per_subject"):
+            given = getattr(self, field) is not None
+            if field == needed and not given:
+                raise ValueError(f"a {self.kind} design needs {field}")
+            if field != needed and given:
+                raise ValueError(f"a {self.kind} design takes no {field}")
+        return self
+
+
+class ModelSettings(Settings):
+    """The measurement model. Settings mean what they mean in `psymetric.models`; None leaves the model's default."""
+
+    kind: Literal["many_facet_rasch", "rasch", "bradley_terry"]
+    facets: Names | None = None
+    steps: str | None = None
+    random: Names | None = None
+    interactions: tuple[tuple[str, str], ...] | None = None
+    prior_sd: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    ties: Literal["davidson"] | None = None
+    position: bool | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: object) -> object:
+        return {"kind": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _own_settings_only(self) -> Self:
+        allowed = {
+            "many_facet_rasch": {"facets", "steps", "random", "interactions", "prior_sd"},
+            "rasch": {"prior_sd"},
+            "bradley_terry": {"ties", "position", "prior_sd"},
+        }[self.kind]
+        given = (name for name in sorted(type(self).model_fields) if getattr(self, name) is not None)
+        unknown = next((name for name in given if name not in {"kind", *allowed}), None)
+        if unknown is not None:
+            raise ValueError(f"model {self.kind} has no setting {unknown!r}; valid: {', '.join(sorted(allowed))}")
+        return self
+
+
+class EngineSettings(Settings):
+    """The engine by name, with its settings: `nuts`, or `{kind: nuts, draws: 1000}`."""
+
+    kind: Literal["marginal_ml", "joint_ml", "map", "laplace", "nuts"]
+    settings: Mapping[str, Scalar] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: object) -> object:
+        if isinstance(value, str):
+            return {"kind": value}
+        if isinstance(value, Mapping):
+            given: dict[str, Any] = {str(k): v for k, v in value.items()}
+            inner = given.pop("settings", {})
+            kind = {"kind": given.pop("kind")} if "kind" in given else {}
+            return {**kind, "settings": {**inner, **given}} if isinstance(inner, Mapping) else value
+        return value
+
+
+class Budget(Settings):
+    """Hard caps; what is left None is not capped. `cost` is in the currency of the endpoints' prices."""
+
+    calls: int | None = Field(default=None, ge=1)
+    tokens: int | None = Field(default=None, ge=1)
+    cost: float | None = Field(default=None, gt=0, allow_inf_nan=False)
