@@ -111,7 +111,7 @@ class Lane:
     async def run(self) -> None:
         """Ask until every job has ended, or the run or this endpoint stops; what is in flight then is waited for."""
         try:
-            while self._tasks or (self._going and (self._queue or self._delayed)):
+            while self.shared.fatal is None and (self._tasks or (self._going and (self._queue or self._delayed))):
                 self._wake.clear()
                 wait = self._dispatch() if self._going else None
                 if not self._tasks and wait is None:
@@ -121,6 +121,8 @@ class Lane:
                         await self._wake.wait()
                 except TimeoutError:
                     pass
+            if self.shared.fatal is not None:
+                raise self.shared.fatal
         finally:
             for task in self._tasks:
                 task.cancel()

@@ -13,6 +13,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from psymetric.administration._visible import plain, visible
@@ -116,7 +117,7 @@ def parse_answer(
         if shown is None:
             return Reading(reason=NonResponse.unparsable, detail="the think block never ends")
         return Reading(reason=NonResponse.empty, detail="no text")
-    vocabulary = _Vocabulary(labels, options)
+    vocabulary = _vocabulary(tuple(labels), tuple(options))
     found, detail = _cut_answer(shown, vocabulary) if cut else _answer(shown, vocabulary)
     if found is not None and found >= 0:
         return Reading(category=int(values[found]))
@@ -172,6 +173,11 @@ class _Vocabulary:
         folded = _folded(text)
         hits = [index for index, option in enumerate(self.options) if option and option == folded]
         return hits[0] if len(hits) == 1 else None
+
+
+@lru_cache(maxsize=1024)
+def _vocabulary(labels: tuple[str, ...], options: tuple[str, ...]) -> _Vocabulary:
+    return _Vocabulary(labels, options)
 
 
 def _core(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import time
 from collections.abc import Mapping
@@ -82,6 +83,7 @@ class OpenAICompatible:
         if not endpoint.base_url or not endpoint.model:
             raise StudyError(f"endpoint {endpoint.name!r}: provider openai_compatible needs base_url and model")
         self.endpoint = endpoint
+        self._url = httpx.URL(f"{endpoint.base_url}/chat/completions")
 
     async def ask(self, prompt: Prompt, client: httpx.AsyncClient, *, key: str = "") -> Reply:  # noqa: ARG002
         """Ask once over HTTP; see `Provider.ask`.
@@ -91,9 +93,9 @@ class OpenAICompatible:
         """
         endpoint, body = self.endpoint, _body(prompt, self.endpoint)
         secret = endpoint.credential()
-        headers = {"Authorization": f"Bearer {secret}"} if secret else {}
+        request = _request(self._url, body, secret)
         began = time.perf_counter()
-        response = await _post(client, endpoint, body, headers)
+        response = await _send(client, endpoint, request)
         latency = time.perf_counter() - began
         if not response.is_success:
             detail = _http.error_detail(response.content, secret)
@@ -124,15 +126,21 @@ def _body(prompt: Prompt, endpoint: ModelEndpoint) -> dict[str, Any]:
     return body | dict(endpoint.extra_body)
 
 
-async def _post(
-    client: httpx.AsyncClient, endpoint: ModelEndpoint, body: Mapping[str, Any], headers: Mapping[str, str]
-) -> httpx.Response:
+def _request(url: httpx.URL, body: Mapping[str, Any], secret: str | None) -> httpx.Request:
+    # Built here rather than by the client: merging its defaults into every request costs a fifth of the throughput.
+    headers = {"content-type": "application/json", "accept": "application/json", "user-agent": "psymetric"}
+    if secret:
+        headers["authorization"] = f"Bearer {secret}"
+    return httpx.Request("POST", url, headers=headers, content=json.dumps(body).encode())
+
+
+async def _send(client: httpx.AsyncClient, endpoint: ModelEndpoint, request: httpx.Request) -> httpx.Response:
     head = f"endpoint {endpoint.name!r} ({endpoint.base_url})"
     late = f"{head}: no complete reply within {endpoint.timeout:g} s"
     try:
         # The client's own read timeout restarts with every byte; this one bounds the whole exchange.
         async with asyncio.timeout(endpoint.timeout):
-            return await client.post(f"{endpoint.base_url}/chat/completions", json=body, headers=headers, timeout=None)
+            return await client.send(request)
     except (TimeoutError, httpx.ReadTimeout, httpx.WriteTimeout) as error:
         raise RequestTimeout(late) from error
     except httpx.ConnectError as error:
@@ -147,12 +155,12 @@ async def _post(
 def _read(
     response: httpx.Response, endpoint: ModelEndpoint, secret: str | None, body: dict[str, Any], latency: float
 ) -> Reply:
-    raw = _http.redact(response.text[:_RAW_KEPT], secret)
     kind = response.headers.get("content-type", "no content type")
     head = f"endpoint {endpoint.name!r} ({endpoint.base_url})"
     try:
         data: Any = response.json()
     except (ValueError, RecursionError) as error:
+        raw = _beginning(response, secret)
         message = f"{head}: the reply is not JSON ({kind}, {len(response.content)} bytes, begins {raw[:60]!r})"
         raise UnparsableReply(message, status=response.status_code, raw=raw) from error
     if isinstance(data, dict) and data.get("error") and not data.get("choices"):
@@ -165,7 +173,7 @@ def _read(
         completion = _Completion.model_validate(data)
         choice = completion.choices[0]
     except (ValidationError, IndexError) as error:
-        problem = _first_problem(error)
+        problem, raw = _first_problem(error), _beginning(response, secret)
         message = f"{head}: the reply is not a chat completion ({problem}; begins {raw[:60]!r})"
         raise UnparsableReply(message, status=response.status_code, raw=raw) from error
     usage = completion.usage or _Usage()
@@ -179,6 +187,11 @@ def _read(
         latency_s=latency,
         request=body,
     )
+
+
+def _beginning(response: httpx.Response, secret: str | None) -> str:
+    # Redacted before it is cut, lest half a key be left.
+    return _http.redact(response.content[:20_000].decode("utf-8", errors="replace"), secret)[:_RAW_KEPT]
 
 
 def _first_problem(error: ValidationError | IndexError) -> str:
