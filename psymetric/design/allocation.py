@@ -100,8 +100,8 @@ def _facet_walk(steps: int, period: int, size: int, earlier: list[tuple[NDArray[
     """Levels of one facet beside the earlier ones, whose combinations recur every `period` steps.
 
     No combination comes twice as long as the levels at each place of the period are all different. A long period is
-    filled by one block that slips by a level from block to block; any filling of it will do, if it slips by a level from
-    period to period.
+    filled by one block that slips by a level from block to block; any filling of it will do, if it slips by a level
+    from period to period.
     """
     index = np.arange(steps, dtype=np.int64)
     if size == 1:

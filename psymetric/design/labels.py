@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice, permutations
+from string import ascii_lowercase, ascii_uppercase
 from typing import Final
 
 import numpy as np
@@ -22,8 +23,12 @@ __all__ = ["LABEL_SETS", "ORDER_FAMILIES", "labels", "order_family", "parse_orde
 LABEL_SETS: Final = ("letters", "lower", "numbers", "reversed-numbers", "roman", "symbols", "scores")
 ORDER_FAMILIES: Final = ("original", "reversed", "cyclic", "full", "random")
 
-_ROMAN: Final = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII")
-_SYMBOLS: Final = tuple("★●■▲◆▼✚○□△◇▽")
+_FIXED: Final[Mapping[str, Sequence[str]]] = {
+    "letters": ascii_uppercase,
+    "lower": ascii_lowercase,
+    "roman": ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII"),
+    "symbols": "★●■▲◆▼✚○□△◇▽",
+}
 _EXPLICIT: Final = re.compile(r"\d+(-\d+)+")
 _MAX_ORDERS: Final = 5040
 
@@ -39,22 +44,17 @@ def labels(name: str, size: int, *, scores: Sequence[object] = ()) -> tuple[str,
     Raises:
         StudyError: No such set, or it has fewer than `size` labels.
     """
-    letters = [chr(ord("A") + i) for i in range(26)]
-    numbers = [str(i + 1) for i in range(size)]
-    sets: dict[str, Sequence[str]] = {
-        "letters": letters,
-        "lower": [letter.lower() for letter in letters],
-        "numbers": numbers,
-        "reversed-numbers": numbers[::-1],
-        "roman": _ROMAN,
-        "symbols": _SYMBOLS,
-        "scores": [str(score) for score in scores],
-    }
-    if name not in sets:
+    if name in _FIXED:
+        found = _FIXED[name]
+    elif name in ("numbers", "reversed-numbers"):
+        found = [str(i + 1) for i in range(size)][:: 1 if name == "numbers" else -1]
+    elif name == "scores":
+        found = [str(score) for score in scores]
+    else:
         raise StudyError(f"no label set {name!r}; {nearest(name, LABEL_SETS)}")
-    if len(sets[name]) < size:
-        raise StudyError(f"label set {name!r} has {len(sets[name])} labels for {size} options; take another set")
-    return tuple(sets[name][:size])
+    if len(found) < size:
+        raise StudyError(f"label set {name!r} has {len(found)} labels for {size} options; take another set")
+    return tuple(found[:size])
 
 
 def parse_order(name: str, size: int) -> tuple[int, ...]:

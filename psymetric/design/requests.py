@@ -43,23 +43,25 @@ class Requests:
 
     def prompt(self, row: Mapping[str, Any]) -> Prompt:
         """The prompt of one row, given as column: value with None where a column does not apply."""
-        return self._addressed(self._worded(row), row)
+        return self._addressed(self._worded(row), self.endpoints[row["endpoint"]], row["seed"])
 
     def keys(self, frame: pd.DataFrame) -> tuple[list[str], NDArray[np.int64]]:
         """Request key and size in characters-as-tokens (see `prompt_size`) of every row; shape (rows,) each."""
-        columns = {name: object_column(frame, name) for name in (*_CONTENT, "endpoint", "occasion", "seed")}
-        # Rows with the same words come together, so that each wording is rendered once and none is kept.
-        codes = [pd.factorize(columns[name])[0] for name in reversed(_CONTENT)]
+        columns = [object_column(frame, name) for name in _CONTENT]
+        codes = [pd.factorize(column)[0] for column in reversed(columns)]
+        rows = list(zip(*columns, strict=True))
+        endpoints, occasions, seeds = (object_column(frame, name).tolist() for name in ("endpoint", "occasion", "seed"))
         keys = [""] * len(frame)
         sizes = np.zeros(len(frame), dtype=np.int64)
         content, worded, size = None, None, 0
+        # Rows with the same words come together, so that each wording is rendered once and none is kept.
         for i in np.lexsort(codes).tolist():
-            row: dict[str, Any] = {name: values[i] for name, values in columns.items()}
-            wanted = tuple(row[name] for name in _CONTENT)
-            if worded is None or wanted != content:
-                content, worded = wanted, self._worded(row)
+            if worded is None or rows[i] != content:
+                content = rows[i]
+                worded = self._worded(dict(zip(_CONTENT, content, strict=True)))
                 size = prompt_size(worded)
-            keys[i] = request_key(self._addressed(worded, row), self.endpoints[row["endpoint"]], row["occasion"])
+            endpoint = self.endpoints[endpoints[i]]
+            keys[i] = request_key(self._addressed(worded, endpoint, seeds[i]), endpoint, occasions[i])
             sizes[i] = size
         return keys, sizes
 
@@ -77,13 +79,13 @@ class Requests:
             readout=self.study.readout,
         )
 
-    def _addressed(self, prompt: Prompt, row: Mapping[str, Any]) -> Prompt:
-        study, endpoint = self.study, self.endpoints[row["endpoint"]]
+    def _addressed(self, prompt: Prompt, endpoint: ModelEndpoint, seed: int) -> Prompt:
+        study = self.study
         return replace(
             prompt,
             temperature=study.temperature if endpoint.temperature is None else endpoint.temperature,
             max_tokens=study.max_tokens if endpoint.max_tokens is None else endpoint.max_tokens,
-            seed=int(row["seed"]),
+            seed=int(seed),
         )
 
     def _row_texts(self, row: Mapping[str, Any]) -> tuple[str, ...]:
