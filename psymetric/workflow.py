@@ -1,0 +1,179 @@
+"""The main job in one call: choose a model for a table, fit it, and write everything a reader wants to one folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, final
+
+import pandas as pd
+
+from psymetric.administration.administer import Responses, administer
+from psymetric.administration.tables import responses_frame, to_table
+from psymetric.data.pairs import PairTable
+from psymetric.data.responses import ResponseTable
+from psymetric.design.plan import Plan
+from psymetric.design.settings import EngineSettings, ModelSettings
+from psymetric.errors import DataError, StoreError, StudyError
+from psymetric.estimation.fit import Fit
+from psymetric.estimation.fitting import Engine, FitSet, fit, fit_each
+from psymetric.estimation.joint_ml import JointML
+from psymetric.estimation.map_laplace import MAP, Laplace
+from psymetric.estimation.marginal_ml import MarginalML
+from psymetric.estimation.nuts import NUTS
+from psymetric.models.base import AbstractMeasurementModel
+from psymetric.models.bradley_terry import BradleyTerry
+from psymetric.models.many_facet import ManyFacetRasch
+from psymetric.models.rasch import Rasch
+from psymetric.reporting.report import Report, report
+
+__all__ = ["ENGINES", "Analysis", "analyse", "analyse_plan", "choose_model", "collect", "engine_named"]
+
+ENGINES: Final = {"marginal_ml": MarginalML, "joint_ml": JointML, "map": MAP, "laplace": Laplace, "nuts": NUTS}
+_MODELS: Final = {"many_facet_rasch": ManyFacetRasch, "rasch": Rasch, "bradley_terry": BradleyTerry}
+_REPLICATES: Final = ("occasion",)
+"""Facets that repeat a request without changing it: their levels have no effect of their own to estimate."""
+
+
+@final
+@dataclass(frozen=True)
+class Analysis:
+    """A fitted table and its report.
+
+    Attributes:
+        table: What was analysed.
+        fit: One fit, or one per part when the table has a dimension such as traits.
+        report: The page; `save` writes it with its tables.
+    """
+
+    table: ResponseTable | PairTable
+    fit: Fit | FitSet
+    report: Report
+
+    def save(self, folder: str | Path) -> dict[str, Path]:
+        """Write report.html, its tables, the fit and the table to a folder; returns what was written, by name.
+
+        Raises:
+            StoreError: The folder cannot be written.
+        """
+        out = Path(folder)
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            written = {"report": self.report.save(out / "report.html")}
+            fits = {"fit": self.fit} if isinstance(self.fit, Fit) else {f"fit-{k}": self.fit[k] for k in self.fit}
+            for name, one in fits.items():
+                written[name] = one.save(out / f"{name}.npz")
+            written["table"] = self.table.write(out / "table.parquet")
+        except OSError as error:
+            raise StoreError(f"cannot write to {out}: {error.strerror or error}; choose another folder") from error
+        return written
+
+
+def engine_named(name: str, settings: dict[str, Any] | None = None) -> Engine:
+    """An engine from its name in study files and on the command line.
+
+    Raises:
+        StudyError: Unknown name or setting, with the valid ones.
+    """
+    if name not in ENGINES:
+        raise StudyError(f"no engine is called {name!r}; valid: {', '.join(ENGINES)}")
+    try:
+        return ENGINES[name](**(settings or {}))
+    except TypeError as error:
+        valid = ", ".join(ENGINES[name].__dataclass_fields__)
+        raise StudyError(f"engine {name}: {error}; its settings are {valid}") from error
+
+
+def choose_model(table: ResponseTable | PairTable, settings: ModelSettings | None = None) -> AbstractMeasurementModel:
+    """The model a study names, or the one that fits the table's kind.
+
+    Ratings get a many-facet Rasch model of the item and every other facet that varies, with steps owned by the items when
+    items differ (partial credit); comparisons get Bradley-Terry with a first-position effect, and Davidson ties where there
+    are ties.
+    """
+    if settings is not None:
+        given = {k: v for k, v in settings.model_dump().items() if v is not None and k != "kind"}
+        model = _MODELS[settings.kind]
+        if settings.kind == "many_facet_rasch" and "facets" not in given:
+            given["facets"] = _varied(table)
+        return model(**given)
+    if isinstance(table, PairTable):
+        return BradleyTerry(ties="davidson" if bool((table.response == 2).any()) else None, position=True)
+    facets = _varied(table)
+    return ManyFacetRasch(facets=facets, steps="item" if "item" in facets else "common")
+
+
+def _varied(table: ResponseTable | PairTable) -> tuple[str, ...]:
+    """Facets that can move a response; one-level facets stay, so that the result says what could not be estimated."""
+    names = [name for name in table.facets if name not in ("subject", *_REPLICATES)]
+    return tuple(sorted(names, key=lambda name: name != "item"))
+
+
+def analyse(
+    table: ResponseTable | PairTable,
+    *,
+    model: AbstractMeasurementModel | None = None,
+    engine: Engine | None = None,
+    title: str | None = None,
+    frame: pd.DataFrame | None = None,
+    plan: Plan | None = None,
+    truth: pd.DataFrame | None = None,
+    level: float = 0.95,
+) -> Analysis:
+    """Fit a table and build its report.
+
+    Args:
+        table: Ratings or comparisons. A table with a dimension (traits) gets one fit per level of it.
+        model: By default the one that `choose_model` picks.
+        engine: By default the one recommended for the model.
+        title: Heading of the report.
+        frame: Answers including non-responses, for the report.
+        plan: The plan behind the answers, for the report.
+        truth: Known values of a simulated study: facet, level, true (and the dimension's column).
+        level: Coverage of the intervals.
+
+    Raises:
+        DataError, DesignError, IdentificationError, ConvergenceError: As in `fit`.
+    """
+    chosen = model or choose_model(table)
+    if isinstance(table, ResponseTable) and table.dimension is not None:
+        result: Fit | FitSet = fit_each(chosen, table, by=table.dimension, engine=engine)
+    else:
+        result = fit(chosen, table, engine=engine)
+    page = report(result, table, title=title, frame=frame, plan=plan, truth=truth, level=level)
+    return Analysis(table, result, page)
+
+
+def collect(plan: Plan, *, store: str, progress: bool = True) -> Responses:
+    """Ask what the store does not hold yet; the same call continues an interrupted run."""
+    return administer(plan, store=store, progress=progress)
+
+
+def analyse_plan(
+    plan: Plan, *, store: str, truth: pd.DataFrame | None = None, level: float = 0.95
+) -> Analysis:
+    """Analyse the answers that a store holds for a plan, as its study says.
+
+    Raises:
+        DataError: No request has an answer yet.
+    """
+    frame = responses_frame(store, plan)
+    if frame["category"].isna().all():
+        reasons = frame["reason"].value_counts().to_dict()
+        raise DataError(f"{plan.study.study}: none of the {len(frame)} requests has an answer ({reasons})")
+    table = to_table(plan, frame)
+    study = plan.study
+    return analyse(
+        table,
+        model=choose_model(table, study.model),
+        engine=None if study.engine is None else _engine(study.engine),
+        title=study.study,
+        frame=frame,
+        plan=plan,
+        truth=truth,
+        level=level,
+    )
+
+
+def _engine(settings: EngineSettings) -> Engine:
+    return engine_named(settings.kind, dict(settings.settings))
