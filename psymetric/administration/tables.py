@@ -1,32 +1,40 @@
-"""From the store to frames: each plan row beside what was read from its answer."""
+"""From the store to frames and tables: each plan row beside its answer, then coded for measurement."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
+import numpy as np
 import pandas as pd
 
 from psymetric.administration.readout import read_reply
 from psymetric.administration.records import reading_of
 from psymetric.administration.store import Store
 from psymetric.data.nonresponse import NonResponse
-from psymetric.errors import DesignError
+from psymetric.data.pairs import PairTable
+from psymetric.data.responses import ResponseTable
+from psymetric.errors import DataError, DesignError
+from psymetric.instruments.schema import Inventory, PairTask
+from psymetric.instruments.scoring import recode
 from psymetric.providers.replay import record_reply
 
 if TYPE_CHECKING:
     from psymetric.administration.parsing import Reading
+    from psymetric.design.plan import Plan
     from psymetric.providers.base import ModelEndpoint, Prompt
 
-__all__ = ["AskablePlan", "answers_frame", "plan_id", "responses_frame"]
+__all__ = ["AskablePlan", "answers_frame", "plan_id", "responses_frame", "to_table", "unique_keys"]
 
 _STORED: Final = (
     "key", "final", "category", "reason", "detail", "distribution", "mass", "text", "finish_reason", "refusal",
     "prompt_tokens", "completion_tokens", "cost", "latency_s", "echoed_model", "asked_at", "parser",
 )  # fmt: skip
 _REPARSED: Final = ("logprobs", "request")
+_FACETS: Final = ("template", "order", "label", "replacement", "occasion")
+_OUTCOMES: Final = ("left", "right", "tie")
 _TYPES: Final = {
     "category": "Int64", "reason": "str", "detail": "str", "distribution": "object", "mass": "Float64", "text": "str",
     "finish_reason": "str", "refusal": "str", "prompt_tokens": "Int64", "completion_tokens": "Int64",
@@ -141,3 +149,116 @@ def _record(
 
 def _read_again(row: Mapping[str, Any], plan: AskablePlan, i: int) -> Reading:
     return read_reply(plan.prompt(i), record_reply(row))
+
+
+def to_table(
+    plan: Plan, frame: pd.DataFrame, *, distribution: Literal["weights", "mode"] = "weights"
+) -> ResponseTable | PairTable:
+    """The table to measure from.
+
+    Reverse-keyed items of an inventory are turned round, so that a high category always speaks for the trait. Rows
+    without an answer go to `missing` with their reason. In a PairTable `left` is the text shown first, whatever the
+    plan calls left, so that `BradleyTerry(position=True)` estimates the advantage of being shown first. `judge` is a
+    facet of rubrics and pairs; template, order, label, replacement and occasion are where the plan varies them.
+
+    Args:
+        plan: The plan that was asked.
+        frame: From `responses_frame` or `Responses.frame`; rows may have been left out.
+        distribution: What to do with answers read as distributions. "weights" makes one row per category, weighted by
+            its probability, so that an answer still counts as one. "mode" takes the likeliest category (the lowest of
+            several), which throws the judge's uncertainty away.
+
+    Raises:
+        DataError: The frame is not one of this plan, or no row has an answer.
+    """
+    if distribution not in ("weights", "mode"):
+        raise DataError(f"to_table: distribution must be 'weights' or 'mode', got {distribution!r}")
+    _check_frame(plan, frame)
+    rows = _expanded(frame, distribution)
+    facets = [name for name in _FACETS if frame[name].nunique() > 1]
+    if isinstance(plan.instrument, PairTask):
+        return _pairs(rows, facets)
+    return _ratings(plan, rows, facets)
+
+
+def _check_frame(plan: Plan, frame: pd.DataFrame) -> None:
+    lacking = [name for name in ("key", "category", "distribution", "reason", *_FACETS) if name not in frame.columns]
+    if lacking:
+        raise DataError(f"to_table: the frame has no column {lacking[0]!r}; pass responses_frame(store, plan)")
+    strangers = ~frame["key"].isin(plan.frame["key"])
+    if strangers.any():
+        first = int(strangers.to_numpy().argmax())
+        raise DataError(
+            f"to_table: {int(strangers.sum())} of {len(frame)} rows are not of this plan, first at row {first}; "
+            f"pass the frame of the plan that was asked"
+        )
+    answered = int(frame["reason"].isna().sum())
+    if not answered:
+        reasons = frame["reason"].value_counts()
+        listed = ", ".join(f"{reason} {n}" for reason, n in reasons.items())
+        raise DataError(f"to_table: none of {len(frame)} rows has an answer ({listed}); nothing can be measured")
+
+
+def _expanded(frame: pd.DataFrame, distribution: str) -> pd.DataFrame:
+    """One row per answer, or per category of an answer's distribution, with a column `weight`."""
+    spread = frame["reason"].isna() & frame["category"].isna() & frame["distribution"].notna()
+    plain = frame.loc[~spread].assign(weight=1.0)
+    if not spread.any():
+        return plain
+    held = frame.loc[spread]
+    if distribution == "mode":
+        modes = pd.array([int(np.argmax(p)) for p in held["distribution"]], dtype="Int64")
+        return pd.concat([plain, held.assign(category=modes, weight=1.0)]).sort_index()
+    sizes = [len(p) for p in held["distribution"]]
+    repeated = held.loc[held.index.repeat(sizes)]
+    codes = pd.array(np.concatenate([np.arange(k) for k in sizes]), dtype="Int64")
+    repeated = repeated.assign(category=codes, weight=np.concatenate([np.asarray(p) for p in held["distribution"]]))
+    return pd.concat([plain, repeated.loc[repeated["weight"] > 0]]).sort_index(kind="stable")
+
+
+def _ratings(plan: Plan, rows: pd.DataFrame, facets: list[str]) -> ResponseTable:
+    instrument = plan.instrument
+    if isinstance(instrument, PairTask):
+        raise DataError("to_table: a pair task has no ratings")
+    categories = instrument.response.categories
+    answered = rows["category"].notna().to_numpy()
+    codes = rows.loc[answered, "category"].to_numpy(dtype=np.int64)
+    if isinstance(instrument, Inventory):
+        keys = {item.id: item.key for item in instrument.items}
+        codes = recode(codes, rows.loc[answered, "item"].map(keys).to_numpy(dtype=np.int64), len(categories))
+    scores = pd.array([pd.NA] * len(rows), dtype="Int64")
+    scores[answered] = np.asarray(categories, dtype=np.int64)[codes]
+    has_trait = bool(rows["trait"].notna().all())
+    judge = [] if isinstance(instrument, Inventory) else ["judge"]
+    return ResponseTable.from_frame(
+        rows.assign(response=scores),
+        response="response",
+        subject="subject",
+        item="item",
+        facets=(*judge, *facets),
+        weight="weight",
+        dimension="trait" if has_trait else None,
+        categories=categories,
+        reason="reason",
+    )
+
+
+def _pairs(rows: pd.DataFrame, facets: list[str]) -> PairTable:
+    turned = (rows["position"] == "ba").to_numpy()
+    first = rows["left"].where(~turned, rows["right"])
+    second = rows["right"].where(~turned, rows["left"])
+    outcome: list[str | None] = []
+    for code, swapped in zip(rows["category"], turned, strict=True):
+        known = None if pd.isna(code) else int(code)
+        outcome.append(None if known is None else _OUTCOMES[1 - known if swapped and known < 2 else known])
+    return PairTable.from_frame(
+        rows.assign(left=first, right=second, outcome=pd.array(outcome, dtype="str")),
+        left="left",
+        right="right",
+        outcome="outcome",
+        judge="judge",
+        facets=facets,
+        weight="weight",
+        outcomes={name: name for name in _OUTCOMES},
+        reason="reason",
+    )

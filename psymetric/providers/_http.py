@@ -70,7 +70,7 @@ def error_detail(body: bytes, secret: str | None = None) -> ErrorDetail:
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """Seconds the server asks to wait (`retry-after-ms`, or `Retry-After` in seconds or as a date), None if unreadable."""
+    """Seconds to wait, from `retry-after-ms` or `Retry-After` (seconds or a date); None where neither can be read."""
     for name, unit in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
         value = headers.get(name)
         if value is None:
