@@ -122,10 +122,10 @@ def _whole_numbers(
     if high - low >= MOST_CATEGORIES:
         distinct = np.unique(seen)
         few = distinct.size <= MOST_CATEGORIES and high - low < 1e6
-        listed = f" (e.g. categories={[int(value) for value in distinct]})" if few else ""
+        listed = f", e.g. categories={[int(value) for value in distinct]}" if few else ""
         raise DataError(
-            f"{who}: responses in {column!r} reach from {low:,.15g} to {high:,.15g}, "
-            f"{high - low + 1:,.15g} whole numbers, more than {MOST_CATEGORIES} categories; bin them (pandas.cut) or list the categories{listed}."
+            f"{who}: responses in {column!r} reach from {low:,.15g} to {high:,.15g}, {high - low + 1:,.15g} whole "
+            f"numbers, more than {MOST_CATEGORIES} categories; bin them (pandas.cut) or list the categories{listed}."
         )
     return (seen - low).astype(np.int32), tuple(range(int(low), int(high) + 1)), notes
 

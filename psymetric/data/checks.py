@@ -81,6 +81,8 @@ def _check_missing(missing: pd.DataFrame, names: list[str], *, who: str) -> None
     """The frame of non-responses has the table's columns and known reasons."""
     if set(missing.columns) != set(names):
         raise DataError(f"{who}: missing has columns {listing(missing.columns)}; it needs {listing(names, shown=12)}.")
+    if missing.empty:
+        return
     odd = sorted(set(missing["reason"].unique().tolist()) - set(NonResponse), key=str)
     if odd:
         known = listing([reason.value for reason in NonResponse], shown=len(NonResponse))

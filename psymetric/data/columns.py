@@ -101,7 +101,7 @@ def _check_roles(columns: list[str], roles: Mapping[str, str], frame: nw.DataFra
     for role, column in roles.items():
         if column not in columns:
             native = frame.to_native()
-            if isinstance(native, pd.DataFrame) and column in native.index.names:
+            if isinstance(native, pd.DataFrame) and column in filter(None, native.index.names):
                 raise DataError(f"{who}: {role} is {column!r}, the index of the frame; call df.reset_index() first.")
             raise DataError(f"{who}: no column {column!r} (named as {role}); {nearest(column, columns)}")
         if column in used:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,17 +140,28 @@ def _write_text(frame: pd.DataFrame, handle: IO[str], kind: str) -> None:
             safe[name] = _guard(column)
         elif column.dtype == object:
             safe[name] = column.map(lambda cell: _guard(pd.Series([cell]))[0] if isinstance(cell, str) else cell)
-    safe.to_csv(handle, sep="\t" if kind == "tsv" else ",", index=False, lineterminator="\n")
+    # With this line end the writer quotes cells that hold a bare carriage return, which would else end their row.
+    safe.to_csv(handle, sep="\t" if kind == "tsv" else ",", index=False, lineterminator="\r\n")
 
 
 def _guard(texts: pd.Series[str]) -> pd.Series[str]:
     """The texts with an apostrophe before what a spreadsheet would run; one more where one already stands."""
-    return texts.str.replace(rf"^('*{_FORMULA})", r"'\1", regex=True)
+    return _replaced(texts, rf"'*{_FORMULA}", lambda text: "'" + text)
 
 
 def _unguard(texts: pd.Series[str]) -> pd.Series[str]:
     """The inverse of `_guard`."""
-    return texts.str.replace(rf"^'('*{_FORMULA})", r"\1", regex=True)
+    return _replaced(texts, rf"''*{_FORMULA}", lambda text: text[1:])
+
+
+def _replaced(texts: pd.Series[str], start: str, change: Callable[[str], str]) -> pd.Series[str]:
+    """The texts, changed where they begin with a pattern; most columns have none and pass untouched."""
+    hits = texts.str.match(start).fillna(False).to_numpy(dtype=bool)
+    if not hits.any():
+        return texts
+    changed = texts.copy()
+    changed[hits] = texts[hits].map(change)
+    return changed
 
 
 def _read_separated(path: Path, separator: str, answers: set[str], *, who: str) -> pd.DataFrame:
@@ -174,7 +185,7 @@ def _read_separated(path: Path, separator: str, answers: set[str], *, who: str) 
     )
     frame = frame.rename(columns=names)
     for name, column in frame.items():
-        if isinstance(column.dtype, pd.StringDtype) and column.str.startswith("'").any():
+        if isinstance(column.dtype, pd.StringDtype):
             frame[name] = _unguard(column)
     return frame
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -30,7 +32,12 @@ def unused_categories(
 
 def duplicate_note(codes: Mapping[str, NDArray[np.int32]]) -> Iterator[str]:
     """Rows that repeat the cell of an earlier row."""
-    repeated = int(pd.DataFrame(dict(codes), copy=False).duplicated().sum())
+    sizes = [int(code.max()) + 1 for code in codes.values()]
+    if math.prod(sizes) < 2**62:
+        cells = np.ravel_multi_index(tuple(codes.values()), sizes)
+        repeated = cells.size - len(pd.unique(cells))
+    else:
+        repeated = int(pd.DataFrame(dict(codes), copy=False).duplicated().sum())
     if repeated:
         facets = " × ".join(codes)
         rows = f"{counted(repeated, 'row')} {'repeats' if repeated == 1 else 'repeat'}"
@@ -66,9 +73,10 @@ def _silent(labels: tuple[Label, ...], missing: pd.DataFrame, columns: list[str]
 
 def _alike(labels: tuple[Label, ...]) -> list[Label]:
     """Labels that are the same text once case and spaces are ignored."""
-    folded = pd.Series([" ".join(label.casefold().split()) for label in labels if isinstance(label, str)], dtype=object)
-    twins = folded.duplicated(keep=False).to_numpy(dtype=bool)
-    return [label for label, is_twin in zip(labels, twins, strict=False) if is_twin]
+    texts = [label for label in labels if isinstance(label, str)]
+    folded = [" ".join(text.casefold().split()) for text in texts]
+    count = Counter(folded) if len(set(folded)) < len(folded) else Counter[str]()
+    return [text for text, plain in zip(texts, folded, strict=True) if count[plain] > 1]
 
 
 def missing_notes(missing: pd.DataFrame, observed: int) -> Iterator[str]:

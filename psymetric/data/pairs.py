@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -100,15 +100,14 @@ class PairTable(CodedTable):
         """
         who = cls.__name__
         names = facet_names(facets, who=who)
-        given = {"outcome": outcome, "weight": weight, "reason": reason}
-        # A judge keyword and a facet of that name are the same thing, so naming both shows up as a column used twice.
-        further = (
-            {"judge": judge, **{name: name for name in names}} if "judge" not in names else _no_second(judge, names)
-        )
-        named = {"left": left, "right": right, **further}
-        roles = {role: column for role, column in (named | given).items() if column is not None}
+        if judge is not None and "judge" in names:
+            raise DataError(f"{who}: 'judge' is given by judge= and again in facets=; name it once.")
+        own = ({} if judge is None else {"judge": judge}) | {name: name for name in names}
+        given = {"weight": weight, "reason": reason}
+        optional = {role: column for role, column in given.items() if column is not None}
+        roles = {"left": left, "right": right, **own, "outcome": outcome, **optional}
         picked = pick_columns(df, roles, who=who)
-        codes, levels = _code_pairs(picked, roles, [role for role in roles if role in further], who=who)
+        codes, levels = _code_pairs(picked, roles, own, who=who)
         response, why = code_outcomes(
             picked["outcome"], codes["left"], codes["right"], levels["item"], outcomes=outcomes, who=who, column=outcome
         )
@@ -213,15 +212,8 @@ class PairTable(CodedTable):
         yield from notes.weight_note(self.weight)
 
 
-def _no_second(judge: str | None, names: tuple[str, ...]) -> dict[str, str | None]:
-    """The further facets when one of them is called judge itself."""
-    if judge is not None:
-        raise DataError("PairTable: 'judge' is given by judge= and again in facets=; name it once.")
-    return {name: name for name in names}
-
-
 def _code_pairs(
-    picked: pd.DataFrame, roles: Mapping[str, str], further: list[str], *, who: str
+    picked: pd.DataFrame, roles: Mapping[str, str], further: Iterable[str], *, who: str
 ) -> tuple[dict[str, NDArray[np.int32]], dict[str, tuple[Label, ...]]]:
     """Codes of both items over one set of levels, and of the further facets."""
     sides = {side: code_labels(picked[side], who=who, column=roles[side]) for side in ("left", "right")}

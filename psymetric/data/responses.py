@@ -85,13 +85,16 @@ class ResponseTable(CodedTable):
             ResponseTable(4 rows; subject 2 × by 2; 5 categories)
         """
         who = cls.__name__
-        given = {"response": response, "weight": weight, "reason": reason}
-        named = {"subject": subject, "item": item, **_own_names(facets, dimension, who=who)}
-        roles = {role: column for role, column in (named | given).items() if column is not None}
+        own = _own_names(facets, dimension, who=who)
+        given = {"item": item, "weight": weight, "reason": reason}
+        optional = {role: column for role, column in given.items() if column is not None}
+        roles = {"subject": subject, **optional, **own, "response": response}
         picked = pick_columns(df, roles, who=who)
         answered = answered_rows(picked["response"])
         coded = {
-            name: code_labels(picked[name], who=who, column=column) for name, column in roles.items() if name in named
+            name: code_labels(picked[name], who=who, column=column)
+            for name, column in roles.items()
+            if name in ("subject", "item", *own)
         }
         reasons = read_reasons(picked.get("reason"), answered, who=who, column=reason or "reason", response=response)
         result, labels, assumed = code_responses(

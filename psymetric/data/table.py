@@ -186,6 +186,9 @@ class CodedTable(ABC):
         Args:
             original_names: Name the columns as the source did.
             missing: Append the rows without a response and a column `reason`; their response and weight are missing.
+
+        Raises:
+            DataError: A name of the source equals one that is added, `weight` or `reason`.
         """
         frame = self._observed_frame()
         if missing:
@@ -194,7 +197,18 @@ class CodedTable(ABC):
             frame = frame.astype({"response": "Int64"}) if whole else frame
             frame = pd.concat([frame, lost], ignore_index=True) if len(lost) else frame.assign(reason=None)
             frame = frame.astype({"reason": "str"})
-        return frame.rename(columns=dict(self.columns)) if original_names else frame
+        return self._with_original_names(frame) if original_names else frame
+
+    def _with_original_names(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The frame under the names of the source, which may be one of ours for something the source lacks."""
+        named = frame.rename(columns=dict(self.columns))
+        if not named.columns.is_unique:
+            twice = listing(named.columns[named.columns.duplicated()])
+            raise DataError(
+                f"{type(self).__name__}: the source's own column {twice} collides with one that to_frame adds; "
+                "use original_names=False."
+            )
+        return named
 
     def _observed_frame(self) -> pd.DataFrame:
         """Labels, response and weight of the observed rows."""

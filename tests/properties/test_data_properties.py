@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
+from hypothesis import assume, given, settings, strategies as st
 from scipy.sparse.csgraph import connected_components
 
 from psymetric.data.coding import code_labels, label_array, natural_key
@@ -20,8 +19,8 @@ from psymetric.data.nonresponse import NonResponse
 from psymetric.data.pairs import PairTable
 from psymetric.data.responses import ResponseTable
 
-settings.register_profile("data", derandomize=True, deadline=None, max_examples=60)
-settings.load_profile("data")
+# The same examples in every run, and no verdict that depends on how busy the machine is.
+repeatable = settings(derandomize=True, deadline=None, max_examples=60)
 
 # A surrogate is no character and cannot be written as UTF-8; NUL is refused by CSV readers.
 CHARACTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
@@ -73,6 +72,7 @@ def pairs(frame: pd.DataFrame) -> PairTable:
     return PairTable.from_frame(frame, left="a", right="b", outcome="o")
 
 
+@repeatable
 @given(LABELS)
 def test_coding_gives_the_labels_back(labels: list[Any]) -> None:
     codes, levels = code_labels(pd.Series(labels), who="Table", column="c")
@@ -80,6 +80,7 @@ def test_coding_gives_the_labels_back(labels: list[Any]) -> None:
     assert len(set(levels)) == len(levels)
 
 
+@repeatable
 @given(LABELS, st.randoms(use_true_random=False))
 def test_levels_do_not_depend_on_the_order_of_rows(labels: list[Any], random: Any) -> None:
     shuffled = random.sample(labels, len(labels))
@@ -87,12 +88,14 @@ def test_levels_do_not_depend_on_the_order_of_rows(labels: list[Any], random: An
     assert one == two
 
 
+@repeatable
 @given(st.lists(TEXTS, unique=True, min_size=2, max_size=2))
 def test_natural_order_is_strict(labels: list[str]) -> None:
     one, two = map(natural_key, labels)
     assert (one < two) != (two < one)
 
 
+@repeatable
 @given(frames())
 def test_every_row_is_kept_once(frame: pd.DataFrame) -> None:
     table = build(frame)
@@ -104,6 +107,7 @@ def test_every_row_is_kept_once(frame: pd.DataFrame) -> None:
     assert table.weight.tolist() == answered["w"].tolist()
 
 
+@repeatable
 @given(frames(), st.randoms(use_true_random=False))
 def test_shuffled_rows_give_the_same_levels_and_the_same_multiset(frame: pd.DataFrame, random: Any) -> None:
     one, two = build(frame), build(frame.iloc[random.sample(range(len(frame)), len(frame))])
@@ -112,6 +116,7 @@ def test_shuffled_rows_give_the_same_levels_and_the_same_multiset(frame: pd.Data
     assert sorted(one.to_frame()[keys].itertuples(index=False)) == sorted(two.to_frame()[keys].itertuples(index=False))
 
 
+@repeatable
 @given(frames())
 def test_relabelling_permutes_codes_and_nothing_else(frame: pd.DataFrame) -> None:
     names = {label: f"new{-place}" for place, label in enumerate(frame["j"].unique())}
@@ -123,6 +128,7 @@ def test_relabelling_permutes_codes_and_nothing_else(frame: pd.DataFrame) -> Non
     )
 
 
+@repeatable
 @given(frames())
 def test_json_gives_the_table_back(frame: pd.DataFrame) -> None:
     table = build(frame)
@@ -130,6 +136,7 @@ def test_json_gives_the_table_back(frame: pd.DataFrame) -> None:
     assert (again.hash, again.notes, again.levels) == (table.hash, table.notes, table.levels)
 
 
+@repeatable
 @given(frames())
 def test_parquet_gives_the_table_back(frame: pd.DataFrame) -> None:
     table = build(frame)
@@ -138,6 +145,7 @@ def test_parquet_gives_the_table_back(frame: pd.DataFrame) -> None:
     assert (again.hash, again.notes, again.levels) == (table.hash, table.notes, table.levels)
 
 
+@repeatable
 @given(battles())
 def test_parquet_gives_pairs_back(frame: pd.DataFrame) -> None:
     table = pairs(frame)
@@ -146,6 +154,7 @@ def test_parquet_gives_pairs_back(frame: pd.DataFrame) -> None:
     assert (again.hash, again.levels) == (table.hash, table.levels)
 
 
+@repeatable
 @given(st.lists(TEXTS, min_size=1, max_size=10), st.sampled_from(["t.csv", "t.tsv", "t.jsonl", "t.csv.gz"]))
 def test_text_files_give_texts_back(texts: list[str], name: str) -> None:
     # Digits and words for missing values change type in CSV; a leading letter keeps every other character in play.
@@ -156,6 +165,7 @@ def test_text_files_give_texts_back(texts: list[str], name: str) -> None:
     assert found.to_dict("list") == frame.to_dict("list")
 
 
+@repeatable
 @given(frames())
 def test_splits_partition_the_table(frame: pd.DataFrame) -> None:
     table = build(frame)
@@ -166,6 +176,7 @@ def test_splits_partition_the_table(frame: pd.DataFrame) -> None:
         assert part.hash == table.select("subject", [label]).hash
 
 
+@repeatable
 @given(frames())
 def test_subsets_are_the_components_of_the_design(frame: pd.DataFrame) -> None:
     table = build(frame.assign(w=1.0))
@@ -177,6 +188,7 @@ def test_subsets_are_the_components_of_the_design(frame: pd.DataFrame) -> None:
     assert found.connected == (found.n_subsets == 1)
 
 
+@repeatable
 @given(battles())
 def test_strong_groups_are_mutual_reachability(frame: pd.DataFrame) -> None:
     table = pairs(frame)

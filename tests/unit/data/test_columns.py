@@ -72,7 +72,7 @@ def test_two_columns_of_one_name_are_refused() -> None:
 
 
 def test_an_empty_frame_is_refused() -> None:
-    with pytest.raises(DataError, match="has columns .*'rating'.* and no rows"):
+    with pytest.raises(DataError, match=r"has columns .*'rating'.* and no rows"):
         pick_columns(FRAME.iloc[:0], ROLES, who="Table")
 
 

@@ -24,6 +24,7 @@ FORMULAS = [
     "plain",
     'a "quote", comma',
     "line\nbreak",
+    "carriage\rreturn",
     "é—日本",
 ]
 
@@ -148,12 +149,12 @@ def test_semicolons_are_recognised(tmp_path: Path) -> None:
 def test_ragged_rows_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("a,b\n1,2\n1,2,3,4\n", encoding="utf-8")
-    with pytest.raises(DataError, match="Table: cannot read .*Expected 2 fields in line 3, saw 4"):
+    with pytest.raises(DataError, match=r"Table: cannot read .*Expected 2 fields in line 3, saw 4"):
         read(path)
 
 
 def test_a_folder_that_does_not_exist_is_refused_and_nothing_is_left(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="Table: cannot write .*No such file or directory; choose another place"):
+    with pytest.raises(DataError, match=r"Table: cannot write .*No such file or directory; choose another place"):
         write(pd.DataFrame({"a": [1]}), tmp_path / "nowhere" / "t.csv")
 
 

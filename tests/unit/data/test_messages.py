@@ -22,7 +22,7 @@ def test_numbers_agree_with_their_noun() -> None:
 
 def test_the_nearest_name_ignores_case() -> None:
     assert nearest("JUDGE", ["item", "Judge"]) == "did you mean 'Judge'?"
-    assert nearest(7, [70, 71]) == "there are ['70', '71']"
+    assert nearest("x", [70, 71]) == "there are ['70', '71']"
 
 
 def test_an_error_has_its_five_parts() -> None:

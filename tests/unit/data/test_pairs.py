@@ -67,7 +67,7 @@ def test_items_keep_numeric_labels() -> None:
 
 
 def test_items_of_two_types_are_refused() -> None:
-    with pytest.raises(DataError, match="'model_a' holds text and 'model_b' holds number labels.*one type"):
+    with pytest.raises(DataError, match=r"'model_a' holds text and 'model_b' holds number labels.*one type"):
         build(battles().assign(model_b=[2, 1, 1, 2]))
 
 

@@ -138,6 +138,11 @@ def test_a_missing_facet_is_refused() -> None:
         build(ratings().assign(rater=[1, 1, None, 2, 2]))
 
 
+def test_a_required_column_left_out_is_refused() -> None:
+    with pytest.raises(DataError, match=r"no column None \(named as response\)"):
+        ResponseTable.from_frame(ratings(), response=None, subject="text")  # type: ignore[arg-type]
+
+
 def test_counts_by_level_include_silent_ones() -> None:
     assert build().counts("subject").to_dict("list") == {
         "level": ["t2", "t10", "t1"],
@@ -171,7 +176,7 @@ def test_files_are_read_with_the_same_keywords(tmp_path: Path, suffix: str) -> N
 def test_a_foreign_file_needs_its_columns_named(tmp_path: Path) -> None:
     path = tmp_path / "ratings.csv"
     ratings().to_csv(path, index=False)
-    with pytest.raises(DataError, match="ratings.csv does not say what its columns mean; name them with response= and"):
+    with pytest.raises(DataError, match=r"ratings\.csv does not say what its columns mean; name them with response="):
         ResponseTable.read(path)
     with pytest.raises(DataError, match="was given without subject=; name that column"):
         ResponseTable.read(path, response="stars")

@@ -158,6 +158,13 @@ def test_to_frame_with_names_and_missing_rows_of_the_source() -> None:
     assert frame["reason"].tolist()[4] == "missing"
 
 
+def test_a_source_column_called_like_an_added_one_is_refused() -> None:
+    table = ResponseTable.from_frame(FRAME.rename(columns={"s": "weight"}), response="r", subject="weight")
+    assert table.to_frame()["weight"].tolist() == [1.0] * 4
+    with pytest.raises(DataError, match=r"column \['weight'\] collides with one that to_frame adds"):
+        table.to_frame(original_names=True)
+
+
 def test_the_frame_of_a_table_gives_the_table_back() -> None:
     frame = build().to_frame(missing=True)
     again = ResponseTable.from_frame(
