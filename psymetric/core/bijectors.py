@@ -1,14 +1,15 @@
 """Maps from a free vector to constrained parameter arrays: centred facets, anchored levels, steps, positive scales.
 
-All but `Positive` are affine with orthonormal directions, so that a normal prior on the free vector is a normal prior on
-the constrained subspace and no Jacobian is needed. Every map is a pytree: numbers that depend on the data (anchors, used
-categories) are leaves, shapes are structure.
+All but `Positive` are affine with orthonormal directions, so that a normal prior on the free vector is a normal prior
+on the constrained subspace and no Jacobian is needed. Every map is a pytree: numbers that depend on the data
+(anchors, used categories) are leaves, shapes are structure.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from math import prod, sqrt
 from typing import Protocol, final
 
@@ -160,9 +161,9 @@ class Anchored:
 class Steps:
     """Step parameters that sum to zero over the categories each group uses.
 
-    Groups (rows) with the same set of used categories share one orthonormal basis. A category that nobody in the group
-    used is out of reach: the step into it is +UNUSED and the step out of it -UNUSED, so that the likelihood needs no mask
-    and the scores of the remaining categories keep their place on the scale.
+    Groups (rows) with the same set of used categories share one orthonormal basis. A category that nobody in the
+    group used is out of reach: the step into it is +UNUSED and the step out of it -UNUSED, so that the likelihood
+    needs no mask and the scores of the remaining categories keep their place on the scale.
 
     Attributes:
         shape: (groups, categories - 1).
@@ -218,7 +219,7 @@ def _step_basis(used: NDArray[np.bool_]) -> NDArray[np.float64]:
     """
     places = np.flatnonzero(used)
     jumps = np.zeros((len(used) - 1, max(len(places) - 1, 0)))
-    for column, (low, high) in enumerate(zip(places[:-1], places[1:], strict=True)):
+    for column, (low, high) in enumerate(pairwise(places)):
         jumps[low:high, column] = 1.0 / (high - low)
     if jumps.shape[1] < 2:
         return jumps[:, :0]

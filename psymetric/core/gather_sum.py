@@ -1,8 +1,8 @@
 """Sums of table rows picked by index: the sparse product at the heart of marginal likelihoods.
 
-A marginal likelihood needs, for every subject, the sum of those rows of a small table (cells × nodes) that the subject's
-responses point at. XLA's gather of all rows materialises responses × nodes numbers and is twenty times slower on a CPU
-than a loop over slots that adds one row per owner at a time, which is what this file does.
+A marginal likelihood needs, for every subject, the sum of those rows of a small table (cells × nodes) that the
+subject's responses point at. XLA's gather of all rows materialises responses × nodes numbers and is twenty times
+slower on a CPU than a loop over slots that adds one row per owner at a time, which is what this file does.
 """
 
 from __future__ import annotations

@@ -60,8 +60,13 @@ def ascend(
         value, gradient = value_and_gradient(point)
         return -value, -gradient
 
-    options = {"maxiter": max_iterations, "maxfun": 2 * max_iterations, "ftol": 1e-13, "gtol": 1e-5, "maxcor": 20}
-    found = minimize(negative, start, jac=True, method="L-BFGS-B", options=options)
+    found = minimize(
+        negative,
+        start,
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": max_iterations, "maxfun": 2 * max_iterations, "ftol": 1e-13, "gtol": 1e-5, "maxcor": 20},
+    )
     return np.asarray(found.x), int(found.nfev)
 
 
@@ -76,8 +81,8 @@ def polish(
 ) -> Maximum[CurvatureT]:
     """Newton steps from `point` until a full step is smaller than `tolerance`.
 
-    Convergence is judged by the Newton step, in the units of the parameters, because a small gradient or a small gain says
-    little about how far a flat optimum is. Steps share one Hessian for as long as they shrink tenfold.
+    Convergence is judged by the Newton step, in the units of the parameters, because a small gradient or a small gain
+    says little about how far a flat optimum is. Steps share one Hessian for as long as they shrink tenfold.
 
     Args:
         value_and_gradient: Log density and its gradient.

@@ -138,15 +138,15 @@ def build_fit(
         extremes=extremes or {},
         penalised=penalised,
         notes=(*table.notes, *single_level_notes(model, table), *notes),
-        provenance=Provenance(table.hash, {"model": repr(model), "engine": asdict(engine)}, seed),
+        provenance=Provenance(str(table.hash), {"model": repr(model), "engine": asdict(engine)}, seed),
     )
 
 
 def single_level_notes(model: AbstractMeasurementModel, table: Table) -> tuple[str, ...]:
     """What cannot be estimated because a facet has one level."""
     return tuple(
-        f"facet {spec.name!r} has one level ({table.levels[spec.axes[0]][0]}): its location is not identified apart from "
-        "the subjects' and is fixed at zero"
+        f"facet {spec.name!r} has one level ({table.levels[spec.axes[0]][0]}): its location is not identified apart "
+        "from the subjects' and is fixed at zero"
         for spec in model.parameters
         if len(spec.axes) == 1
         and spec.axes[0] in table.levels

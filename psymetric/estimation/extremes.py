@@ -1,21 +1,23 @@
 """Elements with an extreme score: all responses in the lowest or all in the highest category in reach.
 
-Their maximum-likelihood estimate is infinite. They are set aside before joint estimation, round after round because setting
-one aside can make another extreme, and get a finite estimate afterwards from a score moved inwards by a fraction of a point.
+Their maximum-likelihood estimate is infinite. They are set aside before joint estimation, round after round because
+setting one aside can make another extreme, and get a finite estimate afterwards from a score moved inwards by a
+fraction of a point.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import final
+from typing import Any, final
 
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from psymetric.data.coding import Label
 from psymetric.errors import DataError
-from psymetric.models.base import ABILITY, AbstractMeasurementModel, Label, Table
+from psymetric.models.base import ABILITY, AbstractMeasurementModel, Table
 from psymetric.models.space import step_groups
 
 __all__ = ["Rows", "adjusted_estimates", "find_extremes"]
@@ -34,7 +36,7 @@ class Rows:
     weight: Vector
     categories: tuple[Label, ...]
     notes: tuple[str, ...]
-    hash: str
+    hash: object
 
     @classmethod
     def of(cls, table: Table, keep: NDArray[np.bool_]) -> Rows:
@@ -78,8 +80,8 @@ def find_extremes(
             keep = keep & (sides[facet][table.codes[facet]] == "")
         if not keep.any():
             raise DataError(
-                "every response belongs to a subject or level with an extreme score (all lowest or all highest): there is "
-                "nothing to compare; use MarginalML() or MAP(), or a sharper rating scale"
+                "every response belongs to a subject or level with an extreme score (all lowest or all highest): there "
+                "is nothing to compare; use MarginalML() or MAP(), or a sharper rating scale"
             )
         if not found:
             return keep, {facet: tuple(side.tolist()) for facet, side in sides.items()}
@@ -128,8 +130,8 @@ def adjusted_estimates(
     n_levels, n_categories = len(sides), len(table.categories)
     low, high = (side[rows] for side in _reach(model, table, table.weight > 0))
 
-    def total(values: Vector) -> Vector:
-        return np.bincount(owner, weights=weight * values, minlength=n_levels)
+    def total(values: NDArray[Any]) -> Vector:
+        return np.bincount(owner, weights=weight * values, minlength=n_levels).astype(np.float64)
 
     target = np.where(np.array(sides) == "minimum", total(low) + adjustment, total(high) - adjustment)
     lower, upper = np.full(n_levels, -40.0), np.full(n_levels, 40.0)

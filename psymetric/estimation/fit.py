@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from psymetric.core.provenance import Provenance
+from psymetric.data.coding import Label
 from psymetric.errors import DataError
-from psymetric.models.base import ABILITY, AbstractMeasurementModel, Label, ParamSpec
+from psymetric.models.base import ABILITY, AbstractMeasurementModel, ParamSpec
 
 if TYPE_CHECKING:
     import arviz
@@ -119,8 +120,9 @@ class Fit:
             level: Coverage of the intervals, in (0, 1).
 
         Returns:
-            Columns level (or group and step, or the two facets of an interaction), estimate, se, lower, upper in logits,
-            n (responses), note. Intervals are normal at a mode and quantiles where there are draws; scales use the log.
+            Columns level (or group and step, or the two facets of an interaction), estimate, se, lower, upper in
+            logits, n (responses), note. Intervals are normal at a mode and quantiles where there are draws; scales
+            use the log.
 
         Raises:
             DataError: Unknown facet, a level outside (0, 1), or subjects of a fit that integrated them out.

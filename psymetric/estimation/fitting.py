@@ -9,6 +9,7 @@ from typing import Protocol, final, runtime_checkable
 import numpy as np
 import pandas as pd
 
+from psymetric.data.coding import Label
 from psymetric.data.connectivity import connectivity
 from psymetric.data.pairs import PairTable
 from psymetric.data.responses import ResponseTable
@@ -19,7 +20,7 @@ from psymetric.estimation.joint_ml import JointML
 from psymetric.estimation.map_laplace import MAP, Laplace
 from psymetric.estimation.marginal_ml import MarginalML
 from psymetric.estimation.nuts import NUTS
-from psymetric.models.base import AbstractMeasurementModel, Label, ParamSpec, Table
+from psymetric.models.base import AbstractMeasurementModel, ParamSpec, Table
 from psymetric.models.space import has_ability
 
 __all__ = ["Engine", "FitSet", "fit", "fit_each", "recommended_engine"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from psymetric.core.bijectors import UNUSED
 from psymetric.errors import DataError
@@ -32,7 +31,7 @@ def estimates_frame(fit: Fit, facet: str, level: float) -> pd.DataFrame:
     if "step" in spec.axes:
         return _mark_unused(frame)
     frame["n"] = fit.counts[spec.name].ravel() if spec.name in fit.counts else fit.n_responses
-    frame["note"] = _notes(fit, spec, estimate.ravel(), se.ravel())
+    frame["note"] = _notes(fit, spec, estimate.size)
     return frame
 
 
@@ -63,12 +62,12 @@ def _mark_unused(frame: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-def _notes(fit: Fit, spec: ParamSpec, estimate: NDArray[np.float64], se: NDArray[np.float64]) -> list[str]:
+def _notes(fit: Fit, spec: ParamSpec, n_values: int) -> list[str]:
     extreme = fit.extremes.get(spec.axes[0] if spec.axes else "", ())
     anchored = {label for label, _ in spec.anchors}
     labels = fit.levels[spec.axes[0]] if len(spec.axes) == 1 else ()
-    notes = [f"extreme score ({side})" if side else "" for side in extreme] if len(extreme) == len(estimate) else []
-    notes = notes or [""] * len(estimate)
+    notes = [f"extreme score ({side})" if side else "" for side in extreme] if len(extreme) == n_values else []
+    notes = notes or [""] * n_values
     for place, label in enumerate(labels):
         if label in anchored:
             notes[place] = "anchored"
@@ -93,16 +92,16 @@ def _scalars(fit: Fit, level: float) -> pd.DataFrame:
 
 def summary_text(fit: Fit) -> str:
     """The text behind `Fit.summary`."""
+    penalised = " (penalised: priors are part of the estimates)" if fit.penalised else ""
     lines = [
-        f"{type(fit.model).__name__} by {fit.engine}{' (penalised: priors are part of the estimates)' if fit.penalised else ''}",
+        f"{type(fit.model).__name__} by {fit.engine}{penalised}",
         f"  {fit.n_responses:g} responses, {len(fit.categories)} categories; "
         + ", ".join(f"{len(labels)} {facet}s" for facet, labels in fit.levels.items()),
     ]
     if fit.log_likelihood is not None:
         lines.append(f"  log-likelihood {fit.log_likelihood:.4f}, {fit.n_parameters} parameters")
     lines.append(f"  {'converged' if fit.status.converged else 'NOT CONVERGED'}: {fit.status.message}")
-    for row in _scalars(fit, 0.95).itertuples():
-        lines.append(f"  {row.level} {row.estimate:.3f} (se {row.se:.3f})")
+    lines += [f"  {row.level} {row.estimate:.3f} (se {row.se:.3f})" for row in _scalars(fit, 0.95).itertuples()]
     for spec in fit.model.parameters:
         if spec.name in fit.parameters and spec.axes and "step" not in spec.axes:
             values = fit.parameters[spec.name]

@@ -33,9 +33,9 @@ Vector = NDArray[np.float64]
 class JointML:
     """Joint maximum likelihood, as FACETS and Winsteps fit; plain maximum likelihood for models without subjects.
 
-    Newton steps on all parameters at once, the subjects' diagonal block eliminated. Elements with an extreme score are set
-    aside and get an estimate from an adjusted score afterwards, flagged in the results. Estimates of short tests are biased
-    outwards (by about L/(L−1) for L responses per subject); `MarginalML` is not.
+    Newton steps on all parameters at once, the subjects' diagonal block eliminated. Elements with an extreme score
+    are set aside and get an estimate from an adjusted score afterwards, flagged in the results. Estimates of short
+    tests are biased outwards (by about L/(L−1) for L responses per subject); `MarginalML` is not.
 
     Args:
         tolerance: Convergence: largest last Newton step, in logits.

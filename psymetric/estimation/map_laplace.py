@@ -65,8 +65,9 @@ class MAP:
 class Laplace:
     """Normal approximation to the posterior at its mode on the unconstrained scale, by draws.
 
-    Intervals are quantiles of the draws on the constrained scale, so that a scale's interval stays positive. Subjects are
-    drawn from their exact conditional given each draw, so that their intervals carry the other parameters' uncertainty.
+    Intervals are quantiles of the draws on the constrained scale, so that a scale's interval stays positive. Subjects
+    are drawn from their exact conditional given each draw, so that their intervals carry the other parameters'
+    uncertainty.
 
     Args:
         draws: Number of draws.

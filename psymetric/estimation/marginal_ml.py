@@ -23,10 +23,10 @@ __all__ = ["MarginalML", "marginal_fit"]
 class MarginalML:
     """Marginal maximum likelihood with a normal population of subjects (Bock & Aitkin, 1981).
 
-    Subjects are integrated over an equally spaced grid that is refined until its spacing resolves the narrowest posterior;
-    the maximum is reached by L-BFGS and Newton steps on the exact Hessian, whose inverse gives the standard errors
-    (observed information, not the complete-data one). Random facets are estimated by empirical Bayes: their sd by EM with a
-    normal approximation to the levels' posterior, the log-likelihood by Laplace's method.
+    Subjects are integrated over an equally spaced grid that is refined until its spacing resolves the narrowest
+    posterior; the maximum is reached by L-BFGS and Newton steps on the exact Hessian, whose inverse gives the
+    standard errors (observed information, not the complete-data one). Random facets are estimated by empirical Bayes:
+    their sd by EM with a normal approximation to the levels' posterior, the log-likelihood by Laplace's method.
 
     Args:
         tolerance: Convergence: largest last Newton step, in logits.

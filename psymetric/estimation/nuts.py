@@ -29,9 +29,9 @@ _R_HAT_WARNING, _R_HAT_FAILURE, _ESS_WARNING = 1.01, 1.05, 400
 class NUTS:
     """No-U-Turn sampling (NumPyro) of the posterior of all parameters.
 
-    Subjects are integrated out on the marginal engine's grid and drawn afterwards from their exact conditional, so that the
-    sampler sees tens of parameters instead of thousands and no funnel between the subjects and their sd. Random facets are
-    non-centred. Chains start around the mode, whitened by the curvature there.
+    Subjects are integrated out on the marginal engine's grid and drawn afterwards from their exact conditional, so
+    that the sampler sees tens of parameters instead of thousands and no funnel between the subjects and their sd.
+    Random facets are non-centred. Chains start around the mode, whitened by the curvature there.
 
     Args:
         warmup: Adaptation steps per chain.
@@ -41,7 +41,8 @@ class NUTS:
         target_accept: Acceptance probability that the step size adapts to.
         max_tree_depth: Cap on doublings per draw.
 
-    Source: Hoffman & Gelman (2014), JMLR 15, 1593-1623; R-hat and ESS: Vehtari et al. (2021), Bayesian Analysis 16, 667-718.
+    Source: Hoffman & Gelman (2014), JMLR 15, 1593-1623; R-hat and ESS: Vehtari et al. (2021), Bayesian Analysis 16,
+    667-718.
     """
 
     warmup: int = 500

@@ -36,8 +36,8 @@ __all__ = ["JointProblem", "MarginalProblem", "Problem", "joint_problem", "margi
 class MarginalProblem:
     """A response model with the subjects' normal distribution integrated out on a grid.
 
-    The predictor takes few distinct values, one per combination of facet levels (a cell) and node; their log-probabilities
-    are computed once per evaluation and summed per subject (Bock & Aitkin, 1981).
+    The predictor takes few distinct values, one per combination of facet levels (a cell) and node; their
+    log-probabilities are computed once per evaluation and summed per subject (Bock & Aitkin, 1981).
 
     Attributes:
         cells: Codes of the distinct facet-level combinations, each of shape (cells,).
@@ -140,7 +140,7 @@ def marginal_problem(
     n_subjects = len(table.levels["subject"])
     rows = cell * n_categories + table.response
     pairs, place = np.unique(table.codes["subject"] * np.int64(n_cells * n_categories) + rows, return_inverse=True)
-    weight = np.bincount(place.reshape(-1), weights=table.weight, minlength=len(pairs))
+    weight = np.bincount(place.reshape(-1), weights=table.weight, minlength=len(pairs)).astype(np.float64)
     owner, row = np.divmod(pairs, n_cells * n_categories)
     nodes, log_weights = normal_grid(n_nodes, half_width)
     return MarginalProblem(

@@ -17,12 +17,12 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
+from psymetric.data.coding import Label
+
 __all__ = ["ABILITY", "AbstractMeasurementModel", "Label", "ParamSpec", "Table"]
 
 ABILITY = "ability"
 """Name of the subject parameter that marginal engines integrate over."""
-
-Label = str | int
 
 
 class Table(Protocol):
@@ -41,7 +41,7 @@ class Table(Protocol):
     @property
     def notes(self) -> tuple[str, ...]: ...
     @property
-    def hash(self) -> str: ...
+    def hash(self) -> object: ...  # a str; tables cache it, and type checkers do not match a cached property with str
 
 
 @final

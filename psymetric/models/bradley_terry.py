@@ -28,17 +28,17 @@ class BradleyTerry(AbstractMeasurementModel):
     $$P(i \succ j) \propto e^{\lambda_i + \alpha},\quad P(j \succ i) \propto e^{\lambda_j},\quad
       P(\text{tie}) \propto \nu\, e^{(\lambda_i + \lambda_j)/2}$$
 
-    for i on the left (shown first). Parameters, in logits: `worth` λ, shape (items,), centred; `position` α, a scalar,
-    positive when being first helps; `tie` log ν, a scalar. Under `JointML` this is plain maximum likelihood, which needs
-    a strongly connected win graph; MAP, Laplace and NUTS use the prior on the worths.
+    for i on the left (shown first). Parameters, in logits: `worth` λ, shape (items,), centred; `position` α, a
+    scalar, positive when being first helps; `tie` log ν, a scalar. Under `JointML` this is plain maximum likelihood,
+    which needs a strongly connected win graph; MAP, Laplace and NUTS use the prior on the worths.
 
     Args:
         ties: None (a table with ties is then an error) or "davidson".
         position: Estimate the first-position effect.
         prior_sd: Scale in logits of the normal prior on the worths under MAP, Laplace and NUTS.
 
-    Source: Bradley & Terry (1952), Biometrika 39, 324-345; Davidson (1970), JASA 65, 317-328, eq. 2.5; Davidson & Beaver
-    (1977), Biometrics 33, 693-702 (order effect outside the tie term).
+    Source: Bradley & Terry (1952), Biometrika 39, 324-345; Davidson (1970), JASA 65, 317-328, eq. 2.5; Davidson &
+    Beaver (1977), Biometrics 33, 693-702 (order effect outside the tie term).
     """
 
     ties: Literal["davidson"] | None = None

@@ -11,8 +11,9 @@ import jax.numpy as jnp
 from jax import Array
 from typing_extensions import override
 
+from psymetric.data.coding import Label
 from psymetric.errors import DesignError
-from psymetric.models.base import ABILITY, AbstractMeasurementModel, Label, ParamSpec
+from psymetric.models.base import ABILITY, AbstractMeasurementModel, ParamSpec
 
 __all__ = ["ManyFacetRasch"]
 
@@ -28,7 +29,8 @@ class ManyFacetRasch(AbstractMeasurementModel):
 
     * `ability` θ, shape (subjects,): free under `JointML`, normal with estimated mean and sd elsewhere;
     * one array γ per facet, shape (levels,), centred unless the facet is anchored;
-    * `step` τ, shape (groups, categories - 1), one group when common; each group sums to zero, which makes γ the location of its scale;
+    * `step` τ, shape (groups, categories - 1), one group when common; each group sums to zero, which makes γ the
+      location of its scale;
     * one array β per interaction, shape (levels, levels), both margins summing to zero.
 
     The origin is fixed by the centring (or the anchors) and the scale by the unit slope.

@@ -22,8 +22,8 @@ __all__ = ["Rasch"]
 class Rasch(AbstractMeasurementModel):
     r"""Rasch model (Rasch, 1960): $\mathrm{logit}\,P(X=1) = \theta_s - \delta_i$.
 
-    Parameters, in logits: `ability` θ, shape (subjects,); `item` δ, shape (items,), centred, which fixes the origin. The
-    unit slope fixes the scale.
+    Parameters, in logits: `ability` θ, shape (subjects,); `item` δ, shape (items,), centred, which fixes the origin.
+    The unit slope fixes the scale.
 
     Args:
         prior_sd: Scale in logits of the normal prior on the difficulties under MAP, Laplace and NUTS.

@@ -1,4 +1,4 @@
-"""The parameter space of a model on a table: specifications become bijectors once sizes and used categories are known."""
+"""The parameter space of a model on a table: specifications become bijectors once sizes and categories are known."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def parameter_space(
     blocks: list[Block] = []
     for spec in model.parameters:
         if spec.name != ABILITY:
-            blocks += _blocks(spec, model, table)
+            blocks += _blocks(spec, table)
         elif ability == "free":
             blocks.append(Block(ABILITY, Free((len(table.levels["subject"]),)), spec.prior_sd, None, spec.axes))
         else:
@@ -51,8 +51,8 @@ def parameter_space(
     return ParameterSpace(tuple(blocks))
 
 
-def _blocks(spec: ParamSpec, model: AbstractMeasurementModel, table: Table) -> list[Block]:
-    bijector = _bijector(spec, model, table)
+def _blocks(spec: ParamSpec, table: Table) -> list[Block]:
+    bijector = _bijector(spec, table)
     if not spec.random or bijector.size == 0:
         return [Block(spec.name, bijector, spec.prior_sd, None, spec.axes)]
     scale = f"{spec.name}_sd"
@@ -62,7 +62,7 @@ def _blocks(spec: ParamSpec, model: AbstractMeasurementModel, table: Table) -> l
     ]
 
 
-def _bijector(spec: ParamSpec, model: AbstractMeasurementModel, table: Table) -> Bijector:
+def _bijector(spec: ParamSpec, table: Table) -> Bijector:
     if "step" in spec.axes:
         return Steps.build(step_groups(spec, table))
     shape = tuple(len(table.levels[axis]) for axis in spec.axes)

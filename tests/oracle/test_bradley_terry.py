@@ -16,9 +16,9 @@ from psymetric.errors import DataError
 BASEBALL = """
 Mil-Det 4 3, Mil-Tor 4 2, Mil-NY 4 3, Mil-Bos 6 1, Mil-Cle 4 2, Mil-Bal 6 0, Det-Mil 3 3, Det-Tor 4 2, Det-NY 4 3,
 Det-Bos 6 0, Det-Cle 6 1, Det-Bal 4 3, Tor-Mil 2 5, Tor-Det 4 3, Tor-NY 2 4, Tor-Bos 4 3, Tor-Cle 4 2, Tor-Bal 6 0,
-NY-Mil 3 3, NY-Det 5 1, NY-Tor 2 5, NY-Bos 4 3, NY-Cle 4 2, NY-Bal 6 1, Bos-Mil 5 1, Bos-Det 2 5, Bos-Tor 3 3, Bos-NY 4 2,
-Bos-Cle 5 2, Bos-Bal 6 0, Cle-Mil 2 5, Cle-Det 3 3, Cle-Tor 3 4, Cle-NY 4 3, Cle-Bos 4 2, Cle-Bal 2 4, Bal-Mil 2 5,
-Bal-Det 1 5, Bal-Tor 1 6, Bal-NY 2 4, Bal-Bos 1 6, Bal-Cle 3 4
+NY-Mil 3 3, NY-Det 5 1, NY-Tor 2 5, NY-Bos 4 3, NY-Cle 4 2, NY-Bal 6 1, Bos-Mil 5 1, Bos-Det 2 5, Bos-Tor 3 3,
+Bos-NY 4 2, Bos-Cle 5 2, Bos-Bal 6 0, Cle-Mil 2 5, Cle-Det 3 3, Cle-Tor 3 4, Cle-NY 4 3, Cle-Bos 4 2, Cle-Bal 2 4,
+Bal-Mil 2 5, Bal-Det 1 5, Bal-Tor 1 6, Bal-NY 2 4, Bal-Bos 1 6, Bal-Cle 3 4
 """
 TEAMS = ["Bal", "Bos", "Cle", "Det", "Mil", "NY", "Tor"]
 # Davidson (1970), chocolate puddings: i, j, i preferred, j preferred, no preference.

@@ -1,8 +1,8 @@
 """Guilford's creativity ratings (FACETS example): 3 judges × 7 examinees × 5 traits, ratings 1 to 9.
 
-Source: the FACETS manual's Guilford.txt; numbers derived from the same data by independent code (see ../shared/oracles,
-I9). Conversion: the oracle leaves judges non-centred and centres examinees; here judges are centred and examinees free, so
-that the oracle's judges are ours minus their mean shift, and examinees likewise.
+Source: the FACETS manual's Guilford.txt; numbers derived from the same data by independent code (see
+../shared/oracles, I9). Conversion: the oracle leaves judges non-centred and centres examinees; here judges are
+centred and examinees free, so that the oracle's judges are ours minus their mean shift, and examinees likewise.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Many-facet fits against independent maximisations and R packages, from ../shared/oracles/fits.
 
-Conversion: the oracles fix the mean of θ at zero and leave items free, here items are centred and the mean is free, so that
-their item difficulty is ours minus the population mean; raters and steps are centred in both. Their likelihood is normalised
-on a discrete grid, as ours is.
+Conversion: the oracles fix the mean of θ at zero and leave items free, here items are centred and the mean is free,
+so that their item difficulty is ours minus the population mean; raters and steps are centred in both. Their
+likelihood is normalised on a discrete grid, as ours is.
 """
 
 from __future__ import annotations
