@@ -58,3 +58,12 @@ def test_code_of_the_first_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyP
     exec(compile(blocks[0], "docs/index.md", "exec"), names)
     assert (tmp_path / "report.html").stat().st_size > 10_000
     exec(compile(blocks[1], "docs/index.md", "exec"), names | {"df": comparisons()})
+
+
+def test_study_of_the_manual_can_be_planned(tmp_path: Path) -> None:
+    text = (DOCS / "command-line.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    (tmp_path / "study.yaml").write_text(block, encoding="utf-8")
+    plan = psymetric.plan(psymetric.Study.from_yaml(tmp_path / "study.yaml"))
+    assert set(plan.frame["judge"]) == {"small", "large"}
+    assert {"template", "order", "label", "occasion"} <= set(plan.frame.columns)
