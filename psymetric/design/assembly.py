@@ -64,9 +64,10 @@ def _allocate(
         return _link(study, units, sizes, rng)
     if design.kind == "full" or design.calls is None or design.calls >= everything:
         _refuse_too_many(study, everything)
-        beyond = design.calls is not None and design.calls > everything
-        note = f"calls: {design.calls:,} is more than the full crossing, which is asked in full ({everything:,})"
-        return full(units.count, sizes), (note,) if beyond else ()
+        rows = full(units.count, sizes)
+        if design.calls is None or design.calls == everything:
+            return rows, ()
+        return rows, (f"calls: {design.calls:,} is more than the full crossing, which is asked whole ({everything:,})",)
     calls = design.calls
     _refuse_too_many(study, calls)
     if calls < units.count and not paired:
@@ -87,7 +88,9 @@ def _link(study: Study, units: Units, sizes: dict[str, int], rng: np.random.Gene
     if k > sizes["judge"]:
         raise DesignError(f"{study.source}: judges_per_subject: {k} is more than the study's {sizes['judge']} judges")
     _refuse_too_many(study, units.count * k * prod(sizes.values()) // sizes["judge"])
-    note = f"linked design: each subject meets {k} of {sizes['judge']} judges"
+    note = (
+        f"linked design: each {'pair' if 'left' in units.columns else 'subject'} meets {k} of {sizes['judge']} judges"
+    )
     return linked(units.count, sizes, k, rng), (note,)
 
 
@@ -135,6 +138,12 @@ def _check(study: Study, instrument: Instrument, texts: Texts | None, levels: Le
     # Traits are measured apart, so each must hold together by itself.
     for trait, rows in frame.groupby("trait", dropna=False, sort=False):
         about = f"{study.source}, trait {trait!r}" if isinstance(trait, str) else study.source
+        lacking = sorted(set(frame["subject"].dropna()) - set(rows["subject"].dropna()))
+        if lacking:
+            raise DesignError(
+                f"{about}: {len(lacking)} of {frame['subject'].nunique()} subjects are asked nothing about it, first "
+                f"{lacking[0]!r}; raise calls"
+            )
         check_links(rows, facets, who=about)
 
 

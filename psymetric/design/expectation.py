@@ -59,6 +59,14 @@ class CostEstimate:
         low, middle, high = (float(self.frame[f"cost{end}"].sum()) for end in ("_low", "", "_high"))
         return low, middle, high
 
+    def __str__(self) -> str:
+        low, middle, high = self.tokens
+        text = f"{self.calls:,} requests, about {middle:,} tokens ({low:,} to {high:,})"
+        if self.cost is None:
+            return f"{text}, cost not known: not every endpoint has a price"
+        low, middle, high = self.cost
+        return f"{text}, cost about {middle:.2f} ({low:.2f} to {high:.2f})"
+
 
 def count_levels(frame: pd.DataFrame) -> pd.DataFrame:
     """Rows of every level of every facet of a plan: `facet`, `level`, `rows`, most frequent first within a facet."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from psymetric.data.connectivity import connectivity
+from psymetric.data.connectivity import Connectivity, connectivity
 from psymetric.data.pairs import PairTable
 from psymetric.data.responses import ResponseTable
 from psymetric.errors import DesignError
@@ -44,6 +44,15 @@ def check_links(frame: pd.DataFrame, facets: tuple[str, ...], *, who: str) -> No
         broken = found.n_subsets > 1 or bool(found.nested) or bool(found.nested_subjects)
     if broken:
         raise DesignError(
-            f"{who}: this plan could not compare what it measures, so nothing was planned. {found.describe()} "
-            f"Ask more of each subject (raise calls or judges_per_subject), or vary fewer facets."
+            f"{who}: this plan could not compare what it measures. {_reason(found)} Before asking: raise calls or "
+            f"judges_per_subject, vary fewer facets, or name in model.facets only those that the model needs."
         )
+
+
+def _reason(found: Connectivity) -> str:
+    """The subsets, or the first two facets that fall into groups and how many more do."""
+    nestings = [*found.nested, *found.nested_subjects]
+    if found.n_subsets > 1 or not nestings:
+        return found.describe()
+    more = f" So are {len(nestings) - 1} more pairs of facets." if len(nestings) > 1 else ""
+    return f"{nestings[0].describe()}{more}"
