@@ -26,6 +26,7 @@ QUICK = Pace(first_wait=0.01, longest_wait=0.05, growth_pause=0.05)
 """Waits short enough for tests."""
 
 LABELS = ("1", "2", "3", "4", "5")
+TOY = Prompt((("user", ""),), LABELS, (0, 1, 2, 3, 4))
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class ToyPlan:
 
     n: int
     endpoints: tuple[ModelEndpoint, ...]
-    base: Prompt = Prompt((("user", ""),), LABELS, (0, 1, 2, 3, 4))
+    base: Prompt = TOY
     budget: Any = None
 
     @property
