@@ -137,6 +137,13 @@ def test_split_equals_select_for_every_level() -> None:
     assert len(found["y"].missing) == 1
 
 
+def test_split_keeps_the_order_of_rows() -> None:
+    # Long enough that an unstable sort would move rows.
+    frame = pd.DataFrame({"s": range(1000), "j": [k % 3 for k in range(1000)], "r": [k % 5 for k in range(1000)]})
+    table = ResponseTable.from_frame(frame, response="r", subject="s", facets="j")
+    assert all(part.hash == table.select("j", [label]).hash for label, part in table.split("j").items())
+
+
 def test_split_keeps_every_row_once() -> None:
     assert sum(part.n_rows for part in build().split("subject").values()) == build().n_rows
 
