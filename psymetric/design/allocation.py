@@ -22,6 +22,7 @@ __all__ = ["asking_order", "fractional", "full", "linked", "walk"]
 Codes = dict[str, NDArray[np.int64]]
 
 _CANDIDATES: Final = 16
+_JUDGED: Final = 2000
 _BLOCK: Final = 720  # divisible by most numbers of levels
 
 
@@ -47,7 +48,7 @@ def fractional(
     Returns:
         Codes of "unit" and every facet, shape (calls,).
     """
-    shifts = _shifts(units, sizes, rng)
+    shifts = {name: shift[rank] for name, shift in _shifts(units, sizes, rng).items()}
     relabel = {name: rng.permutation(size) for name, size in sizes.items()}
     per_unit = calls // units + (rank < calls % units)
     unit = np.repeat(np.arange(units), per_unit)
@@ -155,24 +156,34 @@ def asking_order(unit: NDArray[np.int64], rng: np.random.Generator) -> NDArray[n
 
 
 def _spread(units: int, size: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Levels 0..size-1, each for an equal share of units, in random order."""
-    return rng.permutation(np.arange(units, dtype=np.int64) % size)
+    """Levels 0..size-1 in random order, again and again, so that any beginning holds them equally often."""
+    rounds = [rng.permutation(size) for _ in range(-(-units // size))]
+    return np.concatenate(rounds)[:units].astype(np.int64)
 
 
 def _shifts(units: int, sizes: Mapping[str, int], rng: np.random.Generator) -> Codes:
-    """Where each unit starts: of several draws the one whose facets are most evenly crossed."""
-    names = list(sizes)
-    # The first two facets start at each cell of their square equally often.
-    square = prod(sizes[name] for name in names[:2])
+    """Where units start, by rank: of several draws the one whose beginnings of walks are most evenly crossed.
+
+    Half of the draws follow a walk themselves, which crosses many units best; the other half are random, which keeps
+    few units from following the pattern of the walk that they start.
+    """
+    judged = min(units, _JUDGED)
+    steps = walk(min(max(sizes.values()), prod(sizes.values())), sizes)
+    length = len(next(iter(steps.values())))
+    pattern = walk(units, sizes)
     best: Codes = {}
     least = np.inf
-    for _ in range(_CANDIDATES):
-        cell = _spread(units, square, rng)
-        draw = {name: _spread(units, sizes[name], rng) for name in names[2:]}
-        draw |= dict(zip(names[:2], np.divmod(cell, sizes[names[1]]) if len(names) > 1 else (cell,), strict=True))
-        imbalance = _imbalance(draw, sizes)
+    for draw in range(_CANDIDATES):
+        shifts: Codes = {}
+        for name, size in sizes.items():
+            shifts[name] = rng.permutation(size)[pattern[name]] if draw % 2 else _spread(units, size, rng)
+        rows = {
+            name: ((steps[name] + shifts[name][:judged, None]) % size).reshape(judged * length)
+            for name, size in sizes.items()
+        }
+        imbalance = _imbalance(rows, sizes)
         if imbalance < least:
-            best, least = draw, imbalance
+            best, least = shifts, imbalance
     return best
 
 

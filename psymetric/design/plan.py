@@ -113,7 +113,7 @@ class Plan:
         frame, record = read_plan_file(path)
         found = cls(
             frame=frame,
-            study=Study.from_dict(record["study"], folder=Path(path).parent),
+            study=Study.from_dict(record["study"], folder=Path(path).parent, source=record["source"]),
             instrument=instrument_from_dict(record["instrument"], source=f"{path} (instrument)"),
             texts=None if record["texts"] is None else Texts.from_dict(record["texts"]),
             seed=int(record["seed"]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,7 +40,9 @@ def write_plan_file(path: str | Path, frame: pd.DataFrame, record: dict[str, Any
     except OSError as error:
         raise StoreError(f"plan: {path} cannot be written ({error.strerror or error})") from error
     finally:
-        partial.unlink(missing_ok=True)
+        # The folder may be what is wrong; the error above says so.
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
     return path
 
 

@@ -118,13 +118,13 @@ class Study(Settings):
         return cls._from_document(parse_yaml(text, source="study"), Path(folder))
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any], *, folder: str | Path = ".") -> Self:
-        """A study from plain data, as `to_dict` gave it; paths in it are relative to `folder`.
+    def from_dict(cls, data: Mapping[str, Any], *, folder: str | Path = ".", source: str = "study") -> Self:
+        """A study from plain data, as `to_dict` gave it; paths in it are relative to `folder`, errors call it `source`.
 
         Raises:
             StudyError: As for `from_yaml`.
         """
-        return cls._from_document(Document(dict(data), "study"), Path(folder))
+        return cls._from_document(Document(dict(data), source), Path(folder))
 
     @classmethod
     def _from_document(cls, document: Document, folder: Path) -> Self:
