@@ -1,0 +1,3 @@
+"""Fit statistics, facet summaries and bias analysis."""
+
+__all__: list[str] = []

@@ -1,0 +1,3 @@
+"""Scores of subjects, fair averages and ranks."""
+
+__all__: list[str] = []

@@ -1,0 +1,114 @@
+"""Posterior distributions of abilities, item and judge parameters known, on nodes that follow each subject."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import CubicSpline
+from scipy.special import logsumexp
+
+from psymetric.scoring.abilities import posterior_mode
+from psymetric.scoring.alignment import AlignedRows
+from psymetric.scoring.likelihood import log_likelihoods
+
+__all__ = ["Posterior", "subject_posterior"]
+
+Array = NDArray[np.float64]
+
+_REACH, _NODES = 7.0, 25
+"""Nodes per subject, over ± this many posterior sds: spacing .58 sd, rectangle rule exact to 1e-20 for a normal."""
+_DENSE = 281
+"""Points of the distribution function: linear in between, which moves a quantile by less than .001 sd."""
+_MAX_ROUNDS = 8
+_BLOCK = 1 << 15
+
+
+@final
+@dataclass(frozen=True)
+class Posterior:
+    """Posterior densities of S subjects at M nodes of their own.
+
+    Attributes:
+        theta: Nodes in logits, shape (S, M), equally spaced within a subject.
+        weight: Posterior probabilities of the nodes, shape (S, M), rows summing to one.
+    """
+
+    theta: Array
+    weight: Array
+
+    @property
+    def mean(self) -> Array:
+        """Expected a posteriori, shape (S,)."""
+        return np.sum(self.weight * self.theta, axis=1)
+
+    @property
+    def sd(self) -> Array:
+        """Posterior standard deviation, shape (S,)."""
+        return np.sqrt(np.sum(self.weight * (self.theta - self.mean[:, None]) ** 2, axis=1))
+
+    def quantile(self, probability: Array) -> Array:
+        """Quantiles of each subject's posterior.
+
+        Args:
+            probability: Shape (S, D), in (0, 1).
+
+        Returns:
+            Logits, shape (S, D).
+        """
+        found = np.empty_like(probability)
+        for start in range(0, len(found), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            found[block] = _quantile(self.theta[block], self.weight[block], probability[block])
+        return found
+
+
+def _quantile(theta: Array, weight: Array, probability: Array) -> Array:
+    """Invert a piecewise linear distribution function of a density interpolated in its logarithm."""
+    place = np.linspace(0.0, 1.0, theta.shape[1])
+    dense = np.linspace(0.0, 1.0, _DENSE)
+    with np.errstate(divide="ignore"):
+        log_density = np.maximum(np.log(weight), -700.0)
+    density = np.exp(CubicSpline(place, log_density, axis=1)(dense))
+    steps = (density[:, 1:] + density[:, :-1]) / 2
+    cumulated = np.cumsum(steps, axis=1) / steps.sum(axis=1, keepdims=True)
+    # One sorted array for all subjects: subject s occupies [s, s + 1].
+    owner = np.arange(len(theta))[:, None]
+    flat = np.searchsorted((cumulated + owner).ravel(), probability + owner)
+    cell = np.clip(flat - owner * steps.shape[1], 0, steps.shape[1] - 1)
+    upper = np.take_along_axis(cumulated, cell, axis=1)
+    mass = np.take_along_axis(steps / steps.sum(axis=1, keepdims=True), cell, axis=1)
+    within = 1 - (upper - probability) / np.maximum(mass, 1e-300)
+    fraction = (cell + np.clip(within, 0.0, 1.0)) / steps.shape[1]
+    return theta[:, :1] + fraction * (theta[:, -1:] - theta[:, :1])
+
+
+def subject_posterior(rows: AlignedRows, mean: float, sd: float) -> Posterior:
+    """Posterior of every subject under a normal population.
+
+    Nodes are centred on the mode and then on the posterior mean, and rescaled until they span the posterior, so that a
+    subject with ten thousand responses is resolved as well as one with three.
+
+    Args:
+        rows: The responses.
+        mean: Population mean, logits.
+        sd: Population sd, logits.
+    """
+    mode = posterior_mode(rows, mean, sd)
+    centre, scale = mode.estimate, mode.se
+    found = _on_nodes(rows, mean, sd, centre, scale)
+    for _ in range(_MAX_ROUNDS):
+        shift, ratio = np.abs(found.mean - centre) / scale, found.sd / scale
+        if shift.max() < 0.3 and ratio.max() < 1.1 and ratio.min() > 0.7:
+            break
+        centre, scale = found.mean, found.sd
+        found = _on_nodes(rows, mean, sd, centre, scale)
+    return found
+
+
+def _on_nodes(rows: AlignedRows, mean: float, sd: float, centre: Array, scale: Array) -> Posterior:
+    theta = centre[:, None] + scale[:, None] * np.linspace(-_REACH, _REACH, _NODES)
+    log_joint = log_likelihoods(rows, theta) - 0.5 * ((theta - mean) / sd) ** 2
+    return Posterior(theta, np.exp(log_joint - logsumexp(log_joint, axis=1, keepdims=True)))
