@@ -1,0 +1,3 @@
+"""Figures of a report, one per file, as inline SVG."""
+
+__all__: list[str] = []

@@ -1,0 +1,92 @@
+"""Category curves: how likely each category is along the scale."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from psymetric.plots.style import ACCENT, GRID, SOFT, WARN, canvas, shorten, style, to_svg
+
+__all__ = ["CurvePanel", "draw_category_curves"]
+
+_TALL = 168.0
+
+
+@final
+@dataclass(frozen=True)
+class CurvePanel:
+    """The curves of one group of steps.
+
+    Attributes:
+        heading: What they belong to.
+        logit: Where, shape (points,).
+        probability: Shape (points, categories).
+        labels: Of the categories.
+        marked: Categories that are most likely nowhere.
+    """
+
+    heading: str
+    logit: NDArray[np.float64]
+    probability: NDArray[np.float64]
+    labels: Sequence[str]
+    marked: frozenset[int] = frozenset()
+
+
+def draw_category_curves(
+    panels: Sequence[CurvePanel], *, width: float, name: str, title: str, description: str, axis: str
+) -> str:
+    """One panel per group of steps; each curve carries its category's label at its peak.
+
+    Args:
+        panels: What to draw.
+        width: Pixels.
+        name: Unique within the page.
+        title: Accessible name.
+        description: Alternative text.
+        axis: What the horizontal axis measures, with its unit.
+    """
+    across = 1 if width < 480 or len(panels) == 1 else 2 if len(panels) in (2, 4) else 3
+    down = -(-len(panels) // across)
+    height = down * (_TALL + 34) + 40
+    with style():
+        figure, first = canvas(width, height)
+        figure.delaxes(first)
+        wide = (width - 34 - 24 * (across - 1) - 8) / across
+        for index, panel in enumerate(panels):
+            row, column = divmod(index, across)
+            x, y = 34 + column * (wide + 24), height - (row + 1) * (_TALL + 34) + 4
+            axes = figure.add_axes((x / width, y / height, wide / width, _TALL / height))
+            _draw_panel(axes, panel, labelled=column == 0)
+        figure.text(34 / width, 4 / height, axis, size=12, color=SOFT)
+        return to_svg(figure, name=name, title=title, description=description)
+
+
+def _draw_panel(axes: Axes, panel: CurvePanel, *, labelled: bool) -> None:
+    axes.set(xlim=(panel.logit[0], panel.logit[-1]), ylim=(0, 1.08), yticks=[0, 0.5, 1])
+    axes.set_yticklabels(["0", ".5", "1"] if labelled else ["", "", ""], color=SOFT, size=11)
+    axes.grid(axis="y", color=GRID, lw=1)
+    axes.set_axisbelow(True)
+    axes.xaxis.get_major_locator().set_params(nbins=6)  # pyright: ignore[reportAttributeAccessIssue]
+    axes.annotate(shorten(panel.heading, 30), (0, 1), (0, 5), "axes fraction", "offset points", size=12)
+    count = panel.probability.shape[1]
+    last = len(panel.logit) - 1
+    for category in range(count):
+        curve = panel.probability[:, category]
+        colour = WARN if category in panel.marked else ACCENT
+        axes.plot(panel.logit, curve, color=colour, lw=2, alpha=0.4 + 0.6 * category / max(count - 1, 1))
+        peak = min(max(int(np.argmax(curve)), int(0.03 * last)), int(0.97 * last))
+        axes.annotate(
+            shorten(panel.labels[category], 12),
+            (panel.logit[peak], curve[peak]),
+            # A category that is nowhere on top has its label below its curve, clear of the others.
+            (0, -13 if category in panel.marked else 3),
+            textcoords="offset points",
+            ha="center",
+            size=11,
+            color=colour,
+        )

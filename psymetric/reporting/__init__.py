@@ -1,0 +1,3 @@
+"""The report."""
+
+__all__: list[str] = []

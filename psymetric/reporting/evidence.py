@@ -1,0 +1,223 @@
+"""Every number of the page, computed once: the sections only arrange and word them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import norm
+
+from psymetric.data.pairs import PairTable
+from psymetric.data.responses import ResponseTable
+from psymetric.data.scores import Scores
+from psymetric.diagnostics.facets import FacetSummary, facet_summary
+from psymetric.diagnostics.residuals import fit_statistics
+from psymetric.errors import DataError
+from psymetric.estimation.fit import Fit
+from psymetric.models.base import ABILITY, Label
+from psymetric.reporting.comparisons import Comparisons
+from psymetric.reporting.variance import variance_shares
+from psymetric.scoring.fair import fair_averages
+from psymetric.scoring.ranks import rank_intervals
+from psymetric.scoring.score import score
+
+__all__ = ["Evidence", "Part", "read_part"]
+
+Table = ResponseTable | PairTable
+
+
+@final
+@dataclass(frozen=True)
+class Part:
+    """One fit with its table and what follows from both.
+
+    Attributes:
+        label: The trait, or None where there is one fit only.
+        fit: The fit.
+        table: What it was fitted to.
+        scores: Measures of the subjects; None for pairs, whose items the fit measures itself.
+        source: Where the uncertainty of the measures comes from: the fit for pairs and posterior draws, else the scores.
+        measures: What is ranked, from high to low: level, estimate, se, lower, upper, n, extreme, tier, rank, rank_lower,
+            rank_upper, and where they exist fair_average, infit, outfit, flag.
+        comparisons: The same measures in the same order, pair by pair.
+        level: Coverage of the intervals.
+    """
+
+    label: Label | None
+    fit: Fit
+    table: Table
+    scores: Scores | None
+    source: Fit | Scores
+    measures: pd.DataFrame
+    comparisons: Comparisons
+    level: float
+
+    @property
+    def is_pairs(self) -> bool:
+        """Whether the table holds comparisons."""
+        return isinstance(self.table, PairTable)
+
+    @property
+    def noun(self) -> str:
+        """What is measured."""
+        return "item" if self.is_pairs else "subject"
+
+    @cached_property
+    def facets(self) -> tuple[str, ...]:
+        """Facets with estimates beside the measured one."""
+        return () if self.is_pairs else tuple(name for name in self.fit.model.facets if name in self.fit.parameters)
+
+    @cached_property
+    def statistics(self) -> pd.DataFrame:
+        """Fit statistics of every level of every facet."""
+        return fit_statistics(self.fit, self.table)
+
+    def statistics_of(self, facet: str) -> pd.DataFrame:
+        """Fit statistics of one facet, indexed by level."""
+        frame = self.statistics
+        return frame[frame["facet"] == facet].set_index("level").drop(columns=["facet"])
+
+    @cached_property
+    def facet_frames(self) -> Mapping[str, pd.DataFrame]:
+        """By facet: level, estimate, se, lower, upper, n, note, fit statistics, fair_average; from severe to lenient."""
+        return {facet: self._facet_frame(facet) for facet in self.facets}
+
+    def _facet_frame(self, facet: str) -> pd.DataFrame:
+        frame = self.fit.estimates(facet, level=self.level)
+        fit_columns = self.statistics_of(facet).drop(columns=["n"], errors="ignore")
+        frame = frame.join(fit_columns, on="level")
+        return frame.join(_fair(self.fit, facet, None), on="level").sort_values("estimate", ascending=False, ignore_index=True)
+
+    @cached_property
+    def summaries(self) -> Mapping[str, FacetSummary]:
+        """Separation and its kin, by facet with at least two levels."""
+        return {
+            facet: facet_summary(self.fit, facet, self.table)
+            for facet in self.facets
+            if len(self.fit.levels[facet]) > 1 and isinstance(self.table, ResponseTable)
+        }
+
+    @cached_property
+    def shares(self) -> pd.DataFrame | None:
+        """Variance shares; None for pairs."""
+        return None if self.is_pairs else variance_shares(self.fit, level=self.level)
+
+    @cached_property
+    def reliability(self) -> float:
+        """Share of the measures' variance that is not error, in [0, 1]; NaN below two measures.
+
+        For subjects that of `facet_summary`, which takes unshrunken measures; for pairs the variance of the worths less their
+        mean error variance, over the variance.
+        """
+        if self.subjects is not None:
+            return float(self.subjects.sample.reliability)
+        frame = self.measures[np.isfinite(self.measures["estimate"]) & np.isfinite(self.measures["se"])]
+        spread = float(frame["estimate"].var(ddof=1)) if len(frame) > 1 and self.is_pairs else 0.0
+        return max(1 - float((frame["se"] ** 2).mean()) / spread, 0.0) if spread else float("nan")
+
+    @cached_property
+    def subjects(self) -> FacetSummary | None:
+        """Separation of the subjects; None for pairs and where fewer than two can be measured."""
+        if self.is_pairs or not isinstance(self.table, ResponseTable):
+            return None
+        unshrunken = self.scores if self.scores is not None and self.scores.method in ("ml", "wle") else None
+        try:
+            return facet_summary(self.fit, "subject", self.table, scores=unshrunken)
+        except DataError:
+            return None
+
+
+@final
+@dataclass(frozen=True)
+class Evidence:
+    """All parts of a report and what belongs to the whole.
+
+    Attributes:
+        parts: One per fit.
+        by: What tells the parts apart, such as "trait"; None where there is one.
+        level: Coverage of the intervals.
+        frame: Responses with their non-responses, or None.
+        truth: True values of a simulated study: facet, level, true.
+    """
+
+    parts: tuple[Part, ...]
+    by: str | None
+    level: float
+    frame: pd.DataFrame | None
+    truth: pd.DataFrame | None
+
+    @property
+    def first(self) -> Part:
+        """The first part."""
+        return self.parts[0]
+
+
+def read_part(
+    fit: Fit, table: Table, *, label: Label | None = None, scores: Scores | None = None, level: float = 0.95
+) -> Part:
+    """Compute the measures of one fit.
+
+    Args:
+        fit: The fit.
+        table: What it was fitted to.
+        label: The trait, where there are several fits.
+        scores: Measures of the subjects; by default expected a posteriori ones.
+        level: Coverage of the intervals.
+    """
+    if isinstance(table, PairTable):
+        frame, scores = fit.estimates("item", level=level), None
+        frame["extreme"] = frame["note"].str.startswith("extreme")
+    else:
+        scores = score(fit, table, method="eap", level=level) if scores is None else scores
+        frame = scores.frame.rename(columns={"subject": "level"})
+    order = np.argsort(-frame["estimate"].to_numpy(dtype=float), kind="stable")
+    frame = frame.iloc[order].reset_index(drop=True)
+    source = fit if scores is None or _has_draws_of(fit, scores) else scores
+    comparisons = _comparisons(source, frame, order)
+    frame["tier"] = comparisons.tiers
+    if len(comparisons.known) > 1:
+        ranks = rank_intervals(source, level=level).set_index("level")
+        frame = frame.join(ranks[["rank", "rank_lower", "rank_upper"]], on="level")
+    part = Part(label, fit, table, scores, source, frame, comparisons, level)
+    return part if scores is None else _with_fit(part, scores)
+
+
+def _with_fit(part: Part, scores: Scores) -> Part:
+    """The part whose measures also carry fair averages and fit."""
+    found = part.statistics_of("subject").drop(columns=["n"], errors="ignore")
+    frame = part.measures.join(found, on="level").join(_fair(part.fit, "subject", scores), on="level")
+    return replace(part, measures=frame)
+
+
+def _fair(fit: Fit, facet: str, scores: Scores | None) -> pd.DataFrame:
+    """Fair averages with a standard error that serves to round them."""
+    frame = fair_averages(fit, facet, scores=scores).set_index("level")
+    return pd.DataFrame({"fair_average": frame["average"], "fair_se": (frame["upper"] - frame["lower"]) / (2 * norm.ppf(0.975))})
+
+
+def _has_draws_of(fit: Fit, scores: Scores) -> bool:
+    """Whether the fit holds posterior draws of exactly these measures."""
+    return bool(fit.draws) and ABILITY in (fit.draws or {}) and scores.method == "eap" and (
+        fit.levels["subject"] == tuple(scores.frame["subject"])
+    )
+
+
+def _comparisons(source: Fit | Scores, frame: pd.DataFrame, order: NDArray[np.intp]) -> Comparisons:
+    """Joint uncertainty where the source of the measures has it."""
+    draws = covariance = None
+    if isinstance(source, Fit):
+        name = ABILITY if ABILITY in source.parameters else "worth"
+        draws, covariance = (source.draws or {}).get(name), source.covariances.get(name)
+    if draws is not None:
+        draws = draws.reshape(-1, draws.shape[-1])[:, order]
+    return Comparisons(
+        frame["estimate"].to_numpy(dtype=float),
+        frame["se"].to_numpy(dtype=float),
+        covariance[np.ix_(order, order)] if covariance is not None and draws is None else None,
+        draws,
+    )

@@ -1,0 +1,51 @@
+"""The files of a report on disk: the page, and its numbers beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from psymetric.errors import DataError
+from psymetric.reporting.tables import csv_text
+
+__all__ = ["save_all"]
+
+
+def save_all(page: str, scores: pd.DataFrame, facets: pd.DataFrame, record: Mapping[str, Any], path: Path) -> Path:
+    """Write `path` (a page or a folder) with `scores.csv`, `facets.csv` and `fit.json` beside it; each whole or not at all.
+
+    Raises:
+        DataError: The name is not one of a page, or a file cannot be written.
+    """
+    if path.suffix == "" or path.is_dir():
+        path = path / "report.html"
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise DataError(f"report: {path.name!r} is not the name of a page; end it in .html, or give a folder")
+    texts = {
+        path.with_name("scores.csv"): csv_text(scores),
+        path.with_name("facets.csv"): csv_text(facets),
+        path.with_name("fit.json"): json.dumps(record, ensure_ascii=False, allow_nan=False, indent=1),
+        path: page,
+    }
+    for target, text in texts.items():
+        _write(target, text)
+    return path
+
+
+def _write(path: Path, text: str) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # A lone surrogate from a broken label must not keep the page from being written.
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
+        os.replace(partial, path)
+    except OSError as error:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise DataError(f"report: cannot write {path}: {error.strerror or error}; choose another place") from error

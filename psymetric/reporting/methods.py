@@ -1,0 +1,150 @@
+"""Methods in words, with the sources of exactly what was run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+from psymetric.models.base import ParamSpec
+from psymetric.reporting.evidence import Evidence, Part
+from psymetric.reporting.key_figures import facet_words
+from psymetric.reporting.rounding import joined
+from psymetric.reporting.wording import noun_of, numbered, plural
+
+__all__ = ["Methods", "methods_of", "priors_of"]
+
+_SOURCES = {
+    "ManyFacetRasch": "Linacre, J. M. (1989). Many-Facet Rasch Measurement. MESA Press.",
+    "Rasch": "Rasch, G. (1960). Probabilistic Models for Some Intelligence and Attainment Tests. Danish Institute for Educational Research.",
+    "BradleyTerry": "Bradley, R. A., & Terry, M. E. (1952). Rank analysis of incomplete block designs: I. Biometrika, 39, 324–345.",
+    "common": "Andrich, D. (1978). A rating formulation for ordered response categories. Psychometrika, 43, 561–573.",
+    "owned": "Masters, G. N. (1982). A Rasch model for partial credit scoring. Psychometrika, 47, 149–174.",
+    "davidson": "Davidson, R. R. (1970). On extending the Bradley–Terry model to accommodate ties. JASA, 65, 317–328.",
+    "position": "Davidson, R. R., & Beaver, R. J. (1977). On extending the Bradley–Terry model to incorporate within-pair order effects. Biometrics, 33, 693–702.",
+    "MarginalML": "Bock, R. D., & Aitkin, M. (1981). Marginal maximum likelihood estimation of item parameters. Psychometrika, 46, 443–459.",
+    "JointML": "Wright, B. D., & Masters, G. N. (1982). Rating Scale Analysis. MESA Press.",
+    "MAP": "Mislevy, R. J. (1986). Bayes modal estimation in item response models. Psychometrika, 51, 177–195.",
+    "Laplace": "Tierney, L., & Kadane, J. B. (1986). Accurate approximations for posterior moments and marginal densities. JASA, 81, 82–86.",
+    "NUTS": "Hoffman, M. D., & Gelman, A. (2014). The No-U-Turn sampler. JMLR, 15, 1593–1623.",
+    "rhat": "Vehtari, A., et al. (2021). Rank-normalization, folding, and localization: an improved R-hat. Bayesian Analysis, 16, 667–718.",
+    "eap": "Bock, R. D., & Mislevy, R. J. (1982). Adaptive EAP estimation of ability. Applied Psychological Measurement, 6, 431–444.",
+    "map": "Samejima, F. (1969). Estimation of latent ability using a response pattern of graded scores. Psychometrika Monograph 17.",
+    "wle": "Warm, T. A. (1989). Weighted likelihood estimation of ability in item response theory. Psychometrika, 54, 427–450.",
+    "plausible": "Mislevy, R. J. (1991). Randomization-based inference about latent variables from complex samples. Psychometrika, 56, 177–196.",
+    "fit": "Wright, B. D., & Masters, G. N. (1982). Rating Scale Analysis. MESA Press (infit, outfit, separation, strata).",
+    "ranks": "Goldstein, H., & Spiegelhalter, D. J. (1996). League tables and their limitations. JRSS A, 159, 385–443.",
+}
+
+_ENGINES = {
+    "MarginalML": "marginal maximum likelihood, with the subjects integrated out over a normal population",
+    "JointML": "maximum likelihood of all parameters together",
+    "MAP": "the mode of the posterior",
+    "Laplace": "a normal approximation at the mode of the posterior",
+    "NUTS": "Hamiltonian Monte Carlo (No-U-Turn sampler)",
+}
+
+_SCORES = {
+    "eap": "expected a posteriori estimates, which are drawn towards the population mean, the more so the fewer the answers",
+    "map": "posterior modes, which are drawn towards the population mean",
+    "ml": "maximum likelihood estimates",
+    "wle": "weighted likelihood estimates, which correct the bias of maximum likelihood",
+    "plausible": "plausible values",
+}
+
+
+@final
+@dataclass(frozen=True)
+class Methods:
+    """Paragraphs, and the sources they rest on, in the order of mention."""
+
+    paragraphs: tuple[str, ...]
+    sources: tuple[str, ...]
+
+
+def methods_of(evidence: Evidence) -> Methods:
+    """What was run, in words; parts share one description because they share model and engine."""
+    part = evidence.first
+    paragraphs = [_model(part), _engine(part), _scores(part), _comparison(part)]
+    if len(evidence.parts) > 1:
+        paragraphs.insert(0, f"Each of {numbered(len(evidence.parts), str(evidence.by))} was fitted by itself.")
+    return Methods(tuple(paragraphs), tuple(dict.fromkeys(_SOURCES[key] for key in _keys(part) if key in _SOURCES)))
+
+
+def _keys(part: Part) -> list[str]:
+    model, engine = part.fit.model, part.fit.engine
+    keys = [type(model).__name__]
+    if part.is_pairs:
+        keys += [str(getattr(model, "ties", None)), "position" if "position" in part.fit.parameters else ""]
+    elif len(part.fit.categories) > 2:
+        keys.append("common" if getattr(model, "steps", "common") == "common" else "owned")
+    keys += [engine, "rhat" if engine == "NUTS" else "", part.scores.method if part.scores else "", "ranks"]
+    return [*keys, "" if part.is_pairs else "fit"]
+
+
+def _model(part: Part) -> str:
+    model = part.fit.model
+    if part.is_pairs:
+        text = "Comparisons were analysed with the Bradley–Terry model: the logit of preferring one item to another is the difference of their worths."
+        if "position" in part.fit.parameters:
+            text += " A constant is added for the item shown first."
+        return text + (" Ties follow Davidson's extension." if "tie" in part.fit.parameters else "")
+    facets = joined(noun_of(part.table, facet) for facet in part.facets)
+    name = "many-facet Rasch model" if type(model).__name__ == "ManyFacetRasch" else f"{type(model).__name__} model"
+    text = f"Answers were analysed with a {name}: the logit of a category against the one below is the measure of the {noun_of(part.table, 'subject')}"
+    text += f", less the effects of {facets}, less the step into the category." if facets else ", less the step into the category."
+    if len(part.fit.categories) > 2:
+        steps = str(getattr(model, "steps", "common"))
+        text += (
+            " All share one set of steps (rating scale)."
+            if steps == "common"
+            else f" Each {noun_of(part.table, steps)} has steps of its own (partial credit)."
+        )
+    inter = [facet_words(part, spec.name) for spec in model.parameters if ":" in spec.name]
+    random = [facet_words(part, spec.name) for spec in model.parameters if spec.random and spec.name != "ability"]
+    anchored = [facet_words(part, spec.name) for spec in model.parameters if spec.anchors]
+    text += f" Joint departures were estimated for {joined(inter)}." if inter else ""
+    text += f" The levels of {joined(random)} count as drawn from a normal distribution." if random else ""
+    text += f" Levels of {joined(anchored)} are anchored at known values." if anchored else ""
+    return text + " Facets sum to zero unless anchored; everything is in logits."
+
+
+def _engine(part: Part) -> str:
+    how = _ENGINES.get(part.fit.engine, part.fit.engine)
+    text = f"Parameters were estimated by {how} ({part.fit.engine})."
+    text += " Priors are part of the estimates." if part.fit.penalised else " No prior was placed on fixed parameters."
+    if part.fit.draws is None:
+        text += " Standard errors come from the observed information."
+    return text
+
+
+def _scores(part: Part) -> str:
+    if part.scores is None:
+        return f"Intervals cover {part.level:.0%}. Measures of the {plural(noun_of(part.table, 'item'))} sum to zero."
+    method = _SCORES.get(part.scores.method, part.scores.method)
+    return f"Measures are {method}. Intervals cover {part.scores.level:.0%}. The errors hold {part.scores.carries[0].lower()}{part.scores.carries[1:]}"
+
+
+def _comparison(part: Part) -> str:
+    return (
+        f"Probabilities that one measure lies above another are {part.comparisons.basis}. Each comparison stands by itself: nothing is "
+        "adjusted for their number. Rank intervals and rank probabilities rank draws from the same uncertainty."
+    )
+
+
+def priors_of(part: Part) -> list[dict[str, str]]:
+    """Every parameter with its scale and its prior in words: rows of parameter, scale, prior."""
+    rows: list[dict[str, str]] = []
+    for spec in part.fit.model.parameters:
+        rows.append({"parameter": facet_words(part, spec.name), "over": " × ".join(spec.axes) or "one number", "prior": _prior(part, spec)})
+    return rows
+
+
+def _prior(part: Part, spec: ParamSpec) -> str:
+    if spec.anchors:
+        return "anchored"
+    if spec.name == "ability":
+        return "none" if part.fit.engine == "JointML" else "normal, mean and sd estimated"
+    if spec.random:
+        return "normal around 0, sd estimated"
+    rule = ", sums to zero" if spec.identification == "sum_to_zero" else ""
+    return f"normal, sd {spec.prior_sd:g} logits{rule}" if part.fit.penalised else f"none{rule}"

@@ -1,0 +1,158 @@
+"""A report: one self-contained page about a fit, with its numbers as files beside it."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import pandas as pd
+
+from psymetric.data.pairs import PairTable
+from psymetric.data.responses import ResponseTable
+from psymetric.data.scores import Scores
+from psymetric.errors import DataError
+from psymetric.estimation.fit import Fit
+from psymetric.estimation.fitting import FitSet
+from psymetric.models.base import Label
+from psymetric.reporting.compose import compose
+from psymetric.reporting.evidence import Evidence, Part, read_part
+from psymetric.reporting.files import save_all
+from psymetric.reporting.missing import response_rows
+from psymetric.reporting.page import render
+from psymetric.reporting.section_truth import check_truth
+
+__all__ = ["Report", "report"]
+
+
+@final
+@dataclass(frozen=True, eq=False, repr=False)
+class Report:
+    """A finished report.
+
+    Attributes:
+        title: Heading of the page.
+        html: The whole page; it asks for nothing else.
+        scores: Every measure, one row each.
+        facets: Every level of every other facet, one row each.
+        record: Every number of the page as JSON-able values.
+        claims: The sentences of the first screen.
+    """
+
+    title: str
+    html: str
+    scores: pd.DataFrame
+    facets: pd.DataFrame
+    record: Mapping[str, Any]
+    claims: tuple[str, ...]
+
+    def save(self, path: str | Path) -> Path:
+        """Write the page, and beside it `scores.csv`, `facets.csv` and `fit.json`.
+
+        Args:
+            path: Of the page, ending in `.html`; or a folder, in which it is called `report.html`. Folders are made.
+
+        Returns:
+            Path of the page.
+
+        Raises:
+            DataError: A file cannot be written.
+        """
+        return save_all(self.html, self.scores, self.facets, self.record, Path(path))
+
+    def __repr__(self) -> str:
+        return f"Report({self.title!r}, {len(self.html) / 1e6:.1f} MB)"
+
+    def _repr_html_(self) -> str:
+        listed = "".join(f"<li>{html.escape(claim)}</li>" for claim in self.claims)
+        return f"<b>{html.escape(self.title)}</b><ul>{listed}</ul>"
+
+
+def report(
+    fit: Fit | FitSet,
+    table: ResponseTable | PairTable,
+    *,
+    title: str | None = None,
+    scores: Scores | Mapping[Label, Scores] | None = None,
+    frame: pd.DataFrame | None = None,
+    study: object = None,
+    plan: object = None,
+    truth: pd.DataFrame | None = None,
+    level: float = 0.95,
+    extra: Mapping[str, pd.DataFrame | str] | None = None,
+) -> Report:
+    """A page on what was measured, how sure that is, what moved it, and how to repeat it.
+
+    Args:
+        fit: A fit of ratings, answers or comparisons; or several of them, one per trait, from `fit_each`.
+        table: What was fitted: responses or comparisons.
+        title: Heading; by default made from what was measured.
+        scores: Measures of the subjects, for a `FitSet` one per label; by default EAP scores. Not for comparisons.
+        frame: Responses with their non-responses (column `reason`) as they were asked; by default the table's own missing rows.
+        study: The study, for its name, instrument and hash.
+        plan: The plan, for the number of requests.
+        truth: Simulated studies: columns facet, level, true (logits) and, for a `FitSet`, its `by`.
+        level: Coverage of the intervals, in (0, 1).
+        extra: Further blocks at the end, heading -> frame or text.
+
+    Returns:
+        The report; `save` writes it.
+
+    Raises:
+        DataError: The table is not the fitted one, `level` is no coverage, or `scores`, `frame` or `truth` do not fit.
+    """
+    if not 0 < level < 1:
+        raise DataError(f"report: level={level} is not a coverage between 0 and 1, such as 0.95")
+    by = fit.by if isinstance(fit, FitSet) else None
+    parts = _parts(fit, table, scores, level)
+    evidence = Evidence(parts, by, level, frame, check_truth(truth))
+    rows = response_rows(table, frame)
+    composed = compose(evidence, rows, title=title, study=study, plan=plan, extra=extra or {})
+    return Report(
+        composed.page.title,
+        render(composed.page),
+        composed.scores,
+        composed.facets,
+        composed.record,
+        tuple(claim.text for claim in composed.page.claims),
+    )
+
+
+def _parts(
+    fit: Fit | FitSet,
+    table: ResponseTable | PairTable,
+    scores: Scores | Mapping[Label, Scores] | None,
+    level: float,
+) -> tuple[Part, ...]:
+    if isinstance(fit, Fit):
+        if isinstance(scores, Mapping):
+            raise DataError("report: scores is a mapping, which belongs to a FitSet; pass one Scores")
+        _check_table(fit, table, "")
+        return (read_part(fit, table, scores=scores, level=level),)
+    if not isinstance(fit, FitSet):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise DataError(f"report: fit is a {type(fit).__name__}; pass what psymetric.fit or fit_each returned")
+    if isinstance(scores, Scores):
+        raise DataError(f"report: one Scores for {len(fit)} fits; pass a mapping {fit.by} -> Scores, or none")
+    tables = table.split(fit.by) if fit.by in table.levels else {}
+    absent = [label for label in fit if label not in tables]
+    if absent:
+        raise DataError(f"report: the table has no {fit.by!r} {absent[:3]}; pass the table that was split")
+    for label in fit:
+        _check_table(fit[label], tables[label], f" of {fit.by} {label!r}")
+    given = scores or {}
+    return tuple(
+        read_part(fit[label], tables[label], label=label, scores=given.get(label), level=level) for label in fit
+    )
+
+
+def _check_table(fit: Fit, table: ResponseTable | PairTable, which: str) -> None:
+    """A report on other data than were fitted would be wrong in ways that nobody sees."""
+    if isinstance(table, PairTable) != (fit.model.table_kind == "pairs"):
+        raise DataError(f"report: {type(fit.model).__name__} does not fit a {type(table).__name__}; pass the fitted table")
+    if fit.table_hash != table.hash:
+        raise DataError(
+            f"report: the table{which} has hash {table.hash[:12]}…, the fit was of {fit.table_hash[:12]}…; pass the table "
+            "that was fitted"
+        )

@@ -1,0 +1,212 @@
+"""What moved the scores, and the judges: severity, fit and what follows from both."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from psymetric.plots.intervals import IntervalRow, draw_intervals
+from psymetric.reporting.evidence import Evidence, Part
+from psymetric.reporting.key_figures import facet_words
+from psymetric.reporting.rounding import joined, plain, signed, two_digits, typical_se, worded
+from psymetric.reporting.tables import Show, make_table
+from psymetric.reporting.views import Block, Figure, Heading, Section, Table, Text, draw
+from psymetric.reporting.wording import JUDGES, noun_of, numbered, plural, scale_words
+
+__all__ = ["effects_section", "facet_blocks", "facet_table", "judges_section"]
+
+_ROWS = 24
+
+
+def effects_section(evidence: Evidence) -> Section | None:
+    """Variance shares, and every facet that is neither item nor judge."""
+    blocks: list[Block] = []
+    for number, part in enumerate(evidence.parts):
+        if part.shares is None or len(part.shares) < 2:
+            continue
+        if len(evidence.parts) > 1:
+            blocks.append(Heading(plain(part.label, 60)))
+        blocks.append(_shares(part, "" if part.label is None else f"-{number}"))
+        for facet in part.facets:
+            if facet != "item" and facet not in JUDGES:
+                blocks += facet_blocks(part, facet, number)
+        blocks += _interactions(part, number)
+    return Section("effects", "What moved the scores", tuple(blocks)) if blocks else None
+
+
+def judges_section(evidence: Evidence) -> Section | None:
+    """The facets that judged."""
+    blocks: list[Block] = []
+    for number, part in enumerate(evidence.parts):
+        mine = [facet for facet in part.facets if facet in JUDGES]
+        if mine and len(evidence.parts) > 1:
+            blocks.append(Heading(plain(part.label, 60)))
+        for facet in mine:
+            blocks += facet_blocks(part, facet, number, headed=len(mine) > 1)
+    return Section("judges", "The judges", tuple(blocks)) if blocks else None
+
+
+def _shares(part: Part, suffix: str) -> Table:
+    frame = part.shares if part.shares is not None else pd.DataFrame()
+    frame = frame.assign(facet=[facet_words(part, facet) for facet in frame["facet"]])
+    shows = [
+        Show("facet", "source", "label"),
+        Show("share", "share", "share", "Share of the sum of the variances"),
+        Show("lower", f"{part.level:.0%} interval", "range", upper="upper"),
+        Show("variance", "variance", "number", "In squared logits, freed of estimation error", digits=2),
+        Show("levels", "levels", "count"),
+    ]
+    main = frame.iloc[1:].loc[frame["share"].iloc[1:].idxmax()]
+    own = float(frame["share"].iloc[0])
+    text = (
+        f"The {main['facet']} moves an answer {'more than' if main['share'] > own else 'less than'} the {frame['facet'].iloc[0]} does. "
+        "Scores are corrected for all of these; where every level met every other, they would not even shift a raw ranking. "
+        "The chance in a single answer is not part of the sum."
+    )
+    return make_table(f"variance{suffix}", frame, shows, caption="Where the spread behind an answer comes from", reading=text)
+
+
+def facet_blocks(part: Part, facet: str, number: int, *, headed: bool = True) -> list[Block]:
+    """Figure, table and summary of one facet."""
+    blocks: list[Block] = [Heading(plural(noun_of(part.table, facet)).capitalize())] if headed else []
+    if len(part.facet_frames[facet]) > 1:
+        blocks.append(_figure(part, facet, number))
+    blocks.append(facet_table(part, facet, number))
+    if facet in part.summaries:
+        blocks.append(Text((_summary(part, facet),), quiet=True))
+    return blocks
+
+
+def _figure(part: Part, facet: str, number: int) -> Figure:
+    frame = part.facet_frames[facet]
+    kept = frame if len(frame) <= _ROWS else pd.concat([frame.head(_ROWS // 2), frame.tail(_ROWS // 2)])
+    se = typical_se(frame["se"])
+    rows = [
+        IntervalRow(
+            plain(row.level),
+            row.estimate,
+            row.lower,
+            row.upper,
+            signed(row.estimate, se),
+            marked=_flagged(row),
+        )
+        for row in kept.itertuples()
+    ]
+    noun = noun_of(part.table, facet)
+    title = f"{'Severity' if facet in JUDGES else 'Effect'} of {numbered(len(frame), noun)} with {part.level:.0%} intervals"
+    word = "severity" if facet in JUDGES else "difficulty"
+    reading = _reading(part, facet)
+    described = f"{title}. " + "; ".join(f"{row.label} {row.value}" for row in rows[:12])
+    return draw(
+        lambda width, key: draw_intervals(
+            rows,
+            width=width,
+            name=key,
+            title=title,
+            description=described,
+            axis=f"{word}, logits (to the right: lower answers)",
+            reference=0.0,
+            skipped=len(frame) - len(kept),
+        ),
+        name=f"facet-{number}-{part.facets.index(facet)}",
+        reading=reading,
+    )
+
+
+def _flagged(row: object) -> bool:
+    flag = getattr(row, "flag", "")
+    return isinstance(flag, str) and flag != ""
+
+
+def _reading(part: Part, facet: str) -> str:
+    """What to see: who stands at the ends, how far apart, and what that is worth on the rating scale."""
+    frame = part.facet_frames[facet]
+    top, bottom = frame.iloc[0], frame.iloc[-1]
+    gap, se = float(top["estimate"] - bottom["estimate"]), float(np.hypot(top["se"], bottom["se"]))
+    noun = noun_of(part.table, facet)
+    if not np.isfinite(se) or gap < 1.96 * se:
+        text = f"No difference between these {plural(noun)} stands out from the noise."
+    else:
+        words = ("most severe", "most lenient") if facet in JUDGES else ("hardest", "easiest")
+        text = f"{plain(top['level'], 40)} is the {words[0]}, {plain(bottom['level'], 40)} the {words[1]}: {worded(gap, se)} logits apart."
+        if np.isfinite(top["fair_average"]) and np.isfinite(bottom["fair_average"]):
+            error = typical_se([top["fair_se"], bottom["fair_se"]])
+            text += (
+                f" An average {noun_of(part.table, 'subject')} is expected to get {worded(top['fair_average'], error)} with the one "
+                f"and {worded(bottom['fair_average'], error)} with the other on the {scale_words(part.table.categories)} scale."
+            )
+    flagged = frame[frame["flag"].fillna("") != ""] if "flag" in frame.columns else frame.iloc[:0]
+    if 0 < len(flagged) <= 4:
+        text += f" Open dots: {joined(plain(level, 30) for level in flagged['level'])} {'fits' if len(flagged) == 1 else 'fit'} the model poorly."
+    elif len(flagged):
+        text += f" Open dots: {numbered(len(flagged), noun)} fit the model poorly."
+    return text
+
+
+def facet_table(part: Part, facet: str, number: int) -> Table:
+    """Estimates and fit of every level."""
+    frame = part.facet_frames[facet]
+    noun = noun_of(part.table, facet)
+    word = "severity" if facet in JUDGES else "difficulty"
+    shows = [
+        Show("level", noun, "label"),
+        Show("estimate", word, "estimate", "In logits; the facet sums to zero", se="se"),
+        Show("se", "SE", "se", "Standard error in logits", se="se"),
+        Show("lower", f"{part.level:.0%} interval", "range", upper="upper", se="se"),
+        Show("fair_average", "fair average", "se", "Expected answer with this level for an average subject", se="fair_se"),
+        Show("n", "answers", "count"),
+        Show("infit", "infit", "number", "Mean square weighted by information; 1 is expected, above 1 noisier"),
+        Show("infit_z", "z", "number", "Infit as a standard normal deviate", digits=1),
+        Show("outfit", "outfit", "number", "Mean square of standardised residuals; 1 is expected"),
+        Show("point_measure", "point-measure r", "number", "Correlation of its answers with the measures"),
+        Show("flag", "flag", "flag"),
+        Show("note", "note", "text"),
+    ]
+    if not frame["note"].astype(str).any():
+        shows.pop()
+    suffix = "" if part.label is None else f"-{number}"
+    return make_table(f"{facet}{suffix}", frame, shows, caption=f"{plural(noun).capitalize()}, from {'severe to lenient' if facet in JUDGES else 'hard to easy'}")
+
+
+def _summary(part: Part, facet: str) -> str:
+    found = part.summaries[facet]
+    noun = plural(noun_of(part.table, facet))
+    test = found.fixed
+    verdict = "differ by more than error" if test.p < 0.05 else "cannot be shown to differ"
+    size = "p < .001" if test.p < 0.001 else f"p = {test.p:.3f}".replace("0.", ".")
+    text = (
+        f"The {noun} {verdict} (χ² = {test.statistic:,.1f} on {test.df:g} degrees of freedom, {size}); their spread freed of error is "
+        f"{found.population.true_sd:.2f} logits, separation {found.population.separation:.1f}, reliability "
+        f"{two_digits(found.population.reliability)}."
+    )
+    if found.agreement is not None:
+        text += (
+            f" Two of them gave the same answer to the same thing in {found.agreement.observed_share:.0%} of cases; the model expects "
+            f"{found.agreement.expected_share:.0%}."
+        )
+    return text
+
+
+def _interactions(part: Part, number: int) -> list[Block]:
+    """Joint departures the model estimated, the largest first."""
+    blocks: list[Block] = []
+    for spec in part.fit.model.parameters:
+        if ":" not in spec.name or spec.name not in part.fit.parameters:
+            continue
+        first, second = spec.axes
+        frame = part.fit.estimates(spec.name, level=part.level)
+        frame = frame.assign(z=frame["estimate"] / frame["se"].where(frame["se"] > 0))
+        frame = frame.sort_values("z", key=lambda z: -z.abs(), ignore_index=True)
+        shows = [
+            Show(first, noun_of(part.table, first), "label"),
+            Show(second, noun_of(part.table, second), "label"),
+            Show("estimate", "departure", "estimate", "In logits; positive: harder than both alone say", se="se"),
+            Show("se", "SE", "se", se="se"),
+            Show("z", "z", "number", digits=1),
+        ]
+        words = facet_words(part, spec.name)
+        strong = int((frame["z"].abs() > 2).sum())
+        reading = f"{strong} of {len(frame):,} departures exceed twice their error; {0.046 * len(frame):.0f} would by chance alone."
+        key = f"{first}-by-{second}" + ("" if part.label is None else f"-{number}")
+        blocks += [Heading(words.capitalize()), make_table(key, frame, shows, caption=f"{words}: joint departures", reading=reading, most=60)]
+    return blocks

@@ -1,0 +1,154 @@
+"""The instrument: Wright map, categories, steps and items."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from psymetric.diagnostics.categories import category_curves, category_statistics
+from psymetric.plots.category_curves import CurvePanel, draw_category_curves
+from psymetric.plots.wright_map import Ruler, draw_wright_map
+from psymetric.reporting.evidence import Evidence, Part
+from psymetric.reporting.rounding import joined, plain, rounded
+from psymetric.reporting.section_facets import facet_blocks
+from psymetric.reporting.tables import Show, make_table
+from psymetric.reporting.views import Block, Figure, Heading, Section, Table, Text, draw
+from psymetric.reporting.wording import JUDGES, noun_of, numbered, plural
+
+__all__ = ["instrument_section"]
+
+_PANELS = 6
+
+
+def instrument_section(evidence: Evidence) -> Section | None:
+    """Every facet on one ruler, how the categories work, and the items."""
+    blocks: list[Block] = []
+    for number, part in enumerate(evidence.parts):
+        if part.is_pairs:
+            continue
+        if len(evidence.parts) > 1:
+            blocks.append(Heading(plain(part.label, 60)))
+        blocks.append(_wright_map(part, number))
+        blocks += _categories(part, number)
+        if "item" in part.facets:
+            blocks += facet_blocks(part, "item", number)
+    return Section("instrument", "The instrument", tuple(blocks)) if blocks else None
+
+
+def _wright_map(part: Part, number: int) -> Figure:
+    subjects = part.measures["estimate"].to_numpy(dtype=float)
+    rulers = [
+        Ruler(noun_of(part.table, facet), [plain(label) for label in frame["level"]], frame["estimate"].to_numpy(dtype=float), facet in JUDGES)
+        for facet, frame in part.facet_frames.items()
+        if len(frame) > 1
+    ]
+    known = subjects[np.isfinite(subjects)]
+    noun = plural(noun_of(part.table, "subject"))
+    text = f"{len(known):,} {noun}, and every level of every facet, on one scale in logits."
+    if len(known):
+        text += (
+            f" The {noun} lie around {rounded(float(known.mean()), 0.1)}: "
+            + ("above" if known.mean() > 0 else "below")
+            + f" zero, so that an average answer is in the {'upper' if known.mean() > 0 else 'lower'} half of the scale."
+        )
+    title = "Wright map: all facets on one logit ruler"
+    described = text + " " + " ".join(
+        f"{ruler.heading}: " + ", ".join(f"{label} {rounded(float(place), 0.1)}" for label, place in list(zip(ruler.labels, ruler.places, strict=True))[:8]) + "."
+        for ruler in rulers
+    )
+    return draw(
+        lambda width, key: draw_wright_map(subjects, rulers, subject=noun, width=width, name=key, title=title, description=described),
+        name=f"wright-{number}",
+        reading=text,
+    )
+
+
+def _categories(part: Part, number: int) -> list[Block]:
+    """Curves, table and steps."""
+    table = category_statistics(part.fit, part.table)
+    suffix = "" if part.label is None else f"-{number}"
+    return [
+        Heading("Categories"),
+        _curves(part, list(dict.fromkeys(table["group"])), number),
+        _category_table(part, table, suffix),
+        *_steps(part, suffix),
+    ]
+
+
+def _curves(part: Part, groups: list[Any], number: int) -> Figure:
+    panels: list[CurvePanel] = []
+    never: list[str] = []
+    for group in groups:
+        curves = category_curves(part.fit, group)
+        wide = curves.pivot(index="theta", columns="category", values="probability")
+        wide = wide[[label for label in part.fit.categories if label in wide.columns]]
+        p = wide.to_numpy(dtype=float)
+        modal = set(np.nanargmax(p, axis=1).tolist())
+        hidden = frozenset(range(p.shape[1])) - modal
+        heading = "" if len(groups) == 1 else plain(group, 40)
+        if hidden:
+            never.append(heading or "the scale")
+        panels.append(CurvePanel(heading, wide.index.to_numpy(dtype=float), p, [plain(c, 20) for c in wide.columns], hidden))
+    shown = sorted(panels, key=lambda panel: -len(panel.marked))[:_PANELS] if len(panels) > _PANELS else panels
+    if never:
+        text = f"In {joined(never[:4])}{' and others' if len(never) > 4 else ''}, the category drawn in the warning colour is nowhere the most likely one."
+    else:
+        text = "Every category is the most likely one somewhere: the scale works as ordered."
+    if len(panels) > len(shown):
+        text += f" {len(shown)} of {len(panels)} step structures are shown, those with such categories first."
+    title = "Category probability curves"
+    return draw(
+        lambda width, key: draw_category_curves(
+            shown, width=width, name=key, title=title, description=text, axis="measure relative to the level, logits"
+        ),
+        name=f"categories-{number}",
+        reading=text,
+    )
+
+
+def _category_table(part: Part, frame: pd.DataFrame, suffix: str) -> Table:
+    shows = [
+        Show("group", "steps of", "label"),
+        Show("category", "category", "label"),
+        Show("n", "answers", "count"),
+        Show("count", "answers", "count"),
+        Show("share", "share", "share"),
+        Show("average_measure", "average measure", "number", "Mean of the logits behind the answers in this category; should rise"),
+        Show("expected_measure", "expected", "number", "What the model expects there"),
+        Show("outfit", "outfit", "number", "Mean square; 1 is expected"),
+        Show("threshold", "step", "number", "Logits where this category and the one below are equally likely"),
+        Show("flag", "flag", "flag"),
+    ]
+    if "group" in frame.columns and frame["group"].nunique() < 2:
+        shows = shows[1:]
+    return make_table(f"categories{suffix}", frame, shows, caption="How the categories were used")
+
+
+def _steps(part: Part, suffix: str) -> list[Block]:
+    frame = part.fit.estimates("step", level=part.level)
+    values = frame.groupby("group", sort=False)["estimate"]
+    frame["flag"] = ["disordered" if gap < 0 else "" for gap in values.diff().fillna(0.0)]
+    several = frame["group"].nunique() > 1
+    shows = [
+        *([Show("group", noun_of(part.table, getattr(part.fit.model, "steps", "group")), "label")] if several else []),
+        Show("category", "step into", "label"),
+        Show("estimate", "step", "estimate", "Logits, relative to the level's location", se="se"),
+        Show("se", "SE", "se", se="se"),
+        Show("lower", f"{part.level:.0%} interval", "range", upper="upper", se="se"),
+        Show("flag", "flag", "flag"),
+        Show("note", "note", "text"),
+    ]
+    if not frame["note"].astype(str).any():
+        shows.pop()
+    disordered = int((frame["flag"] != "").sum())
+    if frame["category"].nunique() < 2:
+        return [Text(("With two categories there is one step, fixed at zero.",), quiet=True)]
+    reading = (
+        f"{numbered(disordered, 'step')} {'lies' if disordered == 1 else 'lie'} below the step before: the category between is never the most likely answer, "
+        "often a sign that it is rarely used. That does not disorder the measures."
+        if disordered
+        else "Steps rise in every group."
+    )
+    return [make_table(f"steps{suffix}", frame, shows, caption="Steps between categories", reading=reading)]

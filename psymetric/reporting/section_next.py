@@ -1,0 +1,112 @@
+"""What to ask next: how standard errors shrink with more answers, projected and labelled as a projection."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import norm
+
+from psymetric.plots.projection import draw_projection
+from psymetric.reporting.evidence import Evidence, Part
+from psymetric.reporting.rounding import plain
+from psymetric.reporting.tables import Show, make_table
+from psymetric.reporting.views import Block, Heading, Section, Text, draw
+from psymetric.reporting.wording import noun_of, plural
+
+__all__ = ["next_section", "project"]
+
+Array = NDArray[np.float64]
+
+_FACTORS = (1, 2, 4, 8)
+
+
+def project(part: Part, factor: float) -> Array:
+    """Standard errors with `factor` times the answers of the present kind, shape (measures,).
+
+    The information of the answers grows in proportion; that of the population, in measures drawn towards it, stays:
+    1/se² = factor (1/se₀² − 1/σ²) + 1/σ².
+    """
+    se = part.measures["se"].to_numpy(dtype=float)
+    prior = 0.0
+    if part.scores is not None and part.scores.method in ("eap", "map", "plausible") and "population_sd" in part.fit.parameters:
+        prior = 1 / float(part.fit.parameters["population_sd"]) ** 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        own = np.maximum(1 / se**2 - prior, 0)
+        return 1 / np.sqrt(factor * own + prior)
+
+
+def next_section(evidence: Evidence) -> Section | None:
+    """A table and a figure of what more answers of the same kind would buy."""
+    blocks: list[Block] = []
+    for number, part in enumerate(evidence.parts):
+        if len(part.comparisons.known) < 2 or not np.nanmedian(part.measures["se"]) > 0:
+            continue
+        if len(evidence.parts) > 1:
+            blocks.append(Heading(plain(part.label, 60)))
+        blocks += _one(part, number)
+    return Section("next", "What to ask next", tuple(blocks)) if blocks else None
+
+
+def _one(part: Part, number: int) -> list[Block]:
+    frame = _table(part)
+    answers, errors = frame["answers"].tolist(), frame["se"].tolist()
+    noun = noun_of(part.table, part.noun)
+    last = len(frame) - 1
+    text = (
+        f"A projection, not a result: {_FACTORS[last]} times the answers of the same kind would bring the median standard error from "
+        f"{errors[0]:.2f} to {errors[last]:.2f} logits."
+    )
+    figure = draw(
+        lambda width, key: draw_projection(
+            answers, errors, width=width, name=key, title="Projected standard error by answers per subject", description=text
+        ),
+        name=f"next-{number}",
+        reading=text,
+        wide=560,
+    )
+    shows = [
+        Show("answers", f"answers per {noun}", "count"),
+        Show("se", "median SE", "number", "Logits"),
+        Show("told_apart", "pairs told apart", "share", "With probability .95 or more, were the measures to stay where they are"),
+    ]
+    suffix = "" if part.label is None else f"-{number}"
+    blocks: list[Block] = [figure, make_table(f"next{suffix}", frame, shows, caption="Projected precision")]
+    gap = _gap(part)
+    if gap:
+        blocks.append(Text((gap,)))
+    caution = (
+        f"Supposes that further answers come from judges, items and prompts like the ones used and that errors are independent. "
+        f"More answers do not remove what all of these have in common, and {plural(noun)} whose true values are equal can never be told apart."
+    )
+    return [*blocks, Text((caution,), quiet=True)]
+
+
+def _table(part: Part) -> pd.DataFrame:
+    now = float(np.median(part.measures["n"]))
+    rows: list[dict[str, float]] = []
+    for factor in _FACTORS:
+        se = project(part, factor)
+        share = part.comparisons.told_apart if factor == 1 else part.comparisons.told_apart_with(se)
+        rows.append({"answers": now * factor, "se": float(np.nanmedian(se)), "told_apart": share})
+    return pd.DataFrame(rows)
+
+
+def _gap(part: Part) -> str:
+    """How many answers it would take to settle the first place, were the gap what it seems."""
+    known = part.comparisons.known
+    p = float(part.comparisons.above(int(known[0]), known[1:2])[0])
+    if p >= part.comparisons.threshold or p <= 0.5:
+        return ""
+    names = [plain(part.measures["level"].iloc[index], 40) for index in known[:2]]
+    factor = (float(norm.ppf(part.comparisons.threshold)) / float(norm.ppf(p))) ** 2
+    if factor > 100:
+        return f"{names[0]} and {names[1]} are so close that no reasonable number of answers would separate them at the gap seen."
+    needed = math.ceil(factor * float(np.median(part.measures["n"].iloc[known[:2]])))
+    return (
+        f"To separate {names[0]} from {names[1]} with probability {part.comparisons.threshold:.2f}".replace("0.", ".")
+        + f" it would take about {needed:,} answers for each ({factor:.1f} times the present), were the gap seen the true one, "
+        f"which is uncertain itself."
+    )

@@ -1,0 +1,151 @@
+"""Paired comparisons: who is preferred to whom, what the position does, and how the judges use it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from psymetric.data.pairs import PairTable
+from psymetric.plots.matrix import draw_matrix
+from psymetric.reporting.evidence import Evidence, Part
+from psymetric.reporting.rounding import percent, plain, rounded
+from psymetric.reporting.tables import Show, make_table
+from psymetric.reporting.views import Block, Figure, Section, Table, draw
+from psymetric.reporting.wording import JUDGES, noun_of, plural
+
+__all__ = ["pairs_section", "preference", "record_table"]
+
+_MATRIX = 20
+
+
+def pairs_section(evidence: Evidence) -> Section | None:
+    """The matrix of preference, the scalar effects and the judges' records."""
+    part = evidence.first
+    if not isinstance(part.table, PairTable):
+        return None
+    blocks: list[Block] = [_matrix(part), _record(part)]
+    effects = _effects(part)
+    if effects:
+        blocks.append(effects)
+    for facet in part.table.codes:
+        if facet in JUDGES:
+            blocks.append(record_table(part, facet))
+    return Section("pairs", "Who is preferred to whom", tuple(blocks))
+
+
+def preference(part: Part, chosen: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Probability that the row's item is preferred to the column's once, half of a tie counted, in neutral order."""
+    worth = part.measures["estimate"].to_numpy(dtype=float)[chosen]
+    gap = worth[:, None] - worth[None]
+    first, second = np.exp(gap / 2), np.exp(-gap / 2)
+    tie = math.exp(float(part.fit.parameters["tie"])) if "tie" in part.fit.parameters else 0.0
+    table = (first + tie / 2) / (first + second + tie)
+    np.fill_diagonal(table, np.nan)
+    return table
+
+
+def _matrix(part: Part) -> Figure:
+    known = part.comparisons.known
+    kept = known if len(known) <= _MATRIX else known[np.linspace(0, len(known) - 1, _MATRIX).round().astype(int)]
+    table = preference(part, kept)
+    names = [plain(part.measures["level"].iloc[index]) for index in kept]
+    noun = plural(noun_of(part.table, "item"))
+    cut = "" if len(kept) == len(known) else f" {len(kept)} of {len(known):,} {noun} are shown, evenly from the first to the last."
+    text = (
+        f"How often the row is preferred to the column in one comparison, ties counted half: {names[0]} to {names[-1]} "
+        f"{percent(float(table[0, -1]))} of the time.{cut}"
+    )
+    return draw(
+        lambda width, key: draw_matrix(
+            table,
+            rows=names,
+            columns=names,
+            width=width,
+            name=key,
+            title="Probability that the row is preferred to the column",
+            description=text,
+            heading="preferred to",
+        ),
+        name="preference",
+        reading=text,
+    )
+
+
+def _record(part: Part) -> Table:
+    frame = part.table.counts("item").set_index("level").reindex(part.measures["level"]).reset_index()
+    frame["score"] = (frame["wins"] + frame["ties"] / 2) / frame["weight"].where(frame["weight"] > 0)
+    shows = [
+        Show("level", noun_of(part.table, "item"), "label"),
+        Show("weight", "comparisons", "count"),
+        Show("wins", "won", "count"),
+        Show("losses", "lost", "count"),
+        Show("ties", "tied", "count"),
+        Show("score", "won, ties half", "share"),
+        Show("missing", "missing", "count"),
+    ]
+    return make_table("record", frame, shows, caption="Raw record; it depends on who was met, the measures do not", most=120)
+
+
+def _effects(part: Part) -> Table | None:
+    frame = part.fit.estimates("population", level=part.level)
+    frame = frame[frame["level"].isin(["position", "tie"])].reset_index(drop=True)
+    if frame.empty:
+        return None
+    words = {"position": "being shown first", "tie": "readiness to tie (log ν)"}
+    meaning: list[str] = []
+    for row in frame.itertuples():
+        if row.level == "position":
+            meaning.append(f"against an equal, the first wins {percent(1 / (1 + math.exp(-row.estimate)))} of decided comparisons")
+        else:
+            ties = math.exp(row.estimate) / (2 + math.exp(row.estimate))
+            meaning.append(f"equals tie in {percent(ties)} of comparisons")
+    frame = frame.assign(effect=[words[name] for name in frame["level"]], meaning=meaning)
+    shows = [
+        Show("effect", "effect", "label"),
+        Show("estimate", "estimate", "estimate", "Logits", se="se"),
+        Show("se", "SE", "se", se="se"),
+        Show("lower", f"{part.level:.0%} interval", "range", upper="upper", se="se"),
+        Show("meaning", "that is", "text"),
+    ]
+    reading = "" if "position" in set(frame["level"]) else "The model has no effect of position: were the first shown favoured, the measures would carry it where the order was not balanced."
+    return make_table("effects", frame, shows, caption="Position and ties", reading=reading)
+
+
+def record_table(part: Part, facet: str) -> Table:
+    """Per judge: comparisons, ties, choices of the first, and agreement with the fitted order in decided comparisons."""
+    table = part.table
+    worth = part.measures.set_index("level")["estimate"].reindex(table.levels["item"]).to_numpy(dtype=float)
+    gap = worth[table.codes["left"]] - worth[table.codes["right"]]
+    size = len(table.levels[facet])
+
+    def total(rows: NDArray[np.bool_]) -> NDArray[np.float64]:
+        return np.bincount(table.codes[facet][rows], weights=table.weight[rows], minlength=size)
+
+    decided = table.response < 2
+    agrees = decided & (np.where(table.response == 0, gap, -gap) > 0)
+    whole, settled = total(np.ones(table.n_rows, bool)), total(decided)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        frame = pd.DataFrame(
+            {
+                "level": list(table.levels[facet]),
+                "n": whole,
+                "ties": 1 - settled / whole,
+                "first": total(table.response == 0) / settled,
+                "agreement": total(agrees) / settled,
+            }
+        )
+    frame = frame.sort_values(["agreement", "n"], ascending=[True, False], ignore_index=True)
+    noun = noun_of(table, facet)
+    shows = [
+        Show("level", noun, "label"),
+        Show("n", "comparisons", "count"),
+        Show("ties", "tied", "share"),
+        Show("first", "chose the first", "share", "Of the decided comparisons; 50% where order is balanced"),
+        Show("agreement", "agrees with the measures", "share", "Decided for the item with the higher measure; its own answers are part of these"),
+    ]
+    middle = rounded(100 * float(np.nanmedian(frame["agreement"])), 1)
+    reading = f"Half of the {plural(noun)} decide with the measures in at least {middle}% of their decided comparisons. Few comparisons make extremes likely by chance."
+    return make_table(f"{facet}s", frame, shows, caption=f"{plural(noun).capitalize()}, the least agreeing first", reading=reading, most=60)

@@ -1,0 +1,168 @@
+"""Recovered truth: whether the intervals of a simulated study hold its true values as often as they say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+import pandas as pd
+from scipy.stats import binom
+
+from psymetric.errors import DataError
+from psymetric.models.base import Label
+from psymetric.plots.recovery import RecoveryPanel, draw_recovery
+from psymetric.reporting.evidence import Evidence, Part
+from psymetric.reporting.rounding import joined, plain
+from psymetric.reporting.tables import Show, make_table
+from psymetric.reporting.views import Block, Heading, Section, Text, draw
+from psymetric.reporting.wording import noun_of, plural
+
+__all__ = ["Coverage", "check_truth", "coverage_sentence", "recovered", "truth_section"]
+
+_COLUMNS = ("facet", "level", "true")
+_BAND = 0.95
+
+
+@final
+@dataclass(frozen=True)
+class Coverage:
+    """How many of n intervals hold the true value, and between which counts that lies in 95% of repetitions when they should."""
+
+    facet: str
+    held: int
+    n: int
+    low: int
+    high: int
+
+    @property
+    def nominal(self) -> bool:
+        """Whether the count is inside its band."""
+        return self.low <= self.held <= self.high
+
+
+def check_truth(truth: pd.DataFrame | None) -> pd.DataFrame | None:
+    """The frame of true values, when it has its columns.
+
+    Raises:
+        DataError: A column is missing, or a level has two true values.
+    """
+    if truth is None:
+        return None
+    absent = [name for name in _COLUMNS if name not in truth.columns]
+    if absent:
+        raise DataError(f"report: truth has no columns {absent}, only {list(truth.columns)}; it needs {list(_COLUMNS)}")
+    keys = [*_COLUMNS[:2], *[name for name in truth.columns if name not in _COLUMNS]]
+    twice = truth.duplicated(keys)
+    if twice.any():
+        first = truth[twice].iloc[0]
+        raise DataError(
+            f"report: truth gives {int(twice.sum())} levels twice, first {first['facet']} {first['level']!r}; give each once"
+        )
+    return truth
+
+
+def recovered(part: Part, truth: pd.DataFrame) -> pd.DataFrame:
+    """Estimates beside true values: facet, level, true, estimate, se, lower, upper, held.
+
+    A model fixes its origin by centring each facet, so the true values are put on the same origin first: those of a facet are
+    centred over the levels that the fit has, and the subjects' lowered by what that takes off. For pairs the items are
+    centred. Levels without a true value, and facets without any, are left out.
+    """
+    values = {name: _values(truth, name) for name in {part.noun, *part.facets} & set(truth["facet"])}
+    frames: list[pd.DataFrame] = []
+    shift = 0.0
+    for facet in part.facets:
+        if facet not in values or part.fit.spec(facet).anchors or part.fit.spec(facet).random:
+            continue
+        frame = part.facet_frames[facet]
+        true = frame["level"].map(values[facet]).astype(float)
+        mean = float(true.mean())
+        shift += mean
+        frames.append(_beside(facet, frame, true - mean))
+    if part.noun in values:
+        true = part.measures["level"].map(values[part.noun]).astype(float)
+        centre = float(true.mean()) if part.is_pairs else shift
+        frames.insert(0, _beside(part.noun, part.measures, true - centre))
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=[*_COLUMNS, "estimate", "se", "lower", "upper", "held"])
+
+
+def _values(truth: pd.DataFrame, facet: str) -> Mapping[Label, float]:
+    frame = truth[truth["facet"] == facet]
+    return dict(zip(frame["level"], frame["true"].astype(float), strict=True))
+
+
+def _beside(facet: str, frame: pd.DataFrame, true: pd.Series) -> pd.DataFrame:
+    found = frame[["level", "estimate", "se", "lower", "upper"]].assign(facet=facet, true=true.to_numpy())
+    found = found[np.isfinite(found["true"]) & np.isfinite(found["lower"]) & (found["se"] > 0)]
+    held = (found["lower"] <= found["true"]) & (found["true"] <= found["upper"])
+    return found.assign(held=held)[["facet", "level", "true", "estimate", "se", "lower", "upper", "held"]]
+
+
+def _coverage(frame: pd.DataFrame, level: float) -> list[Coverage]:
+    found: list[Coverage] = []
+    for facet, mine in frame.groupby("facet", sort=False):
+        low, high = binom.interval(_BAND, len(mine), level)
+        found.append(Coverage(str(facet), int(mine["held"].sum()), len(mine), int(low), int(high)))
+    return found
+
+
+def coverage_sentence(found: Coverage, noun: str, level: float) -> str:
+    """What the count says about one facet."""
+    verdict = "as it should be" if found.nominal else "fewer than it should be" if found.held < found.low else "more than it should be"
+    return (
+        f"{found.held} of {found.n} {level:.0%} intervals of the {plural(noun)} hold the true value, {verdict} "
+        f"({found.low} to {found.high} would be expected)."
+    )
+
+
+def truth_section(evidence: Evidence) -> Section | None:
+    """Coverage per facet, a figure and the table."""
+    if evidence.truth is None:
+        return None
+    blocks: list[Block] = []
+    for number, part in enumerate(evidence.parts):
+        truth = evidence.truth
+        if evidence.by is not None and evidence.by in truth.columns:
+            truth = truth[truth[evidence.by] == part.label]
+        frame = recovered(part, truth)
+        if frame.empty:
+            continue
+        if len(evidence.parts) > 1:
+            blocks.append(Heading(plain(part.label, 60)))
+        blocks += _one(part, frame, number)
+    if not blocks:
+        return None
+    lead = (
+        "The answers on this page were simulated, so the true values are known. They are put on the origin of the fit before "
+        "comparison; the range expected is the central 95% of a binomial count. Levels of one facet share errors, "
+        "so the range is somewhat too narrow."
+    )
+    return Section("truth", "Recovered truth", tuple(blocks), lead)
+
+
+def _one(part: Part, frame: pd.DataFrame, number: int) -> list[Block]:
+    found = _coverage(frame, part.level)
+    sentences = tuple(coverage_sentence(each, noun_of(part.table, each.facet), part.level) for each in found)
+    panels = [
+        RecoveryPanel(noun_of(part.table, str(facet)), *(mine[name].to_numpy(dtype=float) for name in ("true", "estimate", "lower", "upper")))
+        for facet, mine in frame.groupby("facet", sort=False)
+    ]
+    text = f"Estimates with {part.level:.0%} intervals against true values of {joined(panel.heading for panel in panels)}; on the line both agree."
+    figure = draw(
+        lambda width, key: draw_recovery(panels, width=width, name=key, title="Estimates against true values", description=text),
+        name=f"truth-{number}",
+        reading=text,
+    )
+    shows = [
+        Show("facet", "facet", "label"),
+        Show("level", "level", "label"),
+        Show("true", "true", "estimate", se="se"),
+        Show("estimate", "estimate", "estimate", se="se"),
+        Show("lower", f"{part.level:.0%} interval", "range", upper="upper", se="se"),
+        Show("miss", "", "flag"),
+    ]
+    frame = frame.assign(miss=["" if held else "missed" for held in frame["held"]])
+    suffix = "" if part.label is None else f"-{number}"
+    return [Text(sentences, listed=True), figure, make_table(f"truth{suffix}", frame, shows, caption="True values and estimates", most=60)]
