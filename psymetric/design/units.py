@@ -92,7 +92,7 @@ def _pairs(texts: Texts, calls: int | None, rng: np.random.Generator) -> Units:
     if not different:
         raise DesignError("a comparison needs at least two texts of different systems in one group, found none")
     notes = (
-        (f"{len(pairs) - len(different):,} pairs of texts of one and the same system are left out",)
+        (f"left out, as both texts are of one system: {len(pairs) - len(different):,} pairs",)
         if len(different) < len(pairs)
         else ()
     )

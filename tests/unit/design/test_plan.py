@@ -135,7 +135,7 @@ def test_systems_are_compared_within_groups() -> None:
 def test_texts_of_one_system_are_not_compared_and_that_is_noted() -> None:
     laid_out = plan(pairs(more=", system: grade"))
     assert laid_out.n_rows == 2 * (276 - 4 * 15)
-    assert laid_out.notes == ("60 pairs of texts of one and the same system are left out",)
+    assert laid_out.notes == ("left out, as both texts are of one system: 60 pairs",)
 
 
 def test_a_fractional_design_is_balanced_noted_and_extended_without_asking_twice() -> None:
