@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-import httpx
-
 from psymetric.errors import AuthFailed, ModelNotFound, ProviderError, RequestTimeout
+from psymetric.providers._http import Unreachable
 
 __all__ = ["counts_as_call", "deterministic", "stops_endpoint"]
 
@@ -27,6 +26,6 @@ def deterministic(error: ProviderError) -> bool:
 
 def counts_as_call(error: ProviderError) -> bool:
     """Whether a model may have worked, and been paid, for the failed request."""
-    if isinstance(error.__cause__, httpx.ConnectError) or isinstance(error, AuthFailed):
+    if isinstance(error, Unreachable | AuthFailed):
         return False
     return error.status is None or not 400 <= error.status < 500

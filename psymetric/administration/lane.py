@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["Job", "Lane", "Shared"]
 
 _BUDGET_POLL_S: Final = 0.02
-_UNSTORED: Final = 2_000
 _IDENTIFIER: Final = re.compile(r"[\w-]*\d[\w-]*")
 
 
@@ -150,7 +149,9 @@ class Lane:
             hold = max(self.window.waiting, self._gate.wait())
             if hold > 0:
                 return hold
-            if self._in_flight >= self._allowed or len(self._tasks) >= self._in_flight + _UNSTORED:
+            # Replies wait to be stored in tasks of their own; as many may as may be in flight, which bounds what a
+            # kill can lose.
+            if self._in_flight >= self._allowed or len(self._tasks) >= 2 * self._allowed:
                 return None
             prompt = self.shared.plan.prompt(self._queue[0].index)
             reserved = expected(prompt, self.endpoint)

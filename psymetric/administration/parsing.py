@@ -102,10 +102,10 @@ def parse_answer(
     Returns:
         A category, or the reason why there is none. Never raises on text.
     """
-    if refusal:
-        return Reading(reason=NonResponse.refusal, detail="the server's refusal field is set")
     if finish_reason == "content_filter":
         return Reading(reason=NonResponse.provider_filter, detail="stopped by the provider's content filter")
+    if refusal:
+        return Reading(reason=NonResponse.refusal, detail="the server's refusal field is set")
     cut = finish_reason in _CUT_SHORT
     raw = text.decode("utf-8", errors="replace") if isinstance(text, bytes) else text or ""
     if len(raw) > _LONGEST:

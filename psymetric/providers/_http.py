@@ -16,7 +16,16 @@ if TYPE_CHECKING:
 
     from psymetric.providers.base import ModelEndpoint
 
-__all__ = ["ErrorDetail", "error_detail", "final", "is_filtered", "redact", "retry_after", "status_error"]
+__all__ = [
+    "ErrorDetail",
+    "Unreachable",
+    "error_detail",
+    "final",
+    "is_filtered",
+    "redact",
+    "retry_after",
+    "status_error",
+]
 
 _SHOWN: Final = 300
 _OVERLOADED: Final = frozenset({503, 529})
@@ -29,6 +38,10 @@ _FILTER_CODES: Final = (
     "responsibleaipolicyviolation",
     "moderation_blocked",
 )
+
+
+class Unreachable(ProviderError):
+    """No connection could be made, so nothing was asked."""
 
 
 class ErrorDetail:

@@ -143,8 +143,13 @@ async def _send(client: httpx.AsyncClient, endpoint: ModelEndpoint, request: htt
             return await client.send(request)
     except (TimeoutError, httpx.ReadTimeout, httpx.WriteTimeout) as error:
         raise RequestTimeout(late) from error
-    except httpx.ConnectError as error:
-        raise ProviderError(f"{head}: cannot connect ({error}); is the server running?") from error
+    except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+        # The aiohttp transport reports refused and lost connections alike as ConnectTimeout; only the cause of a
+        # refused one carries the system's error.
+        refused = getattr(error.__cause__, "os_error", None)
+        if refused is None and isinstance(error, httpx.ConnectTimeout):
+            raise ProviderError(f"{head}: connection lost ({error.__cause__ or error})") from error
+        raise _http.Unreachable(f"{head}: cannot connect ({refused or error}); is the server running?") from error
     except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
         raise _http.final(ProviderError(f"{head}: not an address that can be asked ({error})")) from error
     except Exception as error:

@@ -37,7 +37,7 @@ def shown(terminal: bool) -> str:
     clock, out = Clock(), io.StringIO()
     line = ProgressLine(Console(file=out, force_terminal=terminal, width=200), clock=clock)
     line.start()
-    for done in range(0, 40):
+    for done in range(40):
         clock.now += 1
         line.show(Snapshot(done, 40, 0, (), None, 0, None))
     line.stop("done [bold]really[/bold]")

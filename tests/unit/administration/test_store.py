@@ -167,7 +167,13 @@ def test_full_disk_says_so_and_keeps_what_is_stored(tmp_path: Path) -> None:
         assert [row["key"] for row in store.rows(["key"])] == ["a"]
 
 
-CLAIM = "import sys,time\nfrom psymetric.administration.store import Store\ns=Store(sys.argv[1])\ns.claim()\nprint('claimed',flush=True)\ntime.sleep(60)"
+CLAIM = """
+import sys, time
+from psymetric.administration.store import Store
+Store(sys.argv[1]).claim()
+print("claimed", flush=True)
+time.sleep(60)
+"""
 
 
 def test_store_has_one_asker_at_a_time_and_a_killed_one_frees_it(tmp_path: Path) -> None:

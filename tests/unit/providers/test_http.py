@@ -82,7 +82,9 @@ def test_content_filters_are_told_from_errors(status: int, body: object, filtere
     assert is_filtered(status, error_detail(json.dumps(body).encode())) is filtered
 
 
-@pytest.mark.parametrize("body", [b"", b"\xff\xfe", b"[" * 50_000, b"null", b'{"error": 3}', b'"text"', b'{"error": null}'])
+@pytest.mark.parametrize(
+    "body", [b"", b"\xff\xfe", b"[" * 50_000, b"null", b'{"error": 3}', b'"text"', b'{"error": null}']
+)
 def test_any_error_body_has_a_detail(body: bytes) -> None:
     assert isinstance(error_detail(body).message, str)
 

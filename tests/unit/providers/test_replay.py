@@ -63,7 +63,7 @@ def test_unknown_request_is_not_asked_again(tmp_path: Path) -> None:
 def test_unreadable_sources_are_store_errors(tmp_path: Path, name: str, content: str | None) -> None:
     if content is not None:
         (tmp_path / name).write_text(content)
-    with pytest.raises(StoreError, match="replay: (cannot read|no store at)"):
+    with pytest.raises(StoreError, match=r"replay: (cannot read|no store at)"):
         Replay(tmp_path / name)
 
 
