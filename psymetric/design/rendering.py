@@ -64,18 +64,7 @@ def render(
         StudyError: Unknown item, template, order, label set, position or replacement; wrong number of texts.
     """
     wording = _choose("template", template, instrument.templates)
-    if isinstance(instrument, Inventory):
-        _expect_texts(instrument, texts, 0)
-        filled = {"item": _item_text(instrument, item), "subject": _replacement(instrument, replacement)}
-    elif isinstance(instrument, Rubric):
-        _expect_texts(instrument, texts, 1)
-        fenced = fence({"text": texts[0]})
-        filled = {"criterion": _item_text(instrument, item), "text": fenced["text"]}
-    else:
-        _expect_texts(instrument, texts, 2)
-        _choose("position", position, {"ab": None, "ba": None})
-        shown = texts if position == "ab" else texts[::-1]
-        filled = {"question": instrument.question, **fence({"first": shown[0], "second": shown[1]})}
+    filled = _material(instrument, item, texts, position, replacement)
     option_texts, codes, scores = options_of(instrument, item, position)
     shown_order = parse_order(order, len(option_texts))
     shown_labels = labels(label, len(option_texts), scores=[scores[i] for i in shown_order])
@@ -107,6 +96,22 @@ def options_of(
         criterion = next((c for c in instrument.criteria if c.id == item), None)
         levels = (criterion.levels if criterion else None) or response.anchors
     return tuple(levels[c] for c in response.categories), tuple(range(response.n_categories)), response.categories
+
+
+def _material(
+    instrument: Instrument, item: str | None, texts: Sequence[str], position: str, replacement: str | None
+) -> dict[str, str]:
+    """What fills the placeholders of a template, but for the options."""
+    if isinstance(instrument, Inventory):
+        _expect_texts(instrument, texts, 0)
+        return {"item": _item_text(instrument, item), "subject": _replacement(instrument, replacement)}
+    if isinstance(instrument, Rubric):
+        _expect_texts(instrument, texts, 1)
+        return {"criterion": _item_text(instrument, item), **fence({"text": texts[0]})}
+    _expect_texts(instrument, texts, 2)
+    _choose("position", position, {"ab": None, "ba": None})
+    shown = texts if position == "ab" else texts[::-1]
+    return {"question": instrument.question, **fence({"first": shown[0], "second": shown[1]})}
 
 
 def _messages(

@@ -274,6 +274,7 @@ def test_a_plan_says_what_it_is() -> None:
     assert "<p>144 requests</p>" in laid_out._repr_html_()
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_rows_are_planned_in_seconds(tmp_path: Path) -> None:
     pd.DataFrame({"id": range(2000), "text": [f"text {i}: " + "word " * 100 for i in range(2000)]}).to_csv(
         tmp_path / "t.csv", index=False
