@@ -56,6 +56,13 @@ class GatherSum:
         owners = np.repeat(np.arange(n_owners, dtype=np.int32), chunks)
         return cls(jnp.asarray(index), jnp.asarray(weight), jnp.asarray(owners), n_owners, n_rows)
 
+    def entries(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+        """Owner, row and weight of every entry that counts, each of shape (entries,)."""
+        weights = np.asarray(self.weights)
+        slot, chunk = np.nonzero(weights)
+        owner = np.asarray(self.owner, np.int64)[chunk]
+        return owner, np.asarray(self.rows, np.int64)[slot, chunk], weights[slot, chunk]
+
     def __call__(self, table: Array) -> Array:
         """Sum rows of `table`, shape (rows, columns), to shape (owners, columns)."""
         return _apply(self, table)

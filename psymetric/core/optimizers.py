@@ -77,7 +77,7 @@ def polish(
     *,
     tolerance: float,
     evaluations: int,
-    max_steps: int = 60,
+    max_steps: int,
 ) -> Maximum[CurvatureT]:
     """Newton steps from `point` until a full step is smaller than `tolerance`.
 

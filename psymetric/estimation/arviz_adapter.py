@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from psymetric.estimation.fit import Fit
 
-__all__ = ["to_arviz"]
+__all__ = ["named_draws", "to_arviz"]
 
 
 def to_arviz(fit: Fit) -> Any:
     """The container behind `Fit.to_arviz`."""
-    import arviz
-
     draws = fit.draws or {name: np.asarray(value)[None, None] for name, value in fit.parameters.items()}
     names = {name: name.replace(":", "_x_") for name in draws}
     axes = {spec.name: spec.axes for spec in fit.model.parameters}
@@ -29,6 +28,18 @@ def to_arviz(fit: Fit) -> Any:
         if labels:
             dims[names[name]] = labels
     posterior = {names[name]: value for name, value in draws.items()}
+    return named_draws(posterior, dims=dims, coords=coords)
+
+
+def named_draws(
+    posterior: Mapping[str, Any],
+    *,
+    dims: Mapping[str, list[str]] | None = None,
+    coords: Mapping[str, list[Any]] | None = None,
+) -> Any:
+    """Arrays of shape (chains, draws, ...) in whichever container this ArviZ has."""
+    import arviz
+
     if hasattr(arviz, "InferenceData"):
         return arviz.from_dict(posterior=posterior, dims=dims, coords=coords)
     return arviz.from_dict({"posterior": posterior}, dims=dims, coords=coords)

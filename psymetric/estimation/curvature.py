@@ -13,15 +13,18 @@ from jax import Array
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve, eigh
 
-from psymetric.estimation.problems import JointProblem, Problem
+from psymetric.estimation.louis import marginal_hessian
+from psymetric.estimation.problems import JointProblem, MarginalProblem, Problem
 from psymetric.models.base import ABILITY
 
 __all__ = ["Information", "information", "log_likelihood", "value_and_gradient"]
 
 Vector = NDArray[np.float64]
 
+_FLAT = 1e-4
+"""Information, per squared logit, behind a standard error of 100 logits."""
 _SINGULAR = 1e-10
-"""An eigenvalue this small relative to the largest means that the data do not determine the direction."""
+"""An eigenvalue this small relative to the largest is zero but for rounding."""
 
 
 @jax.jit
@@ -37,7 +40,7 @@ def log_likelihood(problem: Problem, free: Array) -> Array:
 
 
 @partial(jax.jit, static_argnames="n_incidental")
-def _products(problem: Problem, free: Array, n_incidental: int) -> tuple[Array, Array]:
+def _products(problem: JointProblem, free: Array, n_incidental: int) -> tuple[Array, Array]:
     """Hessian rows of the structural parameters, and the diagonal of the incidental block."""
     _, product = jax.linearize(jax.grad(lambda x: problem.log_density(x)), free)
     n_structural = free.shape[0] - n_incidental
@@ -80,12 +83,23 @@ class Information:
         return np.concatenate([incidental - (self.border.T @ structural) / self.diagonal, structural])
 
     def null_directions(self) -> NDArray[np.float64]:
-        """Structural directions that the data do not determine, shape (structural, directions)."""
+        """Structural directions that the data do not determine, unit columns, shape (structural, directions).
+
+        Flat to rounding, or with less information than a standard error of 100 logits needs: a level on its way to
+        infinity still has some curvature where the optimiser gave up. Nothing is said of a point that is no maximum.
+        """
         if not self.schur.size:
             return np.zeros((0, 0))
-        scale = np.sqrt(np.maximum(np.diag(self.schur), 1e-300))
+        values, vectors = eigh(self.schur)
+        if values[0] < -_FLAT:
+            return np.zeros((len(values), 0))
+        flat = vectors[:, values < _FLAT]
+        if flat.size:
+            return flat
+        scale = np.sqrt(np.diag(self.schur))
         values, vectors = eigh(self.schur / np.outer(scale, scale))
-        return vectors[:, values < _SINGULAR * max(values[-1], 1e-300)]
+        flat = vectors[:, values < _SINGULAR * values[-1]] / scale[:, None]
+        return flat / np.linalg.norm(flat, axis=0)
 
     def covariance(self) -> NDArray[np.float64]:
         """Covariance of the structural parameters, shape (structural, structural)."""
@@ -99,8 +113,13 @@ class Information:
 
 def information(problem: Problem, free: Vector, active: NDArray[np.bool_] | None = None) -> Information:
     """Observed information at `free`; `active` restricts it to a subset of the structural parameters."""
+    if isinstance(problem, MarginalProblem):
+        block = -marginal_hessian(problem, free)
+        if active is not None:
+            block = block[np.ix_(active, active)]
+        return Information(np.zeros(0), np.zeros((len(block), 0)), (block + block.T) / 2)
     where = problem.space.slices()
-    n_incidental = where[ABILITY].stop if isinstance(problem, JointProblem) and ABILITY in where else 0
+    n_incidental = where[ABILITY].stop if ABILITY in where else 0
     rows, diagonal = _products(problem, jnp.asarray(free), n_incidental)
     rows, diagonal = -np.asarray(rows), -np.asarray(diagonal)
     if active is not None:

@@ -16,11 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from psymetric.data.coding import Label
-from psymetric.errors import DataError
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, Table
 from psymetric.models.space import step_groups
 
-__all__ = ["Rows", "adjusted_estimates", "find_extremes"]
+__all__ = ["Rows", "adjusted_estimates", "find_extremes", "reach"]
 
 Vector = NDArray[np.float64]
 
@@ -54,40 +53,42 @@ class Rows:
 
 
 def find_extremes(
-    model: AbstractMeasurementModel, table: Table
+    model: AbstractMeasurementModel, table: Table, facets: tuple[str, ...]
 ) -> tuple[NDArray[np.bool_], dict[str, tuple[str, ...]]]:
     """Rows free of extreme elements, and by facet "minimum", "maximum" or "" per level.
 
-    Raises:
-        DataError: Nothing is left.
+    Anchored levels have their value whatever their score, and the only level of a facet is fixed at zero.
+
+    Args:
+        model: Says which steps a row has, and what is anchored.
+        table: Responses.
+        facets: Facets to look at, "subject" among them or not.
     """
-    facets = ["subject", *(facet for facet in model.facets if len(table.levels[facet]) > 1)]
+    facets = tuple(facet for facet in facets if facet == "subject" or len(table.levels[facet]) > 1)
+    anchored = {spec.name: {label for label, _ in spec.anchors} for spec in model.parameters}
+    free = {
+        facet: np.array([label not in anchored.get(facet, ()) for label in table.levels[facet]]) for facet in facets
+    }
     sides = {facet: np.full(len(table.levels[facet]), "", dtype="<U7") for facet in facets}
-    keep = table.weight > 0
-    while True:
+    keep, found = table.weight > 0, True
+    while found and keep.any():
         found = False
-        low, high = _reach(model, table, keep)
+        low, high = reach(model, table, keep)
         for facet in facets:
             codes, n_levels = table.codes[facet], len(table.levels[facet])
             present = np.bincount(codes[keep], minlength=n_levels)
             at_low = np.bincount(codes[keep & (table.response == low)], minlength=n_levels)
             at_high = np.bincount(codes[keep & (table.response == high)], minlength=n_levels)
             for side, count in (("minimum", at_low), ("maximum", at_high)):
-                extreme = (present > 0) & (count == present) & (sides[facet] == "")
+                extreme = (present > 0) & (count == present) & (sides[facet] == "") & free[facet]
                 sides[facet][extreme] = side
                 found |= bool(extreme.any())
         for facet in facets:
             keep = keep & (sides[facet][table.codes[facet]] == "")
-        if not keep.any():
-            raise DataError(
-                "every response belongs to a subject or level with an extreme score (all lowest or all highest): there "
-                "is nothing to compare; use MarginalML() or MAP(), or a sharper rating scale"
-            )
-        if not found:
-            return keep, {facet: tuple(side.tolist()) for facet, side in sides.items()}
+    return keep, {facet: tuple(side.tolist()) for facet, side in sides.items()}
 
 
-def _reach(
+def reach(
     model: AbstractMeasurementModel, table: Table, keep: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Lowest and highest category that each row's step group uses among the kept rows."""
@@ -128,7 +129,7 @@ def adjusted_estimates(
     codes = {column: jnp.asarray(table.codes[column][rows]) for column in ("subject", *model.facets)}
     owner, weight = table.codes[facet][rows], table.weight[rows]
     n_levels, n_categories = len(sides), len(table.categories)
-    low, high = (side[rows] for side in _reach(model, table, table.weight > 0))
+    low, high = (side[rows] for side in reach(model, table, table.weight > 0))
 
     def total(values: NDArray[Any]) -> Vector:
         return np.bincount(owner, weights=weight * values, minlength=n_levels).astype(np.float64)

@@ -94,7 +94,7 @@ class Fit:
     @property
     def aic(self) -> float:
         """Akaike's criterion; NaN where the likelihood was not maximised."""
-        if self.log_likelihood is None or self.penalised:
+        if self.log_likelihood is None or self.penalised or not self.status.converged:
             return float("nan")
         return 2 * self.n_parameters - 2 * self.log_likelihood
 

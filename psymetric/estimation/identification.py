@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from psymetric.core.parameters import ParameterSpace
+from psymetric.core.optimizers import Maximum
+from psymetric.core.parameters import Block, ParameterSpace
 from psymetric.errors import DataError, DesignError, IdentificationError
 from psymetric.estimation.curvature import Information
-from psymetric.models.base import ABILITY, AbstractMeasurementModel, Table
+from psymetric.estimation.extremes import find_extremes, reach
+from psymetric.models.base import AbstractMeasurementModel, ParamSpec, Table
 from psymetric.models.space import has_ability
 
-__all__ = ["check_curvature", "check_table", "require_ability"]
+__all__ = ["check_curvature", "check_extremes", "check_table", "require_ability"]
 
 _SHOWN = 6
+_SHARE = 0.3
+"""Parameters that move less than this share of the largest move go unnamed."""
+_MEND = (
+    "Leave such levels out, anchor them, cross the design, declare the facet random, or use MAP(), Laplace() or "
+    "NUTS(), whose priors decide what the data do not."
+)
 
 
 def require_ability(model: AbstractMeasurementModel, engine: str) -> None:
@@ -42,31 +52,92 @@ def check_table(model: AbstractMeasurementModel, table: Table) -> None:
     model.check(table)
 
 
-def check_curvature(curvature: Information, space: ParameterSpace, active: NDArray[np.bool_], table: Table) -> None:
-    """Raise IdentificationError naming the parameters along which the likelihood is flat."""
-    null = curvature.null_directions()
+def check_extremes(model: AbstractMeasurementModel, table: Table) -> None:
+    """Raise where maximum likelihood is infinite: levels, or cells of an interaction, without both low and high.
+
+    Subjects are no concern here: they are integrated over, or set aside by the engine.
+
+    Raises:
+        IdentificationError: Names the facet, the level, the side and the number of responses.
+    """
+    fixed = tuple(spec.name for spec in model.parameters if not spec.random and spec.name in model.facets)
+    _, sides = find_extremes(model, table, fixed)
+    for facet, found in sides.items():
+        if places := [place for place, side in enumerate(found) if side]:
+            labels = [f"{table.levels[facet][place]!r} (all {found[place]})" for place in places]
+            n = int(np.count_nonzero((table.codes[facet] == places[0]) & (table.weight > 0)))
+            raise IdentificationError(
+                f"{len(places)} of {len(found)} levels of {facet!r} have an extreme score: {_listed(labels)}. All "
+                f"{n} responses of the first lie in the same end category, so that its maximum-likelihood estimate is "
+                f"infinite. {_MEND}"
+            )
+    for spec in model.parameters:
+        if ":" in spec.name and not spec.random:
+            _check_cells(model, table, spec)
+
+
+def _check_cells(model: AbstractMeasurementModel, table: Table, spec: ParamSpec) -> None:
+    """A fixed interaction has one parameter per cell, which needs responses that are neither all low nor all high."""
+    first, second = spec.axes
+    n_second, n_cells = len(table.levels[second]), len(table.levels[first]) * len(table.levels[second])
+    cell = table.codes[first].astype(np.int64) * n_second + table.codes[second]
+    used = table.weight > 0
+    low, high = reach(model, table, used)
+    count, at_low, at_high = (
+        np.bincount(cell[used & rows], minlength=n_cells)
+        for rows in (used, table.response == low, table.response == high)
+    )
+    for what, wrong in (
+        ("no response", count == 0),
+        ("only lowest or only highest responses", (count > 0) & ((at_low == count) | (at_high == count))),
+    ):
+        if wrong.any():
+            row, column = divmod(int(np.flatnonzero(wrong)[0]), n_second)
+            raise IdentificationError(
+                f"interaction {spec.name!r}: {int(wrong.sum())} of {n_cells} cells have {what}, the first at "
+                f"{first} = {table.levels[first][row]!r}, {second} = {table.levels[second][column]!r}. Declare the "
+                f"interaction random (random=({spec.name!r},)), which shrinks such cells, or leave it out"
+            )
+
+
+def check_curvature(
+    found: Maximum[Information], space: ParameterSpace, active: NDArray[np.bool_], table: Table
+) -> None:
+    """Raise IdentificationError naming the levels along which the likelihood is flat."""
+    null = found.curvature.null_directions()
     if not null.size:
         return
-    names: list[str] = []
-    place = np.flatnonzero(active)[-len(null) :]
-    where = space.slices()
-    for block in space.blocks:
-        inside = (place >= where[block.name].start) & (place < where[block.name].stop)
-        weight = np.abs(null[inside]).max(initial=0.0)
-        if weight > 0.05:
-            names.append(f"{block.name!r} ({weight:.2f})")
+    tangent = np.zeros(space.size)
+    tangent[np.flatnonzero(active)[-len(null) :]] = null[:, 0]
+    _, moves = jax.jvp(space.constrain, (jnp.asarray(found.point),), (jnp.asarray(tangent),))
+    loads = [
+        (float(load), _name(block, place, table))
+        for block in space.blocks
+        for place, load in np.ndenumerate(np.asarray(moves[block.name]))
+    ]
+    most = max(abs(load) for load, _ in loads)
+    named = [f"{name} by {load / most:+.2f}" for load, name in sorted(loads, key=_by_size) if abs(load) > _SHARE * most]
     raise IdentificationError(
-        f"the data do not determine {null.shape[1]} direction(s) of the parameters; they involve {', '.join(names[:_SHOWN])}. "
-        "A level whose responses are all in the lowest or all in the highest category, or two facets that never cross, do "
-        "this: leave such levels out, cross the design, anchor levels, or use MAP() or NUTS(), whose priors decide what the "
-        "data do not"
+        f"the data do not determine {null.shape[1]} direction(s) of the parameters: moving {_listed(named)} together "
+        f"leaves the likelihood as it is. A level that is only ever low or only ever high, a category used too rarely, "
+        f"or facets that never cross do this. {_MEND}"
     )
 
 
-def structural_specs(model: AbstractMeasurementModel) -> list[str]:
-    """Names of the facets whose locations are estimated."""
-    return [
-        spec.name
-        for spec in model.parameters
-        if spec.name != ABILITY and len(spec.axes) == 1 and "step" not in spec.axes
-    ]
+def _by_size(entry: tuple[float, str]) -> float:
+    return -abs(entry[0])
+
+
+def _name(block: Block, place: tuple[int, ...], table: Table) -> str:
+    """One number of a parameter array in words: `judge 'j3'`, `step 2 of item 'i1'`."""
+    parts: list[str] = []
+    for axis, index in zip(block.labels, place[-len(block.labels) :] if block.labels else (), strict=False):
+        parts.append(f"step {index + 1}" if axis == "step" else f"{axis} {table.levels[axis][index]!r}")
+    if block.labels == ("step",):
+        parts = [f"step {place[-1] + 1}"]
+    return " of ".join(reversed(parts)) if parts else f"{block.name!r}"
+
+
+def _listed(items: list[str]) -> str:
+    more = f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
+    return ", ".join(items[:_SHOWN]) + more

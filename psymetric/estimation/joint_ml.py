@@ -17,7 +17,7 @@ from psymetric.estimation.assemble import build_fit, constrain, constrained_unce
 from psymetric.estimation.curvature import Information
 from psymetric.estimation.extremes import Rows, adjusted_estimates, find_extremes
 from psymetric.estimation.fit import Fit, FitStatus
-from psymetric.estimation.identification import check_curvature
+from psymetric.estimation.identification import check_curvature, check_extremes
 from psymetric.estimation.marginal import climb
 from psymetric.estimation.problems import joint_problem
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, Table
@@ -63,8 +63,14 @@ class JointML:
         with double_precision():
             if not has_ability(model):
                 return self._fit(model, table, table, {})
-            keep, sides = find_extremes(model, table)
+            keep, sides = find_extremes(model, table, ("subject", *model.facets))
+            if not keep.any():
+                raise DataError(
+                    "JointML: every response belongs to a subject or level with an extreme score (all lowest or all "
+                    "highest), so that there is nothing to compare; use MarginalML() or MAP(), or a finer rating scale"
+                )
             kept = table if keep.all() else Rows.of(table, keep)
+            check_extremes(model, kept)
             return self._fit(model, table, kept, sides)
 
     def _fit(
@@ -74,7 +80,7 @@ class JointML:
         start = np.zeros(problem.space.size)
         active = np.ones(len(start), bool)
         found = climb(problem, start, tolerance=self.tolerance, max_iterations=self.max_iterations)
-        check_curvature(found.curvature, problem.space, active, kept)
+        check_curvature(found, problem.space, active, kept)
         params, errors, covariances = _estimates(problem.space, found)
         notes: tuple[str, ...] = ()
         if len(kept.response) < len(table.response):
@@ -102,6 +108,8 @@ def _estimates(
     space: ParameterSpace, found: Maximum[Information]
 ) -> tuple[dict[str, Vector], dict[str, Vector], dict[str, Vector]]:
     params = {name: np.asarray(value) for name, value in constrain(space, jnp.asarray(found.point)).items()}
+    if not found.converged:
+        return params, {name: np.full(value.shape, np.nan) for name, value in params.items()}, {}
     covariance = found.curvature.covariance()
     n_incidental = len(found.curvature.diagonal)
     structural = ParameterSpace(tuple(block for block in space.blocks if block.name != ABILITY))

@@ -13,23 +13,26 @@ from jax.scipy.special import logsumexp
 from numpy.typing import NDArray
 
 from psymetric.core.optimizers import Maximum, ascend, polish
-from psymetric.core.parameters import ParameterSpace
 from psymetric.estimation.curvature import Information, information, log_likelihood, value_and_gradient
+from psymetric.estimation.empirical_bayes import LEAST_SD, estimate_scales, random_mask, scale_mask
 from psymetric.estimation.problems import MarginalProblem, Problem, marginal_problem
 from psymetric.models.base import AbstractMeasurementModel, Table
+from psymetric.models.space import POPULATION_SD
 
 __all__ = ["Climb", "MarginalSolution", "climb", "solve_marginal"]
 
 Vector = NDArray[np.float64]
 
-_GRIDS = (61, 121, 241, 481, 961, 1921, 3841)
-"""Node counts to choose from: few, so that compiled programs are shared."""
+_GRIDS = (61, 87, 121, 171, 241, 341, 481, 681, 961, 1361, 1921, 2717, 3841)
+"""Node counts to choose from: few, so that compiled programs are shared, and close enough to waste little."""
+_NEWTON_STEPS = 60
 _FIRST_HALF_WIDTH = 6.0
 _SPACING = 0.8
 """Largest node spacing, in sds of the narrowest posterior: the rectangle rule then errs by about 4e-14."""
 _REACH = 5.0
 """The grid must extend this many posterior sds beyond the outermost posterior mean."""
-_RANDOM_TOLERANCE, _RANDOM_ROUNDS = 1e-4, 200
+_SUSPICIOUS_SD = 0.1
+"""Logits: a population sd under this is checked for being on its way to zero."""
 
 
 @final
@@ -38,21 +41,30 @@ class MarginalSolution:
     """The mode of a marginal problem on a grid fine enough for it.
 
     Attributes:
-        problem: The problem, on its last grid.
-        maximum: Mode and curvature, over the active parameters.
-        active: Which parameters the mode was sought over; the scales of random facets are not among them.
+        problem: The problem, on its last grid. maximum: Mode and curvature, over the active parameters. active: Which
+        parameters the mode was sought over: neither the scales of random facets nor a population sd at its
+            lower bound.
+        at_bound: Sds of random facets at their lower bound.
+        log_sd_errors: Standard errors of the logs of the random facets' sds, by name.
     """
 
     problem: MarginalProblem
     maximum: Maximum[Information]
     active: NDArray[np.bool_]
+    at_bound: tuple[str, ...] = ()
+    log_sd_errors: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def population_sd_held(self) -> bool:
+        """Whether the population sd is at its lower bound."""
+        return not self.active[self.problem.space.slices()[POPULATION_SD]].all()
 
     @property
     def log_likelihood(self) -> float:
         """Log-likelihood at the mode, random facets integrated out by Laplace's method."""
         point = jnp.asarray(self.maximum.point)
         value = float(log_likelihood(self.problem, point))
-        random = _random_mask(self.problem.space)[self.active]
+        random = random_mask(self.problem.space)[self.active]
         if not random.any():
             return value
         block = self.maximum.curvature.schur[np.ix_(random, random)]
@@ -98,10 +110,16 @@ class Climb:
         point, evaluations = ascend(self.value_and_gradient, self.start[self.active], max_iterations=max_iterations)
         return self.full(point), evaluations
 
-    def polish(self, tolerance: float, evaluations: int) -> Maximum[Information]:
+    def polish(self, tolerance: float, evaluations: int, max_iterations: int) -> Maximum[Information]:
         """The mode, from a start in its neighbourhood."""
-        begin = self.start[self.active]
-        found = polish(self.value_and_gradient, self.curvature, begin, tolerance=tolerance, evaluations=evaluations)
+        found = polish(
+            self.value_and_gradient,
+            self.curvature,
+            self.start[self.active],
+            tolerance=tolerance,
+            evaluations=evaluations,
+            max_steps=min(_NEWTON_STEPS, max_iterations),
+        )
         return replace(found, point=self.full(found.point))
 
 
@@ -109,7 +127,7 @@ def climb(problem: Problem, start: Vector, *, tolerance: float, max_iterations: 
     """The mode over all parameters."""
     active = np.ones(len(start), bool)
     near, evaluations = Climb(problem, start, active).ascend(max_iterations)
-    return Climb(problem, near, active).polish(tolerance, evaluations)
+    return Climb(problem, near, active).polish(tolerance, evaluations, max_iterations)
 
 
 def solve_marginal(
@@ -122,11 +140,11 @@ def solve_marginal(
         table: Responses.
         prior: Add the priors (MAP) or not (maximum likelihood; random facets then by empirical Bayes).
         tolerance: Largest last Newton step, in logits.
-        max_iterations: Cap on quasi-Newton iterations per grid.
+        max_iterations: Cap on quasi-Newton iterations per grid, and on Newton steps.
     """
     problem = marginal_problem(model, table, prior=prior, n_nodes=_first_grid(table), half_width=_FIRST_HALF_WIDTH)
     point = np.zeros(problem.space.size)
-    scales = _scale_mask(problem.space)
+    scales = scale_mask(problem.space)
     active = np.ones(len(point), bool) if prior else ~scales
     evaluations, settled = 0, False
     while not settled:
@@ -136,10 +154,37 @@ def solve_marginal(
         settled = n_nodes == len(problem.nodes) and half_width == float(problem.nodes[-1])
         if not settled:
             problem = problem.with_grid(n_nodes, half_width)
-    found = Climb(problem, point, active).polish(tolerance, evaluations)
-    if scales.any() and not prior:
-        found = _estimate_scales(problem, found, active, tolerance=tolerance)
-    return MarginalSolution(problem, found, active)
+    if not prior:
+        point, active = _hold_at_bound(problem, point, active, max_iterations)
+
+    def polish(start: Vector) -> Maximum[Information]:
+        return Climb(problem, start, active).polish(tolerance, evaluations, max_iterations)
+
+    found = polish(point)
+    if prior or not scales.any() or not found.converged:
+        return MarginalSolution(problem, found, active)
+    estimated = estimate_scales(problem.space, found, active, polish)
+    return MarginalSolution(
+        problem, estimated.maximum, active, estimated.at_bound, tuple(estimated.log_sd_errors.items())
+    )
+
+
+def _hold_at_bound(
+    problem: MarginalProblem, point: Vector, active: NDArray[np.bool_], max_iterations: int
+) -> tuple[Vector, NDArray[np.bool_]]:
+    """Hold the population sd at its lower bound where the likelihood falls from there.
+
+    On the log scale such a maximum lies at minus infinity, and Newton steps would follow it for ever.
+    """
+    place = problem.space.slices()[POPULATION_SD]
+    if float(point[place][0]) > np.log(_SUSPICIOUS_SD):
+        return point, active
+    held, start = active.copy(), point.copy()
+    held[place] = False
+    start[place] = np.log(LEAST_SD)
+    near, _ = Climb(problem, start, held).ascend(max_iterations)
+    gradient = np.asarray(value_and_gradient(problem, jnp.asarray(near))[1])
+    return (near, held) if float(gradient[place][0]) <= 0 else (point, active)
 
 
 def _first_grid(table: Table) -> int:
@@ -162,46 +207,3 @@ def _needed_grid(problem: MarginalProblem, point: Vector) -> tuple[int, float]:
     if narrowest * _SPACING >= spacing and half_width <= float(problem.nodes[-1]):
         return n_nodes, half_width
     return max(n_nodes, _grid_for(2 * half_width / (_SPACING * narrowest))), half_width
-
-
-def _scale_mask(space: ParameterSpace) -> NDArray[np.bool_]:
-    """Positions of the scales of random facets in the free vector."""
-    mask, where = np.zeros(space.size, bool), space.slices()
-    for block in space.blocks:
-        if block.scale is not None:
-            mask[where[block.scale]] = True
-    return mask
-
-
-def _random_mask(space: ParameterSpace) -> NDArray[np.bool_]:
-    mask, where = np.zeros(space.size, bool), space.slices()
-    for block in space.blocks:
-        mask[where[block.name]] = block.scale is not None
-    return mask
-
-
-def _estimate_scales(
-    problem: MarginalProblem, found: Maximum[Information], active: NDArray[np.bool_], *, tolerance: float
-) -> Maximum[Information]:
-    """Empirical Bayes: EM on the sds of random facets, the levels' posterior taken as normal (Laplace).
-
-    σ² becomes the mean of squared modes plus their posterior variances; sds below a hundredth of a logit stay there.
-    """
-    where, place = problem.space.slices(), np.cumsum(active) - 1
-    for _ in range(_RANDOM_ROUNDS):
-        point, change = found.point.copy(), 0.0
-        for block in problem.space.blocks:
-            if block.scale is None:
-                continue
-            levels, scale = where[block.name], where[block.scale]
-            rows = place[levels]
-            spread = np.trace(np.linalg.inv(found.curvature.schur[np.ix_(rows, rows)]))
-            old = float(point[scale][0])
-            new = max(old + 0.5 * float(np.log((np.sum(point[levels] ** 2) + spread) / len(rows))), np.log(0.01))
-            change = max(change, abs(new - old))
-            point[levels] /= np.exp(new - old)
-            point[scale] = new
-        if change < _RANDOM_TOLERANCE:
-            return found
-        found = Climb(problem, point, active).polish(tolerance, found.iterations)
-    return replace(found, converged=False)

@@ -7,15 +7,18 @@ from typing import final
 
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import NDArray
 
 from psymetric.core.precision import double_precision
 from psymetric.estimation.assemble import build_fit, constrain, constrained_uncertainty
+from psymetric.estimation.empirical_bayes import LEAST_SD
 from psymetric.estimation.fit import Fit, FitStatus
-from psymetric.estimation.identification import check_curvature, require_ability
+from psymetric.estimation.identification import check_curvature, check_extremes, require_ability
 from psymetric.estimation.marginal import MarginalSolution, solve_marginal
 from psymetric.models.base import AbstractMeasurementModel, Table
+from psymetric.models.space import POPULATION_SD
 
-__all__ = ["MarginalML", "marginal_fit"]
+__all__ = ["MarginalML"]
 
 
 @final
@@ -26,11 +29,11 @@ class MarginalML:
     Subjects are integrated over an equally spaced grid that is refined until its spacing resolves the narrowest
     posterior; the maximum is reached by L-BFGS and Newton steps on the exact Hessian, whose inverse gives the
     standard errors (observed information, not the complete-data one). Random facets are estimated by empirical Bayes:
-    their sd by EM with a normal approximation to the levels' posterior, the log-likelihood by Laplace's method.
+    their sd and the log-likelihood by Laplace's method. An sd whose maximum is at zero is held at 0.01 and noted.
 
     Args:
         tolerance: Convergence: largest last Newton step, in logits.
-        max_iterations: Cap on quasi-Newton iterations.
+        max_iterations: Cap on quasi-Newton iterations, and on Newton steps.
 
     Source: Bock & Aitkin (1981), Psychometrika 46, 443-459; Louis (1982), JRSS B 44, 226-233.
     """
@@ -41,34 +44,60 @@ class MarginalML:
     def run(self, model: AbstractMeasurementModel, table: Table) -> Fit:
         """Fit `model` to `table`; call it through `psymetric.fit`, which checks the table first."""
         require_ability(model, type(self).__name__)
+        check_extremes(model, table)
         with double_precision():
             found = solve_marginal(
                 model, table, prior=False, tolerance=self.tolerance, max_iterations=self.max_iterations
             )
-            check_curvature(found.maximum.curvature, found.problem.space, found.active, table)
-            return marginal_fit(model, table, self, found, penalised=False)
+            check_curvature(found.maximum, found.problem.space, found.active, table)
+            return _label(model, table, self, found)
 
 
-def marginal_fit(
-    model: AbstractMeasurementModel, table: Table, engine: object, found: MarginalSolution, *, penalised: bool
-) -> Fit:
-    """Label a marginal mode."""
+def _label(model: AbstractMeasurementModel, table: Table, engine: MarginalML, found: MarginalSolution) -> Fit:
     space, maximum = found.problem.space, found.maximum
-    errors, covariances = constrained_uncertainty(
-        space, maximum.point, maximum.curvature.covariance(), np.flatnonzero(found.active)
-    )
+    parameters = {name: np.asarray(value) for name, value in constrain(space, jnp.asarray(maximum.point)).items()}
+    errors, covariances = _uncertainty(found, parameters)
     random = sum(block.bijector.size for block in space.blocks if block.scale is not None)
-    details = {"last_step": maximum.last_step, "nodes": float(len(found.problem.nodes))}
-    message = f"last Newton step {maximum.last_step:.1e} logits on {len(found.problem.nodes)} nodes"
+    n_nodes = len(found.problem.nodes)
+    held = (POPULATION_SD,) if found.population_sd_held else ()
     return build_fit(
         model,
         table,
         engine,
-        status=FitStatus(maximum.converged, message, maximum.iterations, details),
+        status=FitStatus(
+            maximum.converged,
+            f"last Newton step {maximum.last_step:.1e} logits on {n_nodes} nodes",
+            maximum.iterations,
+            {"last_step": maximum.last_step, "nodes": float(n_nodes)},
+        ),
         log_likelihood=found.log_likelihood,
         n_parameters=space.size - random,
-        parameters=constrain(space, jnp.asarray(maximum.point)),
+        parameters=parameters,
         standard_errors=errors,
         covariances=covariances,
-        penalised=penalised,
+        penalised=False,
+        notes=tuple(
+            f"{name} is at its lower bound of {LEAST_SD} logits: its levels differ no more than chance lets them, and "
+            "it has no standard error"
+            for name in (*held, *found.at_bound)
+        ),
     )
+
+
+def _uncertainty(
+    found: MarginalSolution, parameters: dict[str, NDArray[np.float64]]
+) -> tuple[dict[str, NDArray[np.float64]], dict[str, NDArray[np.float64]]]:
+    """Standard errors and covariances; NaN throughout where the maximum was not reached."""
+    if not found.maximum.converged:
+        return {name: np.full(value.shape, np.nan) for name, value in parameters.items()}, {}
+    errors, covariances = constrained_uncertainty(
+        found.problem.space,
+        found.maximum.point,
+        found.maximum.curvature.covariance(),
+        np.flatnonzero(found.active),
+    )
+    for name, error in found.log_sd_errors:
+        errors[name] = parameters[name] * error
+    if found.population_sd_held:
+        errors[POPULATION_SD] = np.full((), np.nan)
+    return errors, covariances

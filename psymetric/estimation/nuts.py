@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from psymetric.core.precision import double_precision
 from psymetric.errors import DataError
+from psymetric.estimation.arviz_adapter import named_draws
 from psymetric.estimation.fit import Fit, FitStatus
 from psymetric.estimation.posterior import fit_from_draws, posterior_mode
 from psymetric.estimation.problems import Problem
@@ -67,9 +68,16 @@ class NUTS:
             starts = jax.random.normal(start_key, (self.chains, len(centre)))
             keys = jax.random.split(key, self.chains)
             free, diverging, steps = _sample(
-                mode.problem, centre, root, keys, starts,
-                warmup=self.warmup, draws=self.draws, target_accept=self.target_accept, max_tree_depth=self.max_tree_depth,
-            )  # fmt: skip
+                mode.problem,
+                centre,
+                root,
+                keys,
+                starts,
+                warmup=self.warmup,
+                draws=self.draws,
+                target_accept=self.target_accept,
+                max_tree_depth=self.max_tree_depth,
+            )
             free = np.asarray(free)
             status, notes = _diagnose(free, int(np.sum(diverging)), float(np.mean(steps)))
             return fit_from_draws(model, table, self, mode.problem, free, status=status, seed=self.seed, notes=notes)
@@ -103,16 +111,17 @@ def _sample(
     kernel = Kernel(potential_fn=potential, target_accept_prob=target_accept, max_tree_depth=max_tree_depth)
 
     def chain(key: Array, start: Array) -> tuple[Array, Array, Array]:
-        state: Any = kernel.init(key, warmup, start, (), {})
-        state = jax.lax.fori_loop(0, warmup, lambda _, current: kernel.sample(current, (), {}), state)
-
         def step(current: Any, _: None) -> tuple[Any, tuple[Array, Array, Array]]:
             after = kernel.sample(current, (), {})
-            return after, (centre + root @ after.z, after.diverging, after.num_steps)
+            return after, (after.z, after.diverging, after.num_steps)
 
-        return jax.lax.scan(step, state, None, length=draws)[1]
+        # One loop for warm-up and draws: a second copy of the tree building would double the time to compile.
+        state: Any = kernel.init(key, warmup, start, (), {})
+        white, diverging, steps = jax.lax.scan(step, state, None, length=warmup + draws)[1]
+        return white[warmup:], diverging[warmup:], steps[warmup:]
 
-    return jax.vmap(chain)(keys, starts)
+    white, diverging, steps = jax.vmap(chain)(keys, starts)
+    return centre + white @ root.T, diverging, steps
 
 
 def _diagnose(free: NDArray[np.float64], divergences: int, steps: float) -> tuple[FitStatus, tuple[str, ...]]:
@@ -120,15 +129,9 @@ def _diagnose(free: NDArray[np.float64], divergences: int, steps: float) -> tupl
 
     if free.shape[2] == 0:
         return FitStatus(True, "nothing to sample", 0), ()
-    posterior = {"x": free}
-    container = (
-        arviz.from_dict(posterior=posterior)
-        if hasattr(arviz, "InferenceData")
-        else arviz.from_dict({"posterior": posterior})
-    )
-    bulk = float(np.min(np.asarray(arviz.ess(container, method="bulk")["x"])))
-    tail = float(np.min(np.asarray(arviz.ess(container, method="tail")["x"])))
-    r_hat = float(np.max(np.asarray(arviz.rhat(container)["x"]))) if free.shape[0] > 1 else 1.0
+    container = named_draws({"x": free})
+    bulk, tail = (float(_values(arviz.ess(container, method=method)).min()) for method in ("bulk", "tail"))
+    r_hat = float(_values(arviz.rhat(container)).max()) if free.shape[0] > 1 else 1.0
     warnings: list[str] = []
     if r_hat > _R_HAT_WARNING:
         warnings.append(f"R-hat {r_hat:.3f} exceeds {_R_HAT_WARNING}: the chains disagree, run more warm-up")
@@ -142,3 +145,7 @@ def _diagnose(free: NDArray[np.float64], divergences: int, steps: float) -> tupl
     message = f"R-hat {r_hat:.3f}, ESS bulk {bulk:.0f} tail {tail:.0f}, {divergences} divergences"
     iterations = free.shape[0] * free.shape[1]
     return FitStatus(r_hat <= _R_HAT_FAILURE, message, iterations, details), tuple(warnings)
+
+
+def _values(statistics: Any) -> NDArray[np.float64]:
+    return np.asarray(statistics["x"])

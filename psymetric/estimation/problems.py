@@ -55,9 +55,8 @@ class MarginalProblem:
     n_categories: int
     prior: bool
 
-    def log_joint(self, free: Array) -> Array:
-        """Log of likelihood times grid weight, shape (subjects, nodes)."""
-        params = self.space.constrain(free)
+    def table(self, params: dict[str, Array]) -> Array:
+        """Log-probability of every cell, category and node, shape (cells × categories, nodes)."""
         n_cells, n_nodes = next(iter(self.cells.values())).shape[0], self.nodes.shape[0]
         abilities = params[POPULATION_MEAN] + params[POPULATION_SD] * self.nodes
         # Nodes play the subjects' part, so that the model's one likelihood serves here too.
@@ -65,8 +64,15 @@ class MarginalProblem:
         codes["subject"] = jnp.tile(jnp.arange(n_nodes), n_cells)
         log_probs = self.model.category_log_probs(params | {ABILITY: abilities}, codes, self.n_categories)
         by_category = log_probs.reshape(n_cells, n_nodes, self.n_categories).transpose(0, 2, 1)
-        table = by_category.reshape(n_cells * self.n_categories, n_nodes)
-        return self.responses(table) + self.log_weights
+        return by_category.reshape(n_cells * self.n_categories, n_nodes)
+
+    def log_joint(self, free: Array) -> Array:
+        """Log of likelihood times grid weight, shape (subjects, nodes)."""
+        return self.responses(self.table(self.space.constrain(free))) + self.log_weights
+
+    def penalty(self, free: Array) -> Array:
+        """What the density has beyond the likelihood: the priors, or the distribution of the random facets."""
+        return self.space.log_prior(free) if self.prior else self.space.random_log_density(free)
 
     def log_likelihood(self, free: Array) -> Array:
         """Marginal log-likelihood, a scalar."""
@@ -74,8 +80,7 @@ class MarginalProblem:
 
     def log_density(self, free: Array) -> Array:
         """What the engine maximises or samples."""
-        extra = self.space.log_prior(free) if self.prior else self.space.random_log_density(free)
-        return self.log_likelihood(free) + extra
+        return self.log_likelihood(free) + self.penalty(free)
 
     def with_grid(self, n_nodes: int, half_width: float) -> MarginalProblem:
         """The same problem on another grid."""

@@ -18,8 +18,9 @@ from jax import Array
 from numpy.typing import NDArray
 
 from psymetric.data.coding import Label
+from psymetric.errors import DesignError
 
-__all__ = ["ABILITY", "AbstractMeasurementModel", "Label", "ParamSpec", "Table"]
+__all__ = ["ABILITY", "AbstractMeasurementModel", "Label", "ParamSpec", "Table", "check_prior_sd"]
 
 ABILITY = "ability"
 """Name of the subject parameter that marginal engines integrate over."""
@@ -42,6 +43,14 @@ class Table(Protocol):
     def notes(self) -> tuple[str, ...]: ...
     @property
     def hash(self) -> object: ...  # a str; tables cache it, and type checkers do not match a cached property with str
+
+
+def check_prior_sd(model: object, value: object) -> None:
+    """Raise DesignError unless `value` is a positive, finite number of logits."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
+        raise DesignError(
+            f"{type(model).__name__}(prior_sd={value!r}) must be a positive number of logits, such as 2.0"
+        )
 
 
 @final

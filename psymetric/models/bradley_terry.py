@@ -13,7 +13,7 @@ from jax import Array
 from typing_extensions import override
 
 from psymetric.errors import DataError
-from psymetric.models.base import AbstractMeasurementModel, ParamSpec, Table
+from psymetric.models.base import AbstractMeasurementModel, ParamSpec, Table, check_prior_sd
 
 __all__ = ["BradleyTerry"]
 
@@ -46,6 +46,7 @@ class BradleyTerry(AbstractMeasurementModel):
     prior_sd: float = 2.0
 
     def __post_init__(self) -> None:
+        check_prior_sd(self, self.prior_sd)
         if self.ties not in (None, "davidson"):
             raise DataError(f'BradleyTerry(ties={self.ties!r}) is not known: use None or "davidson"')
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -12,7 +13,7 @@ import psymetric.models as package
 from psymetric.errors import DataError
 from psymetric.models.base import AbstractMeasurementModel
 
-__all__ = ["available_models", "get_model", "model_settings"]
+__all__ = ["available_models", "get_model", "model_names", "model_settings"]
 
 
 def available_models() -> dict[str, type[AbstractMeasurementModel]]:
@@ -26,6 +27,11 @@ def available_models() -> dict[str, type[AbstractMeasurementModel]]:
         found[entry.name] = entry.load()
     del found[AbstractMeasurementModel.__name__]
     return found
+
+
+def model_names() -> dict[str, type[AbstractMeasurementModel]]:
+    """All models by the name that study files use: the class name in snake case, such as `many_facet_rasch`."""
+    return {re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower(): model for name, model in available_models().items()}
 
 
 def get_model(name: str, settings: dict[str, Any]) -> AbstractMeasurementModel:

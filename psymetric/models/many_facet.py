@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from psymetric.data.coding import Label
 from psymetric.errors import DesignError
-from psymetric.models.base import ABILITY, AbstractMeasurementModel, ParamSpec
+from psymetric.models.base import ABILITY, AbstractMeasurementModel, ParamSpec, check_prior_sd
 
 __all__ = ["ManyFacetRasch"]
 
@@ -64,6 +64,7 @@ class ManyFacetRasch(AbstractMeasurementModel):
             object.__setattr__(self, name, (value,) if isinstance(value, str) else tuple(value))
         object.__setattr__(self, "interactions", tuple((a, b) for a, b in self.interactions))
         self._check_names()
+        check_prior_sd(self, self.prior_sd)
 
     def _check_names(self) -> None:
         pairs = {f"{a}:{b}" for a, b in self.interactions}

@@ -12,7 +12,7 @@ from jax import Array
 from typing_extensions import override
 
 from psymetric.errors import DataError
-from psymetric.models.base import ABILITY, AbstractMeasurementModel, ParamSpec, Table
+from psymetric.models.base import ABILITY, AbstractMeasurementModel, ParamSpec, Table, check_prior_sd
 
 __all__ = ["Rasch"]
 
@@ -32,6 +32,9 @@ class Rasch(AbstractMeasurementModel):
     """
 
     prior_sd: float = 2.0
+
+    def __post_init__(self) -> None:
+        check_prior_sd(self, self.prior_sd)
 
     @property
     @override
