@@ -10,7 +10,6 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -105,27 +104,13 @@ def administer(
         KeyboardInterrupt: Ctrl-C; replies already on their way were waited for (a few seconds) and stored.
     """
     keys = unique_keys(plan)
-    caps = budget or _study_budget(plan)
     console = progress if isinstance(progress, Console) else Console(stderr=True) if progress else None
-    with ExitStack() as stack:
-        opened = stack.enter_context(Store(store))
+    line = ProgressLine(console)
+    with Store(store) as opened:
         opened.claim()
+        caps = budget or _study_budget(plan)
         run = _Run(plan, keys, opened, caps, pace or Pace(), providers or {}, random.Random(seed))
-        line = ProgressLine(console)
-        opened.log(run.id, "began", {"requests": len(keys), "answered": run.done_before})
-        try:
-            run_blocking(run.ask(transport, line))
-        except KeyboardInterrupt:
-            stored = sum(standing.final for key, standing in opened.standing().items() if key in run.places)
-            message = (
-                f"interrupted: {stored:,} of {len(keys):,} answers are stored in {opened.url}; run the same command"
-            )
-            line.stop(f"{message}; run the same command to continue")
-            raise KeyboardInterrupt(f"{message}; run the same command to continue") from None
-        except BaseException:
-            line.stop("")
-            raise
-        opened.log(run.id, "ended", {"stopped": "budget" if run.ledger.exhausted else "", "errors": run.errors()})
+        _ask(run, transport, line)
         responses = run.responses()
     line.stop(responses.message)
     if throw and run.failed:
@@ -133,6 +118,23 @@ def administer(
         error.args = (stop_message(responses),)
         raise error
     return responses
+
+
+def _ask(run: _Run, transport: httpx.AsyncBaseTransport | None, line: ProgressLine) -> None:
+    """Ask, keep the run's diary, and end the progress line whatever happens."""
+    store, total = run.store, len(run.keys)
+    store.log(run.id, "began", {"requests": total, "answered": run.done_before})
+    try:
+        run_blocking(run.ask(transport, line))
+    except KeyboardInterrupt:
+        stored = sum(standing.final for key, standing in store.standing().items() if key in run.places)
+        message = f"interrupted: {stored:,} of {total:,} answers are stored in {store.url}"
+        line.stop(f"{message}; run the same command to continue")
+        raise KeyboardInterrupt(f"{message}; run the same command to continue") from None
+    except BaseException:
+        line.stop("")
+        raise
+    store.log(run.id, "ended", {"stopped": "budget" if run.ledger.exhausted else "", "errors": run.errors()})
 
 
 def _study_budget(plan: AskablePlan) -> Budget:

@@ -250,3 +250,24 @@ def test_stored_texts_can_be_read_again(ask: Ask, tmp_path: Path) -> None:
 def test_impossible_pace_is_refused() -> None:
     with pytest.raises(DesignError, match="attempts = 0"):
         Pace(attempts=0)
+
+
+def test_answers_that_arrive_together_share_a_transaction(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store must not be the bottleneck: one synchronised commit for each answer would be."""
+    batches: list[int] = []
+    append = Store.append
+
+    def counted(self: Store, rows: Any) -> None:
+        batches.append(len(rows))
+        append(self, rows)
+
+    async def slow(_: Any) -> str:
+        await asyncio.sleep(0.02)
+        return "4"
+
+    monkeypatch.setattr(Store, "append", counted)
+    judge = ModelEndpoint(name="judge", provider="scripted", replies=("x",))
+    responses = ask(ToyPlan(1_000, (judge,)), providers={"judge": Scripted(slow)})
+    assert responses.counts == {"answered": 1_000}
+    assert sum(batches) == 1_000
+    assert len(batches) < 500
