@@ -260,8 +260,8 @@ def _model(table: ResponseTable | PairTable, steps: str, random: list[str]) -> A
 
     if not steps and not random:
         return None
-    chosen: dict[str, Any] = {"steps": steps or None, "random": tuple(random) or None}
-    return choose_model(table, ModelSettings(kind="many_facet_rasch", **chosen))
+    chosen = ({"steps": steps} if steps else {}) | ({"random": random} if random else {})
+    return choose_model(table, ModelSettings(kind="many_facet_rasch", settings=chosen))
 
 
 def _engine(name: str) -> Engine | None:

@@ -24,13 +24,11 @@ from psymetric.estimation.nuts import NUTS
 from psymetric.models.base import AbstractMeasurementModel
 from psymetric.models.bradley_terry import BradleyTerry
 from psymetric.models.many_facet import ManyFacetRasch
-from psymetric.models.rasch import Rasch
 from psymetric.reporting.report import Report, report
 
 __all__ = ["ENGINES", "Analysis", "analyse", "analyse_plan", "choose_model", "collect", "engine_named"]
 
 ENGINES: Final = {"marginal_ml": MarginalML, "joint_ml": JointML, "map": MAP, "laplace": Laplace, "nuts": NUTS}
-_MODELS: Final = {"many_facet_rasch": ManyFacetRasch, "rasch": Rasch, "bradley_terry": BradleyTerry}
 _REPLICATES: Final = ("occasion",)
 """Facets that repeat a request without changing it: their levels have no effect of their own to estimate."""
 
@@ -87,16 +85,11 @@ def engine_named(name: str, settings: dict[str, Any] | None = None) -> Engine:
 def choose_model(table: ResponseTable | PairTable, settings: ModelSettings | None = None) -> AbstractMeasurementModel:
     """The model a study names, or the one that fits the table's kind.
 
-    Ratings get a many-facet Rasch model of the item and every other facet that varies, with steps owned by the items when
-    items differ (partial credit); comparisons get Bradley-Terry with a first-position effect, and Davidson ties where there
-    are ties.
+    Ratings get a many-facet Rasch model of the item and every other facet, with steps owned by the items (partial
+    credit); comparisons get Bradley-Terry with a first-position effect, and Davidson ties where there are ties.
     """
     if settings is not None:
-        given = {k: v for k, v in settings.model_dump().items() if v is not None and k != "kind"}
-        model = _MODELS[settings.kind]
-        if settings.kind == "many_facet_rasch" and "facets" not in given:
-            given["facets"] = _varied(table)
-        return model(**given)
+        return settings.build(_varied(table))
     if isinstance(table, PairTable):
         return BradleyTerry(ties="davidson" if bool((table.response == 2).any()) else None, position=True)
     facets = _varied(table)
@@ -149,9 +142,7 @@ def collect(plan: Plan, *, store: str, progress: bool = True) -> Responses:
     return administer(plan, store=store, progress=progress)
 
 
-def analyse_plan(
-    plan: Plan, *, store: str, truth: pd.DataFrame | None = None, level: float = 0.95
-) -> Analysis:
+def analyse_plan(plan: Plan, *, store: str, truth: pd.DataFrame | None = None, level: float = 0.95) -> Analysis:
     """Analyse the answers that a store holds for a plan, as its study says.
 
     Raises:

@@ -9,7 +9,7 @@ from psymetric.design.labels import LABEL_SETS, labels, order_family, parse_orde
 from psymetric.design.rendering import options_of
 from psymetric.design.settings import Orders, TextSource
 from psymetric.design.study import Study
-from psymetric.errors import StudyError
+from psymetric.errors import DataError, DesignError, StudyError
 from psymetric.instruments.schema import Instrument, Inventory, PairTask, Rubric
 from psymetric.instruments.yaml_files import nearest
 
@@ -96,18 +96,22 @@ def _check_unpaired(study: Study, about: str) -> None:
 def _check_model(study: Study, instrument: Instrument) -> None:
     if study.model is None:
         return
-    paired, compares = isinstance(instrument, PairTask), study.model.kind == "bradley_terry"
-    if paired and not compares:
-        _fail(study, "model.kind", f"{study.model.kind} needs ratings, {instrument.name!r} compares; use bradley_terry")
-    if compares and not paired:
-        _fail(study, "model.kind", f"bradley_terry needs comparisons, {instrument.name!r} rates; use many_facet_rasch")
     # Only facets that this instrument has can be modelled; which of them vary is the user's business.
     known = ("item", "template", "order", "label", "occasion")
     known += ("replacement",) if isinstance(instrument, Inventory) else ("judge",)
-    named = (*(study.model.facets or ()), *([study.model.steps] if study.model.steps not in (None, "common") else []))
-    for facet in named:
+    for facet in study.model.facets or ():
         if facet not in known:
-            _fail(study, "model", f"no facet {facet!r}; {nearest(str(facet), known)}")
+            _fail(study, "model.facets", f"no facet {facet!r}; {nearest(str(facet), known)}")
+    try:
+        model = study.model.build(known)
+    except (DataError, DesignError) as error:
+        _fail(study, "model", str(error))
+    reads = "pairs" if isinstance(instrument, PairTask) else "responses"
+    if model.table_kind != reads:
+        wanted = {"pairs": "comparisons", "responses": "ratings"}
+        has, instead = ("compares", "bradley_terry") if reads == "pairs" else ("rates", "many_facet_rasch")
+        about = f"{study.model.kind} needs {wanted[model.table_kind]}, {instrument.name!r} {has}; use {instead}"
+        _fail(study, "model.kind", about)
 
 
 def _names(

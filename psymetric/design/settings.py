@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from dataclasses import fields
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from psymetric.instruments.yaml_files import nearest
+
+if TYPE_CHECKING:
+    from psymetric.models.base import AbstractMeasurementModel
 
 __all__ = ["Budget", "DesignSettings", "EngineSettings", "Facets", "ModelSettings", "Orders", "Persona", "TextSource"]
 
@@ -123,35 +129,64 @@ class DesignSettings(Settings):
         return self
 
 
+def _with_settings(value: object) -> object:
+    """`name`, or `{kind: name, setting: value, …}`, as kind and settings."""
+    if isinstance(value, str):
+        return {"kind": value}
+    if isinstance(value, Mapping):
+        given: dict[str, Any] = {str(k): v for k, v in value.items()}
+        inner = given.pop("settings", {})
+        kind = {"kind": given.pop("kind")} if "kind" in given else {}
+        return {**kind, "settings": {**inner, **given}} if isinstance(inner, Mapping) else value
+    return value
+
+
+def _models() -> dict[str, Any]:
+    # Imported when a study names a model: models bring JAX, which most studies can be planned without.
+    from psymetric.models.discovery import model_names
+
+    return model_names()
+
+
 class ModelSettings(Settings):
-    """The measurement model. Settings mean what they mean in `psymetric.models`; None leaves the model's default."""
+    """The measurement model by name, with its settings: `rasch`, or `{kind: many_facet_rasch, steps: item}`.
 
-    kind: Literal["many_facet_rasch", "rasch", "bradley_terry"]
-    facets: Names | None = None
-    steps: str | None = None
-    random: Names | None = None
-    interactions: tuple[tuple[str, str], ...] | None = None
-    prior_sd: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    ties: Literal["davidson"] | None = None
-    position: bool | None = None
+    Every model in `psymetric.models` is known by the snake_case of its class name; settings mean what they mean there.
+    """
 
-    @model_validator(mode="before")
-    @classmethod
-    def _from_name(cls, value: object) -> object:
-        return {"kind": value} if isinstance(value, str) else value
+    kind: str
+    settings: Mapping[str, Any] = Field(default_factory=dict)
+
+    _from_name = model_validator(mode="before")(_with_settings)
 
     @model_validator(mode="after")
     def _own_settings_only(self) -> Self:
-        allowed = {
-            "many_facet_rasch": {"facets", "steps", "random", "interactions", "prior_sd"},
-            "rasch": {"prior_sd"},
-            "bradley_terry": {"ties", "position", "prior_sd"},
-        }[self.kind]
-        given = (name for name in sorted(type(self).model_fields) if getattr(self, name) is not None)
-        unknown = next((name for name in given if name not in {"kind", *allowed}), None)
-        if unknown is not None:
-            raise ValueError(f"model {self.kind} has no setting {unknown!r}; valid: {', '.join(sorted(allowed))}")
+        models = _models()
+        if self.kind not in models:
+            raise ValueError(f"no model {self.kind!r}; {nearest(self.kind, tuple(models))}")
+        valid = [field.name for field in fields(models[self.kind])]
+        for name in self.settings:
+            if name not in valid:
+                raise ValueError(f"model {self.kind} has no setting {name!r}; {nearest(name, tuple(valid))}")
         return self
+
+    @property
+    def facets(self) -> tuple[str, ...] | None:
+        """The facets that the study names, or None."""
+        given = self.settings.get("facets")
+        return (given,) if isinstance(given, str) else None if given is None else tuple(given)
+
+    def build(self, facets: tuple[str, ...]) -> AbstractMeasurementModel:
+        """The model; `facets` is used where the model takes facets and the study names none.
+
+        Raises:
+            DataError, DesignError: A setting has a value that the model refuses.
+        """
+        from psymetric.models.discovery import get_model
+
+        model = _models()[self.kind]
+        default = {"facets": facets} if "facets" in {field.name for field in fields(model)} else {}
+        return get_model(model.__name__, default | dict(self.settings))
 
 
 class EngineSettings(Settings):
@@ -160,17 +195,7 @@ class EngineSettings(Settings):
     kind: Literal["marginal_ml", "joint_ml", "map", "laplace", "nuts"]
     settings: Mapping[str, Scalar] = Field(default_factory=dict)
 
-    @model_validator(mode="before")
-    @classmethod
-    def _from_name(cls, value: object) -> object:
-        if isinstance(value, str):
-            return {"kind": value}
-        if isinstance(value, Mapping):
-            given: dict[str, Any] = {str(k): v for k, v in value.items()}
-            inner = given.pop("settings", {})
-            kind = {"kind": given.pop("kind")} if "kind" in given else {}
-            return {**kind, "settings": {**inner, **given}} if isinstance(inner, Mapping) else value
-        return value
+    _from_name = model_validator(mode="before")(_with_settings)
 
 
 class Budget(Settings):

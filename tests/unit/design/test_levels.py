@@ -108,7 +108,7 @@ def test_all_labels_leave_out_what_logprob_cannot_tell_apart() -> None:
         (
             "empathy-rubric",
             "model: {kind: many_facet_rasch, steps: items}",
-            "model: no facet 'items'; did you mean 'item'",
+            r"model: ManyFacetRasch\(steps=\.\.\.\) names \['items'\], not among its facets \['item', 'template'",
         ),
         (
             "empathy-rubric",

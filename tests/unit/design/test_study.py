@@ -39,7 +39,7 @@ def test_the_documented_study_is_read() -> None:
     assert (study.facets.template, study.facets.order.family, study.facets.occasion) == (("all",), "cyclic", 2)
     assert (study.design.kind, study.design.calls) == ("fractional", 2000)
     assert study.model is not None
-    assert (study.model.kind, study.model.steps) == ("many_facet_rasch", "item")
+    assert (study.model.kind, study.model.settings) == ("many_facet_rasch", {"steps": "item"})
     assert study.engine is not None
     assert (study.engine.kind, study.budget.cost) == ("nuts", 5.0)
 
@@ -96,8 +96,9 @@ def test_a_file_knows_its_name_and_folder(tmp_path: Path) -> None:
         ("calls: 2000", "calls: 0", r"design\.calls: input should be greater than or equal to 1"),
         ("calls: 2000", "calls: many", r"design\.calls: input should be a valid integer"),
         ("readout: logprob", "readout: logits", "readout: input should be 'sampled' or 'logprob'"),
-        ("steps: item", "ties: davidson", "model many_facet_rasch has no setting 'ties'; valid: facets, interactions"),
-        ("steps: item", "step: item", r"model\.step: unknown field; did you mean 'steps'"),
+        ("steps: item", "ties: davidson", "model many_facet_rasch has no setting 'ties'; "),
+        ("steps: item", "step: item", "model many_facet_rasch has no setting 'step'; did you mean 'steps'"),
+        ("kind: many_facet_rasch", "kind: many_faceted", "no model 'many_faceted'; did you mean 'many_facet_rasch'"),
         ("engine: nuts", "engine: stan", r"engine\.kind: input should be 'marginal_ml'"),
         ("cost: 5.00", "cost: -1", r"budget\.cost: input should be greater than 0"),
         ("cost: 5.00", "cost: .inf", r"budget\.cost: input should be a finite number"),

@@ -1,0 +1,92 @@
+"""Which LLM judge may stand in for an expert? 200 supportive conversations, 21 criteria, experts, a crowd and three LLMs.
+
+Run:  python examples/empathy_judges.py [output folder]
+
+Data: Kumar et al. (2025), "When large language models are reliable for judging empathic communication"; MIT licence. Four
+sets of 50 conversations, each with its own criteria and rating scale. The sets share judges but neither conversations nor
+criteria, so each set is fitted by itself: a judge's severity is relative to the other judges of the same conversations.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+import psymetric as ps
+
+DATA = Path(os.environ.get("PSYMETRIC_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
+SETS = {
+    "lend_an_ear": "conversation_id",
+    "perceived_empathy": "id",
+    "empatheticdialogues": "conv_id",
+    "epitome": "sp_id",
+}
+JUDGES = ("expert1", "expert2", "expert3", "crowd", "gpt", "claude", "gemini")
+EXPERTS = JUDGES[:3]
+# A high rating of these criteria means less empathy: they are turned round, so that more is always better.
+NEGATIVE = {"self_oriented": (1, 5), "advice_giving": (1, 5), "dismissing_emotions": (1, 5)}
+NOT_CRITERIA = {"Unnamed: 0", "full_conversation", "rp_id"}
+
+
+def ratings() -> pd.DataFrame:
+    """One row per conversation, criterion and judge."""
+    parts = []
+    for name, key in SETS.items():
+        for judge in JUDGES:
+            path = DATA / "empathy_judges" / f"{name}__{judge}_ratings.csv"
+            wide = pd.read_csv(path, dtype={key: str}).rename(columns={key: "conversation"})
+            criteria = [c for c in wide.columns if c not in NOT_CRITERIA | {"conversation"}]
+            long = wide.melt("conversation", criteria, "criterion", "rating")
+            parts.append(long.assign(set=name, judge=judge))
+    frame = pd.concat(parts, ignore_index=True)
+    # The crowd's mean of several people is rounded to the scale; halves go up.
+    frame["rating"] = np.floor(pd.to_numeric(frame["rating"]) + 0.5)
+    for criterion, (low, high) in NEGATIVE.items():
+        rows = frame["criterion"] == criterion
+        frame.loc[rows, "rating"] = low + high - frame.loc[rows, "rating"]
+    return frame
+
+
+def interchangeable(fit: ps.Fit) -> pd.DataFrame:
+    """Each LLM's severity against the experts' mean, judged by how far the experts are from one another.
+
+    The bar is the largest difference between two experts: an LLM whose whole 95% interval lies within it is no further from
+    the experts than they are from themselves.
+    """
+    judges = list(fit.levels["judge"])
+    severity, covariance = fit.parameters["judge"], fit.covariances["judge"]
+    bar = max(abs(severity[judges.index(a)] - severity[judges.index(b)]) for a, b in combinations(EXPERTS, 2))
+    rows = []
+    for judge in ("gpt", "claude", "gemini", "crowd"):
+        contrast = np.array([(j == judge) - (j in EXPERTS) / len(EXPERTS) for j in judges])
+        gap, se = contrast @ severity, np.sqrt(contrast @ covariance @ contrast)
+        inside = abs(gap) + 1.96 * se < bar
+        rows.append((judge, gap, se, bar, "within the experts' own spread" if inside else "not shown to be"))
+    return pd.DataFrame(rows, columns=["judge", "severity_minus_experts", "se", "experts_spread", "interchangeable"])
+
+
+def main(out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    table = ps.ResponseTable.from_frame(
+        ratings(), response="rating", subject="conversation", item="criterion", facets=("judge",), dimension="set"
+    )
+    fits = ps.fit_each(ps.ManyFacetRasch(facets=("item", "judge"), steps="item"), table, by="set")
+    for name, part in table.split("set").items():
+        fit = fits[name]
+        print(f"\n{name}: {fit.n_responses:g} ratings")
+        quality = ps.fit_statistics(fit, part)
+        judges = quality[quality["facet"] == "judge"].set_index("level")
+        severity = fit.estimates("judge").set_index("level")[["estimate", "se"]]
+        print(severity.join(judges[["infit", "outfit"]]).round(2).to_string())
+        print(interchangeable(fit).round(2).to_string(index=False))
+    page = ps.report(fits, table, title="Empathy: experts, crowd and LLM judges").save(out / "empathy_judges.html")
+    print(f"\nwrote {page}")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "out"))
