@@ -87,7 +87,7 @@ def main(
 @app.command()
 def demo(out: Out = Path("demo"), seed: Seed = 1, quiet: Quiet = False) -> None:
     """Run the main job end to end on simulated judges that answer over HTTP, and write its report."""
-    from psymetric.demo import run_demo
+    from psymetric.workflow import run_demo
 
     _wrote(run_demo(out, seed=seed, progress=not quiet))
 
@@ -99,10 +99,7 @@ def plan(
     seed: Seed = 0,
 ) -> None:
     """Lay out every request of a study before anything is asked, with its cost and expected precision."""
-    from psymetric.design import plan as planning
-    from psymetric.design.study import Study as StudyFile
-
-    laid_out = planning.plan(StudyFile.from_yaml(study), seed=seed)
+    laid_out = _plan_of(study, seed)
     _show_plan(laid_out)
     _wrote({"plan": laid_out.write(out)})
 
@@ -143,10 +140,10 @@ def run(
 @app.command()
 def simulate(study: Study, out: Out = Path("simulated"), seed: Seed = 1, quiet: Quiet = False) -> None:
     """Run a study on simulated models with known truth, over real HTTP, and report how well the truth is recovered."""
-    from psymetric.demo import run_simulated
     from psymetric.design.study import Study as StudyFile
+    from psymetric.workflow import simulate_study
 
-    analysis, written = run_simulated(StudyFile.from_yaml(study), out, seed=seed, progress=not quiet)
+    analysis, written = simulate_study(StudyFile.from_yaml(study), out, seed=seed, progress=not quiet)
     _show(analysis)
     _wrote(written)
 
@@ -231,14 +228,23 @@ def _read_table(
             raise DataError(f"{path}: name the {role} column with --{role}; its columns are {', '.join(columns)}")
     used = [*found.values(), *optional.values()]
     chosen = tuple(facets or [name for name in _USUAL["judge"] if name in columns and name not in used][:1])
-    extra = {name: optional[name] or None for name in ("weight", "reason")}
+    weight, reason = optional["weight"] or None, optional["reason"] or None
+    typer.echo("columns: " + ", ".join(f"{r} = {c}" for r, c in found.items() if c) + f"; facets: {', '.join(chosen)}")
     if pairs:
-        picked = {role: found[role] for role in ("left", "right", "outcome")}
-        typer.echo(_picked(picked, chosen))
-        return PairTable.read(path, **picked, facets=chosen, **extra)
-    picked = {role: found[role] for role in ("response", "subject", "item") if found[role]}
-    typer.echo(_picked(picked, chosen))
-    return ResponseTable.read(path, **picked, facets=chosen, dimension=optional["dimension"] or None, **extra)
+        left, right, outcome = found["left"], found["right"], found["outcome"]
+        return PairTable.read(
+            path, left=left, right=right, outcome=outcome, facets=chosen, weight=weight, reason=reason
+        )
+    return ResponseTable.read(
+        path,
+        response=found["response"],
+        subject=found["subject"],
+        item=found["item"] or None,
+        facets=chosen,
+        dimension=optional["dimension"] or None,
+        weight=weight,
+        reason=reason,
+    )
 
 
 def _columns(path: Path) -> list[str]:
@@ -247,11 +253,6 @@ def _columns(path: Path) -> list[str]:
     from psymetric.data.files import read_frame
 
     return list(nw.from_native(read_frame(path, answers=(), who="psymetric fit").frame).columns)
-
-
-def _picked(columns: dict[str, str], facets: tuple[str, ...]) -> str:
-    named = ", ".join(f"{role} = {column}" for role, column in columns.items())
-    return f"columns: {named}; facets: {', '.join(facets) or 'none'}"
 
 
 def _model(table: ResponseTable | PairTable, steps: str, random: list[str]) -> AbstractMeasurementModel | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, final
+from typing import TYPE_CHECKING, Any, Final, final
 
 import pandas as pd
 
@@ -25,8 +25,27 @@ from psymetric.models.base import AbstractMeasurementModel
 from psymetric.models.bradley_terry import BradleyTerry
 from psymetric.models.many_facet import ManyFacetRasch
 from psymetric.reporting.report import Report, report
+from psymetric.simulation.demo import demo_parts
+from psymetric.simulation.studies import simulate
 
-__all__ = ["ENGINES", "Analysis", "analyse", "analyse_plan", "choose_model", "collect", "engine_named"]
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from psymetric.design.study import Study
+    from psymetric.simulation.truth import World
+
+__all__ = [
+    "ENGINES",
+    "Analysis",
+    "analyse",
+    "analyse_plan",
+    "check_analysis",
+    "choose_model",
+    "collect",
+    "engine_named",
+    "run_demo",
+    "simulate_study",
+]
 
 ENGINES: Final = {"marginal_ml": MarginalML, "joint_ml": JointML, "map": MAP, "laplace": Laplace, "nuts": NUTS}
 _REPLICATES: Final = ("occasion",)
@@ -54,9 +73,8 @@ class Analysis:
         Raises:
             StoreError: The folder cannot be written.
         """
-        out = Path(folder)
+        out = _folder(folder)
         try:
-            out.mkdir(parents=True, exist_ok=True)
             written = {"report": self.report.save(out / "report.html")}
             fits = {"fit": self.fit} if isinstance(self.fit, Fit) else {f"fit-{k}": self.fit[k] for k in self.fit}
             for name, one in fits.items():
@@ -137,8 +155,19 @@ def analyse(
     return Analysis(table, result, page)
 
 
+def check_analysis(plan: Plan) -> None:
+    """Refuse a study whose engine cannot be built, before anything is asked; `plan` has checked its model.
+
+    Raises:
+        StudyError: Unknown engine setting.
+    """
+    if plan.study.engine is not None:
+        _engine(plan.study.engine)
+
+
 def collect(plan: Plan, *, store: str, progress: bool = True) -> Responses:
     """Ask what the store does not hold yet; the same call continues an interrupted run."""
+    check_analysis(plan)
     return administer(plan, store=store, progress=progress)
 
 
@@ -164,6 +193,57 @@ def analyse_plan(plan: Plan, *, store: str, truth: pd.DataFrame | None = None, l
         truth=truth,
         level=level,
     )
+
+
+def simulate_study(
+    study: Study, folder: str | Path, *, world: World | None = None, seed: int = 1, progress: bool | Console = True
+) -> tuple[Analysis, dict[str, Path]]:
+    """Run a study on simulated models of known truth over loopback HTTP, and write its report with the truth beside it.
+
+    Args:
+        study: Whose judges or subjects are simulated.
+        folder: Where the store, the plan and the report go.
+        world: The truth; None draws one.
+        seed: Of the design, the truth and the answers.
+        progress: As for `administer`.
+
+    Raises:
+        StudyError, DesignError, StoreError, DataError: As for `simulate` and `analyse_plan`.
+    """
+    out = _folder(folder)
+    store = f"sqlite:///{out / 'run.db'}"
+    (out / "run.db").unlink(missing_ok=True)
+    found = simulate(study, seed=seed, world=world, store=store, progress=progress)
+    analysis = analyse_plan(found.plan, store=store, truth=found.truth())
+    return analysis, {"plan": found.plan.write(out / "plan.parquet")} | analysis.save(out)
+
+
+def run_demo(folder: str | Path = "demo", *, seed: int = 1, progress: bool | Console = True) -> dict[str, Path]:
+    """The main job end to end on the built-in simulated judges: ratings, an inventory and comparisons.
+
+    Args:
+        folder: Where the three reports go, the main one directly.
+        seed: Of everything random.
+        progress: As for `administer`.
+
+    Returns:
+        The reports written, the main one first.
+    """
+    written: dict[str, Path] = {}
+    for part in demo_parts(seed=seed):
+        out = Path(folder) if not written else Path(folder) / part.name
+        _, paths = simulate_study(part.study, out, world=part.world, seed=seed, progress=progress)
+        written[part.title] = paths["report"]
+    return written
+
+
+def _folder(folder: str | Path) -> Path:
+    out = Path(folder)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"cannot write to {out}: {error.strerror or error}; choose another folder") from error
+    return out
 
 
 def _engine(settings: EngineSettings) -> Engine:
