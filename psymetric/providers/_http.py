@@ -59,7 +59,8 @@ def redact(text: str, secret: str | None) -> str:
 
 
 def _shorten(text: str) -> str:
-    line = " ".join(text.split())
+    # Servers' words reach terminals: no escape sequences.
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return line if len(line) <= _SHOWN else line[: _SHOWN - 1] + "…"
 
 

@@ -95,5 +95,9 @@ def test_keys_echoed_by_servers_are_removed() -> None:
     assert redact("a sk-1 b", None) == "a sk-1 b"
 
 
+def test_escape_sequences_do_not_reach_terminals() -> None:
+    assert error_detail(b"a\x1b[31m\x07b").message == "a [31m b"
+
+
 def test_long_error_bodies_are_shortened() -> None:
     assert len(error_detail(b"x" * 10_000).message) == 300
