@@ -65,7 +65,7 @@ def ascend(
         start,
         jac=True,
         method="L-BFGS-B",
-        options={"maxiter": max_iterations, "maxfun": 2 * max_iterations, "ftol": 1e-13, "gtol": 1e-5, "maxcor": 20},
+        options={"maxiter": max_iterations, "maxfun": 2 * max_iterations, "ftol": 1e-10, "gtol": 1e-5, "maxcor": 20},
     )
     return np.asarray(found.x), int(found.nfev)
 

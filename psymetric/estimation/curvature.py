@@ -88,18 +88,24 @@ class Information:
         Flat to rounding, or with less information than a standard error of 100 logits needs: a level on its way to
         infinity still has some curvature where the optimiser gave up. Nothing is said of a point that is no maximum.
         """
-        if not self.schur.size:
-            return np.zeros((0, 0))
+        n = len(self.schur)
+        if _definite(self.schur - _FLAT * np.eye(n)) and _definite(
+            self.schur / self._outer() - _SINGULAR * n * np.eye(n)
+        ):
+            return np.zeros((n, 0))
         values, vectors = eigh(self.schur)
         if values[0] < -_FLAT:
             return np.zeros((len(values), 0))
         flat = vectors[:, values < _FLAT]
         if flat.size:
             return flat
-        scale = np.sqrt(np.diag(self.schur))
-        values, vectors = eigh(self.schur / np.outer(scale, scale))
-        flat = vectors[:, values < _SINGULAR * values[-1]] / scale[:, None]
+        values, vectors = eigh(self.schur / self._outer())
+        flat = vectors[:, values < _SINGULAR * values[-1]] / np.sqrt(np.diag(self.schur))[:, None]
         return flat / np.linalg.norm(flat, axis=0)
+
+    def _outer(self) -> NDArray[np.float64]:
+        scale = np.sqrt(np.diag(self.schur))
+        return np.outer(scale, scale)
 
     def covariance(self) -> NDArray[np.float64]:
         """Covariance of the structural parameters, shape (structural, structural)."""
@@ -109,6 +115,15 @@ class Information:
         """Variances of the incidental parameters, the structural uncertainty carried."""
         reach = self.border / self.diagonal
         return 1.0 / self.diagonal + np.einsum("ps,pq,qs->s", reach, covariance, reach, optimize=True)
+
+
+def _definite(matrix: NDArray[np.float64]) -> bool:
+    """Whether a symmetric matrix is positive definite; many times cheaper than its eigenvalues."""
+    try:
+        cho_factor(matrix)
+    except np.linalg.LinAlgError:
+        return False
+    return True
 
 
 def information(problem: Problem, free: Vector, active: NDArray[np.bool_] | None = None) -> Information:

@@ -109,7 +109,7 @@ def _local_gradients(problem: MarginalProblem, derivatives: dict[str, Matrix]) -
     offsets = dict(zip(sorted(sizes), np.cumsum([0, *(sizes[name] for name in sorted(sizes))]).tolist(), strict=False))
     for name, axes in _axes(problem).items():
         facets = [axis for axis in axes if axis != "step"]
-        n_rows, width, n_nodes = (int(size) for size in derivatives[name].shape)
+        n_rows, width, n_nodes = derivatives[name].shape
         if width == 0:
             continue
         level = np.zeros(len(cell), np.int64)
@@ -118,11 +118,11 @@ def _local_gradients(problem: MarginalProblem, derivatives: dict[str, Matrix]) -
         n_levels = sizes[name] // width
         keys, place = np.unique(owner * n_levels + level, return_inverse=True)
         sums = csr_array((weight, (place.reshape(-1), row)), shape=(len(keys), n_rows))
-        gradient = (sums @ derivatives[name].reshape(n_rows, width * n_nodes)).reshape(len(keys), width, n_nodes)
+        gradient: Matrix = np.asarray(sums @ derivatives[name].reshape(n_rows, width * n_nodes))
         subject, level = np.divmod(keys, n_levels)
         position = offsets[name] + level[:, None] * width + np.arange(width)
         start = np.searchsorted(subject, np.arange(problem.responses.n_owners + 1))
-        yield _Local(gradient, position, start)
+        yield _Local(gradient.reshape(len(keys), width, n_nodes), position, start)
 
 
 def _alike(blocks: list[_Local]) -> Iterator[Index]:

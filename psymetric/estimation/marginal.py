@@ -188,10 +188,10 @@ def _hold_at_bound(
 
 
 def _first_grid(table: Table) -> int:
-    """Nodes that would resolve the best-measured subject if θ had variance 2: saves compiling for a grid soon left."""
+    """Nodes that resolve the best-measured subject if θ has variance 1: saves compiling for a grid soon left."""
     n_most = float(np.bincount(table.codes["subject"], weights=table.weight).max())
     per_response = (len(table.categories) ** 2 - 1) / 24
-    return _grid_for(2 * _FIRST_HALF_WIDTH / _SPACING * np.sqrt(1 + 2 * n_most * per_response))
+    return _grid_for(2 * _FIRST_HALF_WIDTH / _SPACING * np.sqrt(1 + n_most * per_response))
 
 
 def _grid_for(n_nodes: float) -> int:
