@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from psymetric.plots.style import ACCENT, GRID, SOFT, WARN, canvas, shorten, style, to_svg
+from psymetric.plots.style import ACCENT, GRID, SOFT, WARN, canvas, round_ticks, shorten, style, to_svg
 
 __all__ = ["CurvePanel", "draw_category_curves"]
 
@@ -52,14 +52,14 @@ def draw_category_curves(
     """
     across = 1 if width < 480 or len(panels) == 1 else 2 if len(panels) in (2, 4) else 3
     down = -(-len(panels) // across)
-    height = down * (_TALL + 34) + 40
+    height = down * (_TALL + 50) + 40
     with style():
         figure, first = canvas(width, height)
         figure.delaxes(first)
         wide = (width - 34 - 24 * (across - 1) - 8) / across
         for index, panel in enumerate(panels):
             row, column = divmod(index, across)
-            x, y = 34 + column * (wide + 24), height - (row + 1) * (_TALL + 34) + 4
+            x, y = 34 + column * (wide + 24), height - (row + 1) * (_TALL + 50) + 4
             axes = figure.add_axes((x / width, y / height, wide / width, _TALL / height))
             _draw_panel(axes, panel, labelled=column == 0)
         figure.text(34 / width, 4 / height, axis, size=12, color=SOFT)
@@ -71,7 +71,7 @@ def _draw_panel(axes: Axes, panel: CurvePanel, *, labelled: bool) -> None:
     axes.set_yticklabels(["0", ".5", "1"] if labelled else ["", "", ""], color=SOFT, size=11)
     axes.grid(axis="y", color=GRID, lw=1)
     axes.set_axisbelow(True)
-    axes.xaxis.get_major_locator().set_params(nbins=6)  # pyright: ignore[reportAttributeAccessIssue]
+    axes.xaxis.set_major_locator(round_ticks(5, whole=True))
     axes.annotate(shorten(panel.heading, 30), (0, 1), (0, 5), "axes fraction", "offset points", size=12)
     count = panel.probability.shape[1]
     last = len(panel.logit) - 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from psymetric.plots.style import ACCENT, GRID, SOFT, canvas, style, to_svg
+from psymetric.plots.style import ACCENT, GRID, SOFT, canvas, round_ticks, style, to_svg
 
 __all__ = ["draw_caterpillar"]
 
@@ -47,6 +47,6 @@ def draw_caterpillar(
         axes.set_axisbelow(True)
         axes.set_xlabel("rank")
         axes.tick_params(axis="y", labelcolor=SOFT, labelsize=11.5)
-        axes.xaxis.get_major_locator().set_params(nbins=6, integer=True)  # pyright: ignore[reportAttributeAccessIssue]
+        axes.xaxis.set_major_locator(round_ticks(6, whole=True))
         figure.text(0, 1 - 12 / 240, axis, color=SOFT, size=12)
         return to_svg(figure, name=name, title=title, description=description)

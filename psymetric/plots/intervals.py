@@ -18,6 +18,7 @@ from psymetric.plots.style import (
     WARN,
     canvas,
     pixels_by_data,
+    round_ticks,
     shorten,
     style,
     text_width,
@@ -120,7 +121,7 @@ def _frame(axes: Axes, rows: Sequence[IntervalRow], axis: str, reference: float 
     low, high = (float(known.min()), float(known.max())) if known.size else (-1.0, 1.0)
     pad = 0.04 * max(high - low, 0.2)
     axes.set_xlim(low - pad, high + pad)
-    axes.xaxis.get_major_locator().set_params(nbins=6)  # pyright: ignore[reportAttributeAccessIssue]
+    axes.xaxis.set_major_locator(round_ticks(6))
     axes.set_yticks([])
     axes.grid(axis="x", color=GRID, lw=1)
     axes.set_axisbelow(True)

@@ -8,7 +8,19 @@ import numpy as np
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from psymetric.plots.style import ACCENT, BACK, INK, LINE, SOFT, canvas, pixels_by_data, shorten, style, text_width, to_svg
+from psymetric.plots.style import (
+    ACCENT,
+    BACK,
+    INK,
+    LINE,
+    SOFT,
+    canvas,
+    pixels_by_data,
+    shorten,
+    style,
+    text_width,
+    to_svg,
+)
 
 __all__ = ["draw_matrix"]
 
@@ -43,15 +55,14 @@ def draw_matrix(
     left = min(max(map(text_width, labels), default=40) + 12, width * 0.4)
     cell = min((width - left - 4) / max(len(columns), 1), 44.0)
     tall = min(max(cell, 20.0), 26.0)
-    slanted = any(len(column) > 3 for column in columns)
-    top = 32 + (70 if slanted else 0)
+    top = 32
     height = top + tall * len(rows) + 6
     with style():
         figure, axes = canvas(width, height, left=left, right=width - left - cell * len(columns), top=top, bottom=6)
         axes.set(xlim=(0, len(columns)), ylim=(len(rows), 0))
         axes.axis("off")
         across = pixels_by_data(axes)
-        written = cell >= 27
+        written = cell >= 23.5
         for i, j in np.argwhere(np.isfinite(probability)):
             p = float(probability[i, j])
             shade = round(0.92 * min(p / darkest, 1.0), 2)
@@ -60,16 +71,20 @@ def draw_matrix(
             if written and p >= 0.005:
                 text = "1" if p >= 0.995 else f"{p:.2f}".lstrip("0")
                 axes.text(
-                    j + 0.5, i + 0.52, text, ha="center", va="center_baseline", size=11, color=BACK if shade > 0.58 else INK
+                    j + 0.5,
+                    i + 0.52,
+                    text,
+                    ha="center",
+                    va="center_baseline",
+                    size=10.5,
+                    color=BACK if shade > 0.58 else INK,
                 )
         for i, label in enumerate(labels):
             axes.text(0, i + 0.52, label, transform=across, va="center_baseline", size=12)
             axes.plot([left, left + cell * len(columns)], [i + 1, i + 1], transform=across, color=LINE, lw=0.4)
         step = 1 if cell >= 15 else 5
         for j, column in enumerate(columns):
-            if slanted:
-                axes.text(j + 0.45, -0.2, shorten(column, 13), rotation=45, va="bottom", size=11, color=SOFT)
-            elif (j + 1) % step == 0 or j == 0:
+            if (j + 1) % step == 0 or j == 0:
                 axes.text(j + 0.5, -0.2, column, ha="center", va="bottom", size=11, color=SOFT)
         figure.text(0, 1 - 12 / height, heading, size=12, color=SOFT)
         return to_svg(figure, name=name, title=title, description=description)

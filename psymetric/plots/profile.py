@@ -9,7 +9,19 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from psymetric.plots.style import ACCENT, GRID, LINE, SOFT, canvas, pixels_by_data, shorten, style, text_width, to_svg
+from psymetric.plots.style import (
+    ACCENT,
+    GRID,
+    LINE,
+    SOFT,
+    canvas,
+    pixels_by_data,
+    round_ticks,
+    shorten,
+    style,
+    text_width,
+    to_svg,
+)
 
 __all__ = ["Profile", "draw_profiles"]
 
@@ -28,7 +40,14 @@ class Profile:
 
 
 def draw_profiles(
-    profiles: Sequence[Profile], traits: Sequence[str], *, width: float, name: str, title: str, description: str, axis: str
+    profiles: Sequence[Profile],
+    traits: Sequence[str],
+    *,
+    width: float,
+    name: str,
+    title: str,
+    description: str,
+    axis: str,
 ) -> str:
     """Small multiples, one per subject with the traits as rows, all on one scale.
 
@@ -57,7 +76,7 @@ def draw_profiles(
             x, y = left + column * (wide + 16), height - (row + 1) * (tall + 52) + 28
             axes = figure.add_axes((x / width, y / height, wide / width, tall / height))
             axes.set(xlim=(ends.min() - 0.2, ends.max() + 0.2), ylim=(len(traits) - 0.5, -0.5), yticks=[])
-            axes.xaxis.get_major_locator().set_params(nbins=4)  # pyright: ignore[reportAttributeAccessIssue]
+            axes.xaxis.set_major_locator(round_ticks(4))
             axes.grid(axis="x", color=GRID, lw=1)
             axes.set_axisbelow(True)
             axes.axvline(0, color=LINE, lw=1.2)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-
 from matplotlib.ticker import NullLocator
 
-from psymetric.plots.style import ACCENT, BACK, GRID, INK, SOFT, canvas, style, to_svg
+from psymetric.plots.style import ACCENT, BACK, GRID, INK, SOFT, canvas, round_ticks, style, to_svg
 
 __all__ = ["draw_projection"]
 
@@ -42,7 +41,7 @@ def draw_projection(
         axes.set_xticks(list(answers), [f"{value:,.0f}" for value in answers])
         axes.xaxis.set_minor_locator(NullLocator())
         axes.tick_params(axis="y", labelcolor=SOFT, labelsize=11.5)
-        axes.yaxis.get_major_locator().set_params(nbins=5)  # pyright: ignore[reportAttributeAccessIssue]
+        axes.yaxis.set_major_locator(round_ticks(5))
         axes.grid(axis="y", color=GRID, lw=1)
         axes.set_axisbelow(True)
         for index, (x, y) in enumerate(zip(answers, se, strict=True)):

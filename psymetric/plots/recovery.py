@@ -9,7 +9,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from psymetric.plots.style import ACCENT, GRID, LINE, SOFT, WARN, canvas, shorten, style, to_svg
+from psymetric.plots.style import ACCENT, GRID, LINE, SOFT, WARN, canvas, round_ticks, shorten, style, to_svg
 
 __all__ = ["RecoveryPanel", "draw_recovery"]
 
@@ -28,9 +28,7 @@ class RecoveryPanel:
     upper: NDArray[np.float64]
 
 
-def draw_recovery(
-    panels: Sequence[RecoveryPanel], *, width: float, name: str, title: str, description: str
-) -> str:
+def draw_recovery(panels: Sequence[RecoveryPanel], *, width: float, name: str, title: str, description: str) -> str:
     """Estimates with intervals against true values, one square panel per facet; misses in the warning colour.
 
     Args:
@@ -67,12 +65,17 @@ def draw_recovery(
                 axes.vlines(true[which], lower[which], upper[which], color=colour, lw=1.4, alpha=0.5)
                 axes.plot(true[which], estimate[which], "o", ms=4, color=colour)
             for which in (axes.xaxis, axes.yaxis):
-                which.get_major_locator().set_params(nbins=5)  # pyright: ignore[reportAttributeAccessIssue]
+                which.set_major_locator(round_ticks(5))
             axes.tick_params(axis="y", labelcolor=SOFT, labelsize=11.5)
             axes.grid(color=GRID, lw=1)
             axes.set_axisbelow(True)
             axes.set_xlabel("true, logits")
             axes.annotate(
-                f"{shorten(panel.heading, 20)}: estimate", (0, 1), (-30, 9), "axes fraction", "offset points", color=SOFT
+                f"{shorten(panel.heading, 20)}: estimate",
+                (0, 1),
+                (-30, 9),
+                "axes fraction",
+                "offset points",
+                color=SOFT,
             )
         return to_svg(figure, name=name, title=title, description=description)

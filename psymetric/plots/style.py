@@ -6,7 +6,7 @@ import io
 import re
 import unicodedata
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from html import escape
 from typing import Any, Final
@@ -15,6 +15,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import IdentityTransform, Transform, blended_transform_factory
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "WARN",
     "canvas",
     "pixels_by_data",
+    "round_ticks",
     "shorten",
     "style",
     "text_width",
@@ -59,7 +61,7 @@ _VARIABLES: Final = {
     SERIES[4]: "series-5",
 }
 
-_SETTINGS: Final[dict[str, Any]] = {
+_SETTINGS: Final[Any] = {
     "svg.fonttype": "none",
     "font.family": ["DejaVu Sans"],
     "font.size": 12,
@@ -97,9 +99,9 @@ _SETTINGS: Final[dict[str, Any]] = {
 
 
 @contextmanager
-def style() -> Iterator[None]:
+def style() -> Generator[None]:
     """The figures' settings, for the time of drawing."""
-    with rc_context({**_SETTINGS}), warnings.catch_warnings():
+    with rc_context(_SETTINGS), warnings.catch_warnings():
         # Widths of characters that the measuring font lacks are guessed; the reader's own font draws them.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
         yield
@@ -122,6 +124,11 @@ def shorten(label: object, limit: int) -> str:
         return text
     tail = max((limit - 1) // 3, 1)
     return f"{text[: limit - 1 - tail]}…{text[-tail:]}"
+
+
+def round_ticks(most: int, *, whole: bool = False) -> MaxNLocator:
+    """Ticks at round numbers: at most `most` intervals, at whole numbers only if `whole`."""
+    return MaxNLocator(nbins=most, steps=[1, 2, 2.5, 5, 10], integer=whole)
 
 
 def text_width(label: str, size: float = 12) -> float:
@@ -153,7 +160,9 @@ def to_svg(figure: Figure, *, name: str, title: str, description: str) -> str:
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     # Matplotlib's own style sheet would apply to the whole page.
-    text = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>|<style type=\"text/css\">.*?</style>", "", text, flags=re.DOTALL)
+    text = re.sub(
+        r"<!--.*?-->|<metadata>.*?</metadata>|<style type=\"text/css\">.*?</style>", "", text, flags=re.DOTALL
+    )
     box = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', text)
     width, height = (float(box[1]), float(box[2])) if box else (0.0, 0.0)
     used = set(re.findall(r"#([\w-]+)[\")]", text))

@@ -124,7 +124,8 @@ def _draw_ruler(axes: Axes, ruler: Ruler, x: float, column: float) -> None:
 def spread_labels(places: NDArray[np.float64], gap: float, low: float, high: float) -> NDArray[np.float64]:
     """The nearest places, in least squares, that keep the ascending order and stand at least `gap` apart.
 
-    Pool-adjacent-violators on the places less their rank times the gap; then kept inside [low, high] while that leaves room.
+    Pool-adjacent-violators on the places less their rank times the gap; then kept inside [low, high] while that leaves
+    room.
     """
     if not len(places):
         return places
@@ -136,4 +137,4 @@ def spread_labels(places: NDArray[np.float64], gap: float, low: float, high: flo
             mean, size = blocks.pop()
             blocks[-1] = [(blocks[-1][0] * blocks[-1][1] + mean * size) / (blocks[-1][1] + size), blocks[-1][1] + size]
     fitted = np.repeat([mean for mean, _ in blocks], [int(size) for _, size in blocks])
-    return np.clip(fitted, low, max(high - steps[-1], low)) + steps
+    return np.asarray(np.clip(fitted, low, max(high - steps[-1], low)) + steps, np.float64)

@@ -32,14 +32,22 @@ def appendix_section(evidence: Evidence, *, command: str, about: Mapping[str, An
         Heading("Methods"),
         Text(methods.paragraphs),
         Text(methods.sources, listed=True, quiet=True),
-        make_table("priors", pd.DataFrame(priors_of(part)), _columns("parameter", "over", "prior"), caption="Parameters and priors"),
+        make_table(
+            "priors",
+            pd.DataFrame(priors_of(part)),
+            _columns("parameter", "over", "prior"),
+            caption="Parameters and priors",
+        ),
         Heading("Convergence"),
         _convergence(evidence.parts, evidence.by),
         Heading("Data and software"),
         _facts(evidence, about),
     ]
     if notes:
-        blocks += [Heading("Notes on the data and the fit"), Text(tuple(plain(note, 600) for note in notes), listed=True)]
+        blocks += [
+            Heading("Notes on the data and the fit"),
+            Text(tuple(plain(note, 600) for note in notes), listed=True),
+        ]
     blocks += [Heading("Reproduce this page"), Text((command,), code=True)]
     return Section("appendix", "Appendix", tuple(blocks))
 
@@ -74,7 +82,9 @@ def _convergence(parts: Sequence[Part], by: str | None) -> Table:
         Show("aic", "AIC", "number", digits=1),
         *(Show(name, name, "text") for name in frame.columns if name not in fixed),
     ]
-    shown = frame.assign(**{name: [f"{value:.4g}" for value in frame[name]] for name in frame.columns if name not in fixed})
+    shown = frame.assign(
+        **{name: [f"{value:.4g}" for value in frame[name]] for name in frame.columns if name not in fixed}
+    )
     return make_table("convergence", shown, shows, caption=f"How {part_words(parts)} ended")
 
 
@@ -95,7 +105,7 @@ def _facts(evidence: Evidence, about: Mapping[str, Any]) -> Table:
     facts["fitted"] = origin.created
     facts["seed"] = "none" if origin.seed is None else str(origin.seed)
     facts["engine settings"] = ", ".join(f"{name} = {value}" for name, value in origin.settings.items()) or "defaults"
-    facts |= {name: version for name, version in origin.versions.items()}
+    facts |= origin.versions
     frame = pd.DataFrame({"fact": list(facts), "value": list(facts.values())})
     return make_table("provenance", frame, _columns("fact", "value"), caption="Provenance")
 
@@ -104,7 +114,9 @@ def command_of(part: Part) -> str:
     """Python that fits and reports the same table again."""
     table = type(part.table).__name__
     settings = {name: value for name, value in part.fit.provenance.settings.items() if name not in ("engine", "model")}
-    engine = ", ".join(f"{name}={value!r}" for name, value in settings.items() if isinstance(value, (int, float, str, bool)))
+    engine = ", ".join(
+        f"{name}={value!r}" for name, value in settings.items() if isinstance(value, (int, float, str, bool))
+    )
     return (
         "import psymetric as ps\n"
         f'table = ps.{table}.read("table.parquet")  # SHA-256 {part.fit.table_hash[:16]}…\n'

@@ -63,19 +63,38 @@ def _top(part: Part) -> Claim:
     second = plain(frame["level"].iloc[known[1]], _NAME)
     if p >= compared.threshold:
         held = directions(part, 0, 1)
-        return Claim(f"{name} comes first: it measures above {second}, the next, with probability {probability(p)}.{held}", "firm")
+        text = (
+            f"{name} comes first: it measures above {second}, the next, with probability "
+            f"{probability(p)}.{held}{_doubt(part)}"
+        )
+        return Claim(text, "firm")
     tied = [plain(label, _NAME) for label in frame["level"][frame["tier"] == 1]][1:]
     if len(tied) == 1:
-        text = f"{name} and {second} cannot be ranked: {name} measures above {second} with probability {probability(p)} only."
+        text = (
+            f"{name} and {second} cannot be ranked: {name} measures above {second} with probability {probability(p)} "
+            "only."
+        )
     elif len(tied) <= 4:
         text = f"The top cannot be settled: {name} comes first, but {joined(tied)} cannot be separated from it."
     else:
-        text = f"The top cannot be settled: {name} comes first, but {len(tied):,} other {plural(noun)} cannot be separated from it."
+        text = (
+            f"The top cannot be settled: {name} comes first, but {len(tied):,} other {plural(noun)} cannot be "
+            "separated from it."
+        )
     return Claim(text, "open")
 
 
+def _doubt(part: Part) -> str:
+    """A caution where the leader's own answers do not fit."""
+    flags = part.measures["flag"] if "flag" in part.measures.columns else pd.Series([""])
+    noisy = "infit" in part.measures.columns and bool(part.measures["infit"].iloc[0] > 1)
+    if not noisy or not isinstance(flags.iloc[0], str) or not flags.iloc[0]:
+        return ""
+    return " Its answers fit the model poorly, so this is less sure than the number says."
+
+
 def directions(part: Part, first: int, second: int) -> str:
-    """With how many levels of each other facet the first subject's mean rating is the higher one, in words; or nothing."""
+    """With how many levels of each facet the first subject's mean rating is higher, in words; or nothing."""
     if not isinstance(part.table, ResponseTable):
         return ""
     table, frame = part.table, part.measures
@@ -155,7 +174,8 @@ def _effects(part: Part) -> list[Claim]:
             points = f", {worth} points for an average {noun_of(part.table, 'subject')}"
         found.append(
             Claim(
-                f"The {noun} matters: {plain(top['level'], _NAME)} is the {words[0]} and {plain(bottom['level'], _NAME)} "
+                f"The {noun} matters: {plain(top['level'], _NAME)} is the {words[0]} and "
+                f"{plain(bottom['level'], _NAME)} "
                 f"the {words[1]}, {worded(gap, se)} logits apart{points}. The scores are corrected for it.",
                 "firm",
             )
@@ -166,11 +186,11 @@ def _effects(part: Part) -> list[Claim]:
 def _position(part: Part) -> list[Claim]:
     if not isinstance(part.table, PairTable) or "position" not in part.fit.parameters:
         return []
-    row = part.fit.estimates("population", level=part.level).set_index("level").loc["position"]
-    share = 1 / (1 + np.exp(-float(row["estimate"])))
-    if row["lower"] <= 0 <= row["upper"]:
+    estimate, lower, upper = part.scalar("position")
+    share = 1 / (1 + np.exp(-estimate))
+    if lower <= 0 <= upper:
         return [Claim("Being shown first makes no difference that stands out from the noise.", "open")]
-    word = "helps" if row["estimate"] > 0 else "hurts"
+    word = "helps" if estimate > 0 else "hurts"
     return [
         Claim(
             f"Being shown first {word}: against an equal it wins {share:.0%} of the decided comparisons. "

@@ -76,8 +76,8 @@ class Comparisons:
     def tiers(self) -> NDArray[np.int64]:
         """Tier of each subject, from 1; 0 where there is no estimate.
 
-        From the top down, a new tier begins at the first subject that its tier's leader measures above with at least the
-        threshold probability. Members of a tier need not be equal: only none is told apart from the leader.
+        From the top down, a new tier begins at the first subject that its tier's leader measures above with at least
+        the threshold probability. Members of a tier need not be equal: only none is told apart from the leader.
         """
         tier = np.zeros(len(self.estimate), np.int64)
         rest, number = self.known, 0
@@ -91,11 +91,11 @@ class Comparisons:
 
     @cached_property
     def told_apart(self) -> float:
-        """Share of pairs in which one measures above the other with at least the threshold probability; NaN without pairs."""
+        """Share of pairs in which one is above the other with the threshold probability; NaN without pairs."""
         return self.told_apart_with(self.se)
 
     def told_apart_with(self, se: Array) -> float:
-        """The same were the standard errors `se` and the estimates as they are (independent errors when not the own)."""
+        """The same were the standard errors `se` and the estimates as they are; other errors are independent."""
         count = len(self.known)
         if count < 2:
             return float("nan")

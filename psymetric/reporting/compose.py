@@ -166,11 +166,25 @@ def _facets(evidence: Evidence) -> pd.DataFrame:
         names = {spec.name for spec in part.fit.model.parameters}
         if "step" in names:
             steps = part.fit.estimates("step", level=part.level)
-            mine.append(steps.assign(facet="step", level=[f"{g} {s}" for g, s in zip(steps["group"], steps["step"], strict=True)]))
+            mine.append(
+                steps.assign(
+                    facet="step", level=[f"{g} {s}" for g, s in zip(steps["group"], steps["step"], strict=True)]
+                )
+            )
         mine.append(part.fit.estimates("population", level=part.level).assign(facet="population"))
-        frames += [frame if part.label is None else frame.assign(**{str(evidence.by): part.label}) for frame in mine if len(frame)]
-    frame = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["facet", "level", "estimate", "se"])
-    first = [name for name in (evidence.by, "facet", "level", "estimate", "se", "lower", "upper", "n") if name in frame.columns]
+        frames += [
+            frame if part.label is None else frame.assign(**{str(evidence.by): part.label})
+            for frame in mine
+            if len(frame)
+        ]
+    frame = (
+        pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["facet", "level", "estimate", "se"])
+    )
+    first = [
+        name
+        for name in (evidence.by, "facet", "level", "estimate", "se", "lower", "upper", "n")
+        if name in frame.columns
+    ]
     return frame[[*first, *(name for name in frame.columns if name not in (*first, "group", "step", "category"))]]
 
 
@@ -194,6 +208,8 @@ def _extra(extra: Mapping[str, pd.DataFrame | str]) -> Section | None:
             blocks.append(Text(tuple(filter(None, content.split("\n\n")))))
             continue
         numeric = {str(name) for name in content.select_dtypes("number").columns}
-        shows = [Show(str(n), str(n).replace("_", " "), "number" if str(n) in numeric else "text") for n in content.columns]
+        shows = [
+            Show(str(n), str(n).replace("_", " "), "number" if str(n) in numeric else "text") for n in content.columns
+        ]
         blocks.append(make_table(f"extra-{number}", content, shows, caption=plain(heading, 120)))
     return Section("extra", "Further results", tuple(blocks)) if blocks else None

@@ -41,9 +41,9 @@ class Part:
         fit: The fit.
         table: What it was fitted to.
         scores: Measures of the subjects; None for pairs, whose items the fit measures itself.
-        source: Where the uncertainty of the measures comes from: the fit for pairs and posterior draws, else the scores.
-        measures: What is ranked, from high to low: level, estimate, se, lower, upper, n, extreme, tier, rank, rank_lower,
-            rank_upper, and where they exist fair_average, infit, outfit, flag.
+        source: Whose uncertainty it is: the fit's for pairs and posterior draws, else that of the scores.
+        measures: What is ranked, from high to low: level, estimate, se, lower, upper, n, extreme, tier, rank,
+            rank_lower, rank_upper, and where they exist fair_average, infit, outfit, flag.
         comparisons: The same measures in the same order, pair by pair.
         level: Coverage of the intervals.
     """
@@ -67,6 +67,11 @@ class Part:
         """What is measured."""
         return "item" if self.is_pairs else "subject"
 
+    def scalar(self, name: str) -> tuple[float, float, float]:
+        """Estimate and interval of a parameter that is one number."""
+        lower, upper = self.fit.interval(name, self.level)
+        return float(self.fit.parameters[name]), float(lower), float(upper)
+
     @cached_property
     def facets(self) -> tuple[str, ...]:
         """Facets with estimates beside the measured one."""
@@ -84,23 +89,25 @@ class Part:
 
     @cached_property
     def facet_frames(self) -> Mapping[str, pd.DataFrame]:
-        """By facet: level, estimate, se, lower, upper, n, note, fit statistics, fair_average; from severe to lenient."""
+        """By facet: estimates, note, fit statistics and fair_average, from severe to lenient."""
         return {facet: self._facet_frame(facet) for facet in self.facets}
 
     def _facet_frame(self, facet: str) -> pd.DataFrame:
         frame = self.fit.estimates(facet, level=self.level)
         fit_columns = self.statistics_of(facet).drop(columns=["n"], errors="ignore")
         frame = frame.join(fit_columns, on="level")
-        return frame.join(_fair(self.fit, facet, None), on="level").sort_values("estimate", ascending=False, ignore_index=True)
+        return frame.join(_fair(self.fit, facet, None), on="level").sort_values(
+            "estimate", ascending=False, ignore_index=True
+        )
 
     @cached_property
     def summaries(self) -> Mapping[str, FacetSummary]:
         """Separation and its kin, by facet with at least two levels."""
-        return {
-            facet: facet_summary(self.fit, facet, self.table)
-            for facet in self.facets
-            if len(self.fit.levels[facet]) > 1 and isinstance(self.table, ResponseTable)
-        }
+        table = self.table
+        if not isinstance(table, ResponseTable):
+            return {}
+        several = [facet for facet in self.facets if len(self.fit.levels[facet]) > 1]
+        return {facet: facet_summary(self.fit, facet, table) for facet in several}
 
     @cached_property
     def shares(self) -> pd.DataFrame | None:
@@ -111,8 +118,8 @@ class Part:
     def reliability(self) -> float:
         """Share of the measures' variance that is not error, in [0, 1]; NaN below two measures.
 
-        For subjects that of `facet_summary`, which takes unshrunken measures; for pairs the variance of the worths less their
-        mean error variance, over the variance.
+        For subjects that of `facet_summary`, which takes unshrunken measures; for pairs the variance of the worths less
+        their mean error variance, over the variance.
         """
         if self.subjects is not None:
             return float(self.subjects.sample.reliability)
@@ -184,26 +191,33 @@ def read_part(
         ranks = rank_intervals(source, level=level).set_index("level")
         frame = frame.join(ranks[["rank", "rank_lower", "rank_upper"]], on="level")
     part = Part(label, fit, table, scores, source, frame, comparisons, level)
-    return part if scores is None else _with_fit(part, scores)
+    return _with_fit(part, scores)
 
 
-def _with_fit(part: Part, scores: Scores) -> Part:
-    """The part whose measures also carry fair averages and fit."""
-    found = part.statistics_of("subject").drop(columns=["n"], errors="ignore")
-    frame = part.measures.join(found, on="level").join(_fair(part.fit, "subject", scores), on="level")
+def _with_fit(part: Part, scores: Scores | None) -> Part:
+    """The part whose measures also carry fit and, for ratings, fair averages."""
+    found = part.statistics_of(part.noun).drop(columns=["n"], errors="ignore")
+    frame = part.measures.join(found, on="level")
+    if scores is not None:
+        frame = frame.join(_fair(part.fit, "subject", scores), on="level")
     return replace(part, measures=frame)
 
 
 def _fair(fit: Fit, facet: str, scores: Scores | None) -> pd.DataFrame:
     """Fair averages with a standard error that serves to round them."""
     frame = fair_averages(fit, facet, scores=scores).set_index("level")
-    return pd.DataFrame({"fair_average": frame["average"], "fair_se": (frame["upper"] - frame["lower"]) / (2 * norm.ppf(0.975))})
+    return pd.DataFrame(
+        {"fair_average": frame["average"], "fair_se": (frame["upper"] - frame["lower"]) / (2 * norm.ppf(0.975))}
+    )
 
 
 def _has_draws_of(fit: Fit, scores: Scores) -> bool:
     """Whether the fit holds posterior draws of exactly these measures."""
-    return bool(fit.draws) and ABILITY in (fit.draws or {}) and scores.method == "eap" and (
-        fit.levels["subject"] == tuple(scores.frame["subject"])
+    return (
+        bool(fit.draws)
+        and ABILITY in (fit.draws or {})
+        and scores.method == "eap"
+        and (fit.levels["subject"] == tuple(scores.frame["subject"]))
     )
 
 

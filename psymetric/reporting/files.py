@@ -18,7 +18,7 @@ __all__ = ["save_all"]
 
 
 def save_all(page: str, scores: pd.DataFrame, facets: pd.DataFrame, record: Mapping[str, Any], path: Path) -> Path:
-    """Write `path` (a page or a folder) with `scores.csv`, `facets.csv` and `fit.json` beside it; each whole or not at all.
+    """Write the page `path` (or into a folder) and its three files beside it; each whole or not at all.
 
     Raises:
         DataError: The name is not one of a page, or a file cannot be written.

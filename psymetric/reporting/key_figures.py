@@ -40,12 +40,13 @@ def _reliability(evidence: Evidence) -> KeyFigure:
     strata = (4 * separation + 1) / 3
     noun = plural(noun_of(part.table, part.noun))
     text = f"{percent(value)} of the variance of the {noun}' measures is not error (separation {separation:.1f}). "
-    text += f"That is enough to tell about {_levels(strata)} of {noun} apart." if strata >= 2 else f"That is too little to tell groups of {noun} apart."
+    if strata < 2:
+        text += f"That is too little to tell groups of {noun} apart."
+    elif strata < len(part.comparisons.known):
+        text += f"That is enough to tell about {math.floor(strata):,} levels of {noun} apart."
+    else:
+        text += f"Errors are small beside the differences between the {noun}."
     return KeyFigure("Reliability", two_digits(value), text)
-
-
-def _levels(strata: float) -> str:
-    return f"{math.floor(strata):,} levels"
 
 
 def facet_words(part: Part, facet: str) -> str:
@@ -68,7 +69,10 @@ def _variance(evidence: Evidence) -> KeyFigure | None:
     own = float(mean.get("subject", 0.0))
     others = mean.drop("subject", errors="ignore").sort_values(ascending=False)
     named = joined(f"{facet_words(part, str(facet))} {percent(share)}" for facet, share in others.items())
-    shares = [Share(facet_words(part, "subject"), own), *(Share(facet_words(part, str(f)), s) for f, s in others.items())]
+    shares = [
+        Share(facet_words(part, "subject"), own),
+        *(Share(facet_words(part, str(f)), s) for f, s in others.items()),
+    ]
     title = "Shares of variance"
     text = f"Of the spread behind an answer, {percent(own)} is the {facet_words(part, 'subject')}; the rest: {named}."
     if len(evidence.parts) > 1:
@@ -79,7 +83,7 @@ def _variance(evidence: Evidence) -> KeyFigure | None:
         reading="",
         wide=330,
     )
-    return KeyFigure(f"Due to what is measured", percent(own), text, figure)
+    return KeyFigure("Due to what is measured", percent(own), text, figure)
 
 
 def _pairs(part: Part) -> KeyFigure | None:
@@ -87,10 +91,16 @@ def _pairs(part: Part) -> KeyFigure | None:
     total = float(weight.sum())
     ties = float(weight[response == 2].sum())
     if "position" in part.fit.parameters:
-        row = part.fit.estimates("population", level=part.level).set_index("level").loc["position"]
-        share, low, high = (1 / (1 + math.exp(-float(row[name]))) for name in ("estimate", "lower", "upper"))
-        text = f"So often the item shown first wins against an equal one ({percent(low)} to {percent(high)}); 50% would be fair."
-        return KeyFigure("Shown first", percent(share), text + (f" {percent(ties / total)} of all comparisons are ties." if ties else ""))
+        share, low, high = (1 / (1 + math.exp(-value)) for value in part.scalar("position"))
+        text = (
+            f"So often the item shown first wins against an equal one ({percent(low)} to {percent(high)}); 50% would "
+            "be fair."
+        )
+        return KeyFigure(
+            "Shown first",
+            percent(share),
+            text + (f" {percent(ties / total)} of all comparisons are ties." if ties else ""),
+        )
     if ties:
         return KeyFigure("Ties", percent(ties / total), f"{ties:,.0f} of {total:,.0f} comparisons were ties.")
     return None
@@ -101,6 +111,8 @@ def _missing(rows: pd.DataFrame) -> KeyFigure:
     lost = int(totals["n"].sum())
     if not lost:
         return KeyFigure("Missing answers", "0", f"All {len(rows):,} answers are there.")
-    named = joined(f"{row.n:,} {row.meaning}" for row in totals.head(3).itertuples())
+    named = joined(f"{row.meaning} ({row.n:,})" for row in totals.head(3).itertuples())
     more = f", and {len(totals) - 3} further reasons" if len(totals) > 3 else ""
-    return KeyFigure("Missing answers", percent(lost / len(rows)), f"{lost:,} of {len(rows):,}: {named}{more}. None was scored.")
+    return KeyFigure(
+        "Missing answers", percent(lost / len(rows)), f"{lost:,} of {len(rows):,}. Why: {named}{more}. None was scored."
+    )

@@ -15,23 +15,34 @@ __all__ = ["Methods", "methods_of", "priors_of"]
 
 _SOURCES = {
     "ManyFacetRasch": "Linacre, J. M. (1989). Many-Facet Rasch Measurement. MESA Press.",
-    "Rasch": "Rasch, G. (1960). Probabilistic Models for Some Intelligence and Attainment Tests. Danish Institute for Educational Research.",
-    "BradleyTerry": "Bradley, R. A., & Terry, M. E. (1952). Rank analysis of incomplete block designs: I. Biometrika, 39, 324–345.",
+    "Rasch": "Rasch, G. (1960). Probabilistic Models for Some Intelligence and Attainment Tests. Danish Institute for "
+    "Educational Research.",
+    "BradleyTerry": "Bradley, R. A., & Terry, M. E. (1952). Rank analysis of incomplete block designs: I. "
+    "Biometrika, 39, 324–345.",
     "common": "Andrich, D. (1978). A rating formulation for ordered response categories. Psychometrika, 43, 561–573.",
     "owned": "Masters, G. N. (1982). A Rasch model for partial credit scoring. Psychometrika, 47, 149–174.",
     "davidson": "Davidson, R. R. (1970). On extending the Bradley–Terry model to accommodate ties. JASA, 65, 317–328.",
-    "position": "Davidson, R. R., & Beaver, R. J. (1977). On extending the Bradley–Terry model to incorporate within-pair order effects. Biometrics, 33, 693–702.",
-    "MarginalML": "Bock, R. D., & Aitkin, M. (1981). Marginal maximum likelihood estimation of item parameters. Psychometrika, 46, 443–459.",
+    "position": "Davidson, R. R., & Beaver, R. J. (1977). On extending the Bradley–Terry model to incorporate "
+    "within-pair order effects. Biometrics, 33, 693–702.",
+    "MarginalML": "Bock, R. D., & Aitkin, M. (1981). Marginal maximum likelihood estimation of item parameters. "
+    "Psychometrika, 46, 443–459.",
     "JointML": "Wright, B. D., & Masters, G. N. (1982). Rating Scale Analysis. MESA Press.",
     "MAP": "Mislevy, R. J. (1986). Bayes modal estimation in item response models. Psychometrika, 51, 177–195.",
-    "Laplace": "Tierney, L., & Kadane, J. B. (1986). Accurate approximations for posterior moments and marginal densities. JASA, 81, 82–86.",
+    "Laplace": "Tierney, L., & Kadane, J. B. (1986). Accurate approximations for posterior moments and marginal "
+    "densities. JASA, 81, 82–86.",
     "NUTS": "Hoffman, M. D., & Gelman, A. (2014). The No-U-Turn sampler. JMLR, 15, 1593–1623.",
-    "rhat": "Vehtari, A., et al. (2021). Rank-normalization, folding, and localization: an improved R-hat. Bayesian Analysis, 16, 667–718.",
-    "eap": "Bock, R. D., & Mislevy, R. J. (1982). Adaptive EAP estimation of ability. Applied Psychological Measurement, 6, 431–444.",
-    "map": "Samejima, F. (1969). Estimation of latent ability using a response pattern of graded scores. Psychometrika Monograph 17.",
-    "wle": "Warm, T. A. (1989). Weighted likelihood estimation of ability in item response theory. Psychometrika, 54, 427–450.",
-    "plausible": "Mislevy, R. J. (1991). Randomization-based inference about latent variables from complex samples. Psychometrika, 56, 177–196.",
-    "fit": "Wright, B. D., & Masters, G. N. (1982). Rating Scale Analysis. MESA Press (infit, outfit, separation, strata).",
+    "rhat": "Vehtari, A., et al. (2021). Rank-normalization, folding, and localization: an improved R-hat. Bayesian "
+    "Analysis, 16, 667–718.",
+    "eap": "Bock, R. D., & Mislevy, R. J. (1982). Adaptive EAP estimation of ability. Applied Psychological "
+    "Measurement, 6, 431–444.",
+    "map": "Samejima, F. (1969). Estimation of latent ability using a response pattern of graded scores. "
+    "Psychometrika Monograph 17.",
+    "wle": "Warm, T. A. (1989). Weighted likelihood estimation of ability in item response theory. Psychometrika, "
+    "54, 427–450.",
+    "plausible": "Mislevy, R. J. (1991). Randomization-based inference about latent variables from complex samples. "
+    "Psychometrika, 56, 177–196.",
+    "fit": "Wright, B. D., & Masters, G. N. (1982). Rating Scale Analysis. MESA Press (infit, outfit, separation, "
+    "strata).",
     "ranks": "Goldstein, H., & Spiegelhalter, D. J. (1996). League tables and their limitations. JRSS A, 159, 385–443.",
 }
 
@@ -44,7 +55,8 @@ _ENGINES = {
 }
 
 _SCORES = {
-    "eap": "expected a posteriori estimates, which are drawn towards the population mean, the more so the fewer the answers",
+    "eap": "expected a posteriori estimates, which are drawn towards the population mean, the more so the fewer the "
+    "answers",
     "map": "posterior modes, which are drawn towards the population mean",
     "ml": "maximum likelihood estimates",
     "wle": "weighted likelihood estimates, which correct the bias of maximum likelihood",
@@ -84,14 +96,24 @@ def _keys(part: Part) -> list[str]:
 def _model(part: Part) -> str:
     model = part.fit.model
     if part.is_pairs:
-        text = "Comparisons were analysed with the Bradley–Terry model: the logit of preferring one item to another is the difference of their worths."
+        text = (
+            "Comparisons were analysed with the Bradley–Terry model: the logit of preferring one item to another is "
+            "the difference of their worths."
+        )
         if "position" in part.fit.parameters:
             text += " A constant is added for the item shown first."
         return text + (" Ties follow Davidson's extension." if "tie" in part.fit.parameters else "")
     facets = joined(noun_of(part.table, facet) for facet in part.facets)
     name = "many-facet Rasch model" if type(model).__name__ == "ManyFacetRasch" else f"{type(model).__name__} model"
-    text = f"Answers were analysed with a {name}: the logit of a category against the one below is the measure of the {noun_of(part.table, 'subject')}"
-    text += f", less the effects of {facets}, less the step into the category." if facets else ", less the step into the category."
+    text = (
+        f"Answers were analysed with a {name}: the logit of a category against the one below is the measure of the "
+        f"{noun_of(part.table, 'subject')}"
+    )
+    text += (
+        f", less the effects of {facets}, less the step into the category."
+        if facets
+        else ", less the step into the category."
+    )
     if len(part.fit.categories) > 2:
         steps = str(getattr(model, "steps", "common"))
         text += (
@@ -121,22 +143,30 @@ def _scores(part: Part) -> str:
     if part.scores is None:
         return f"Intervals cover {part.level:.0%}. Measures of the {plural(noun_of(part.table, 'item'))} sum to zero."
     method = _SCORES.get(part.scores.method, part.scores.method)
-    return f"Measures are {method}. Intervals cover {part.scores.level:.0%}. The errors hold {part.scores.carries[0].lower()}{part.scores.carries[1:]}"
+    return (
+        f"Measures are {method}. Intervals cover {part.scores.level:.0%}. The errors hold "
+        f"{part.scores.carries[0].lower()}{part.scores.carries[1:]}"
+    )
 
 
 def _comparison(part: Part) -> str:
     return (
-        f"Probabilities that one measure lies above another are {part.comparisons.basis}. Each comparison stands by itself: nothing is "
-        "adjusted for their number. Rank intervals and rank probabilities rank draws from the same uncertainty."
+        f"Probabilities that one measure lies above another are {part.comparisons.basis}. Each comparison stands by "
+        "itself: nothing is adjusted for their number. Rank intervals and rank probabilities rank draws from the same "
+        "uncertainty."
     )
 
 
 def priors_of(part: Part) -> list[dict[str, str]]:
     """Every parameter with its scale and its prior in words: rows of parameter, scale, prior."""
-    rows: list[dict[str, str]] = []
-    for spec in part.fit.model.parameters:
-        rows.append({"parameter": facet_words(part, spec.name), "over": " × ".join(spec.axes) or "one number", "prior": _prior(part, spec)})
-    return rows
+    return [
+        {
+            "parameter": facet_words(part, spec.name),
+            "over": " × ".join(spec.axes) or "one number",
+            "prior": _prior(part, spec),
+        }
+        for spec in part.fit.model.parameters
+    ]
 
 
 def _prior(part: Part, spec: ParamSpec) -> str:

@@ -36,7 +36,8 @@ def response_rows(table: CodedTable, frame: pd.DataFrame | None) -> pd.DataFrame
         return rows.assign(reason=rows["reason"].astype(object).where(rows["reason"].notna(), ""))
     if "reason" not in frame.columns:
         raise DataError(
-            f"report: frame has no column 'reason', only {list(frame.columns)[:12]}; pass responses together with their "
+            f"report: frame has no column 'reason', only {list(frame.columns)[:12]}; pass responses together with "
+            "their "
             "non-responses, as psymetric.administration returns them"
         )
     reason = frame["reason"].astype(object)

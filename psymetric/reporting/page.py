@@ -67,7 +67,10 @@ def render(page: Page) -> str:
     )
     script = _read("report.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    policy = f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+    policy = (
+        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; base-uri 'none'; form-action "
+        "'none'"
+    )
     values: dict[str, Any] = {
         "page": page,
         "policy": policy,

@@ -90,7 +90,7 @@ def report(
         table: What was fitted: responses or comparisons.
         title: Heading; by default made from what was measured.
         scores: Measures of the subjects, for a `FitSet` one per label; by default EAP scores. Not for comparisons.
-        frame: Responses with their non-responses (column `reason`) as they were asked; by default the table's own missing rows.
+        frame: Responses with their non-responses (column `reason`) as asked; by default the table's own missing rows.
         study: The study, for its name, instrument and hash.
         plan: The plan, for the number of requests.
         truth: Simulated studies: columns facet, level, true (logits) and, for a `FitSet`, its `by`.
@@ -150,9 +150,12 @@ def _parts(
 def _check_table(fit: Fit, table: ResponseTable | PairTable, which: str) -> None:
     """A report on other data than were fitted would be wrong in ways that nobody sees."""
     if isinstance(table, PairTable) != (fit.model.table_kind == "pairs"):
-        raise DataError(f"report: {type(fit.model).__name__} does not fit a {type(table).__name__}; pass the fitted table")
+        raise DataError(
+            f"report: {type(fit.model).__name__} does not fit a {type(table).__name__}; pass the fitted table"
+        )
     if fit.table_hash != table.hash:
         raise DataError(
-            f"report: the table{which} has hash {table.hash[:12]}…, the fit was of {fit.table_hash[:12]}…; pass the table "
+            f"report: the table{which} has hash {table.hash[:12]}…, the fit was of {fit.table_hash[:12]}…; pass the "
+            "table "
             "that was fitted"
         )

@@ -9,7 +9,19 @@ from collections.abc import Iterable
 
 import numpy as np
 
-__all__ = ["counted_share", "decimals", "joined", "percent", "plain", "probability", "rounded", "signed", "two_digits", "typical_se", "worded"]
+__all__ = [
+    "counted_share",
+    "decimals",
+    "joined",
+    "percent",
+    "plain",
+    "probability",
+    "rounded",
+    "signed",
+    "two_digits",
+    "typical_se",
+    "worded",
+]
 
 _MOST = 4
 
@@ -17,8 +29,8 @@ _MOST = 4
 def decimals(se: float) -> int:
     """Decimal places that a standard error supports; two where the error is unknown or zero; between 0 and 4.
 
-    Source: the rule of the Particle Data Group (Review of Particle Physics, introduction, 5.3): two digits of the error where
-    its first three are at most 354, one where they are below 950, else as if it were rounded up to the next power of ten.
+    Source: after the rule of the Particle Data Group (Review of Particle Physics, introduction, 5.3): two digits of the
+    error where its first three are at most 354, else one.
     """
     if not math.isfinite(se) or se <= 0:
         return 2
@@ -30,7 +42,7 @@ def decimals(se: float) -> int:
 
 def rounded(value: float, se: float = math.nan) -> str:
     """A number to the digits its standard error supports, with a true minus sign; `–` where there is none."""
-    if value is None or not math.isfinite(value):  # pyright: ignore[reportUnnecessaryComparison]
+    if not math.isfinite(value):
         return "–"
     text = f"{value:,.{decimals(se)}f}"
     return text.replace("-", "−") if float(text.replace(",", "")) else text.replace("-", "")
@@ -54,14 +66,15 @@ def typical_se(errors: Iterable[float]) -> float:
 
 
 def probability(value: float) -> str:
-    """`.97`; never rounded up to certainty or down to none."""
+    """`.97`, rounded towards one half: never said to be surer than it is."""
     if not math.isfinite(value):
         return "–"
-    if value > 0.995:
+    if value > 0.99:
         return "over .99"
-    if value < 0.005:
+    if value < 0.01:
         return "under .01"
-    return f"{math.floor(value * 100 + 0.5) / 100:.2f}".removeprefix("0")
+    hundredths = math.floor(value * 100 + 1e-9) if value >= 0.5 else math.ceil(value * 100 - 1e-9)
+    return f".{hundredths:02d}"
 
 
 def two_digits(value: float) -> str:

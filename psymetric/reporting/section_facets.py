@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from psymetric.plots.intervals import IntervalRow, draw_intervals
+from psymetric.reporting.bias import bias_blocks
 from psymetric.reporting.evidence import Evidence, Part
 from psymetric.reporting.key_figures import facet_words
 from psymetric.reporting.rounding import joined, plain, signed, two_digits, typical_se, worded
@@ -43,6 +47,7 @@ def judges_section(evidence: Evidence) -> Section | None:
             blocks.append(Heading(plain(part.label, 60)))
         for facet in mine:
             blocks += facet_blocks(part, facet, number, headed=len(mine) > 1)
+            blocks += bias_blocks(part, facet, number)
     return Section("judges", "The judges", tuple(blocks)) if blocks else None
 
 
@@ -56,14 +61,18 @@ def _shares(part: Part, suffix: str) -> Table:
         Show("variance", "variance", "number", "In squared logits, freed of estimation error", digits=2),
         Show("levels", "levels", "count"),
     ]
-    main = frame.iloc[1:].loc[frame["share"].iloc[1:].idxmax()]
-    own = float(frame["share"].iloc[0])
+    # Subjects come first, then from large to small.
+    own, main = frame.iloc[0], frame.iloc[1]
     text = (
-        f"The {main['facet']} moves an answer {'more than' if main['share'] > own else 'less than'} the {frame['facet'].iloc[0]} does. "
-        "Scores are corrected for all of these; where every level met every other, they would not even shift a raw ranking. "
+        f"The {main['facet']} moves an answer {'more than' if main['share'] > own['share'] else 'less than'} the "
+        f"{own['facet']} does. "
+        "Scores are corrected for all of these; where every level met every other, they would not even shift a raw "
+        "ranking. "
         "The chance in a single answer is not part of the sum."
     )
-    return make_table(f"variance{suffix}", frame, shows, caption="Where the spread behind an answer comes from", reading=text)
+    return make_table(
+        f"variance{suffix}", frame, shows, caption="Where the spread behind an answer comes from", reading=text
+    )
 
 
 def facet_blocks(part: Part, facet: str, number: int, *, headed: bool = True) -> list[Block]:
@@ -83,17 +92,19 @@ def _figure(part: Part, facet: str, number: int) -> Figure:
     se = typical_se(frame["se"])
     rows = [
         IntervalRow(
-            plain(row.level),
-            row.estimate,
-            row.lower,
-            row.upper,
-            signed(row.estimate, se),
+            plain(row["level"]),
+            row["estimate"],
+            row["lower"],
+            row["upper"],
+            signed(row["estimate"], se),
             marked=_flagged(row),
         )
-        for row in kept.itertuples()
+        for row in kept.to_dict("records")
     ]
     noun = noun_of(part.table, facet)
-    title = f"{'Severity' if facet in JUDGES else 'Effect'} of {numbered(len(frame), noun)} with {part.level:.0%} intervals"
+    title = (
+        f"{'Severity' if facet in JUDGES else 'Effect'} of {numbered(len(frame), noun)} with {part.level:.0%} intervals"
+    )
     word = "severity" if facet in JUDGES else "difficulty"
     reading = _reading(part, facet)
     described = f"{title}. " + "; ".join(f"{row.label} {row.value}" for row in rows[:12])
@@ -113,8 +124,8 @@ def _figure(part: Part, facet: str, number: int) -> Figure:
     )
 
 
-def _flagged(row: object) -> bool:
-    flag = getattr(row, "flag", "")
+def _flagged(row: Mapping[Hashable, Any]) -> bool:
+    flag = row.get("flag")
     return isinstance(flag, str) and flag != ""
 
 
@@ -128,16 +139,24 @@ def _reading(part: Part, facet: str) -> str:
         text = f"No difference between these {plural(noun)} stands out from the noise."
     else:
         words = ("most severe", "most lenient") if facet in JUDGES else ("hardest", "easiest")
-        text = f"{plain(top['level'], 40)} is the {words[0]}, {plain(bottom['level'], 40)} the {words[1]}: {worded(gap, se)} logits apart."
+        text = (
+            f"{plain(top['level'], 40)} is the {words[0]}, {plain(bottom['level'], 40)} the {words[1]}: "
+            f"{worded(gap, se)} logits apart."
+        )
         if np.isfinite(top["fair_average"]) and np.isfinite(bottom["fair_average"]):
             error = typical_se([top["fair_se"], bottom["fair_se"]])
             text += (
-                f" An average {noun_of(part.table, 'subject')} is expected to get {worded(top['fair_average'], error)} with the one "
-                f"and {worded(bottom['fair_average'], error)} with the other on the {scale_words(part.table.categories)} scale."
+                f" An average {noun_of(part.table, 'subject')} is expected to get "
+                f"{worded(top['fair_average'], error)} with the one "
+                f"and {worded(bottom['fair_average'], error)} with the other on the "
+                f"{scale_words(part.table.categories)} scale."
             )
     flagged = frame[frame["flag"].fillna("") != ""] if "flag" in frame.columns else frame.iloc[:0]
     if 0 < len(flagged) <= 4:
-        text += f" Open dots: {joined(plain(level, 30) for level in flagged['level'])} {'fits' if len(flagged) == 1 else 'fit'} the model poorly."
+        text += (
+            f" Open dots: {joined(plain(level, 30) for level in flagged['level'])} "
+            f"{'fits' if len(flagged) == 1 else 'fit'} the model poorly."
+        )
     elif len(flagged):
         text += f" Open dots: {numbered(len(flagged), noun)} fit the model poorly."
     return text
@@ -153,7 +172,9 @@ def facet_table(part: Part, facet: str, number: int) -> Table:
         Show("estimate", word, "estimate", "In logits; the facet sums to zero", se="se"),
         Show("se", "SE", "se", "Standard error in logits", se="se"),
         Show("lower", f"{part.level:.0%} interval", "range", upper="upper", se="se"),
-        Show("fair_average", "fair average", "se", "Expected answer with this level for an average subject", se="fair_se"),
+        Show(
+            "fair_average", "fair average", "se", "Expected answer with this level for an average subject", se="fair_se"
+        ),
         Show("n", "answers", "count"),
         Show("infit", "infit", "number", "Mean square weighted by information; 1 is expected, above 1 noisier"),
         Show("infit_z", "z", "number", "Infit as a standard normal deviate", digits=1),
@@ -165,7 +186,12 @@ def facet_table(part: Part, facet: str, number: int) -> Table:
     if not frame["note"].astype(str).any():
         shows.pop()
     suffix = "" if part.label is None else f"-{number}"
-    return make_table(f"{facet}{suffix}", frame, shows, caption=f"{plural(noun).capitalize()}, from {'severe to lenient' if facet in JUDGES else 'hard to easy'}")
+    return make_table(
+        f"{facet}{suffix}",
+        frame,
+        shows,
+        caption=f"{plural(noun).capitalize()}, from {'severe to lenient' if facet in JUDGES else 'hard to easy'}",
+    )
 
 
 def _summary(part: Part, facet: str) -> str:
@@ -175,13 +201,15 @@ def _summary(part: Part, facet: str) -> str:
     verdict = "differ by more than error" if test.p < 0.05 else "cannot be shown to differ"
     size = "p < .001" if test.p < 0.001 else f"p = {test.p:.3f}".replace("0.", ".")
     text = (
-        f"The {noun} {verdict} (χ² = {test.statistic:,.1f} on {test.df:g} degrees of freedom, {size}); their spread freed of error is "
+        f"The {noun} {verdict} (χ² = {test.statistic:,.1f} on {test.df:g} degrees of freedom, {size}); their spread "
+        "freed of error is "
         f"{found.population.true_sd:.2f} logits, separation {found.population.separation:.1f}, reliability "
         f"{two_digits(found.population.reliability)}."
     )
     if found.agreement is not None:
         text += (
-            f" Two of them gave the same answer to the same thing in {found.agreement.observed_share:.0%} of cases; the model expects "
+            f" Two of them gave the same answer to the same thing in {found.agreement.observed_share:.0%} of cases; "
+            "the model expects "
             f"{found.agreement.expected_share:.0%}."
         )
     return text
@@ -206,7 +234,13 @@ def _interactions(part: Part, number: int) -> list[Block]:
         ]
         words = facet_words(part, spec.name)
         strong = int((frame["z"].abs() > 2).sum())
-        reading = f"{strong} of {len(frame):,} departures exceed twice their error; {0.046 * len(frame):.0f} would by chance alone."
+        reading = (
+            f"{strong} of {len(frame):,} departures exceed twice their error; {0.046 * len(frame):.0f} would by "
+            "chance alone."
+        )
         key = f"{first}-by-{second}" + ("" if part.label is None else f"-{number}")
-        blocks += [Heading(words.capitalize()), make_table(key, frame, shows, caption=f"{words}: joint departures", reading=reading, most=60)]
+        blocks += [
+            Heading(words.capitalize()),
+            make_table(key, frame, shows, caption=f"{words}: joint departures", reading=reading, most=60),
+        ]
     return blocks

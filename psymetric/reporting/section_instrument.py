@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from psymetric.data.responses import ResponseTable
 from psymetric.diagnostics.categories import category_curves, category_statistics
 from psymetric.plots.category_curves import CurvePanel, draw_category_curves
 from psymetric.plots.wright_map import Ruler, draw_wright_map
@@ -26,12 +27,12 @@ def instrument_section(evidence: Evidence) -> Section | None:
     """Every facet on one ruler, how the categories work, and the items."""
     blocks: list[Block] = []
     for number, part in enumerate(evidence.parts):
-        if part.is_pairs:
+        if not isinstance(part.table, ResponseTable):
             continue
         if len(evidence.parts) > 1:
             blocks.append(Heading(plain(part.label, 60)))
         blocks.append(_wright_map(part, number))
-        blocks += _categories(part, number)
+        blocks += _categories(part, part.table, number)
         if "item" in part.facets:
             blocks += facet_blocks(part, "item", number)
     return Section("instrument", "The instrument", tuple(blocks)) if blocks else None
@@ -40,7 +41,12 @@ def instrument_section(evidence: Evidence) -> Section | None:
 def _wright_map(part: Part, number: int) -> Figure:
     subjects = part.measures["estimate"].to_numpy(dtype=float)
     rulers = [
-        Ruler(noun_of(part.table, facet), [plain(label) for label in frame["level"]], frame["estimate"].to_numpy(dtype=float), facet in JUDGES)
+        Ruler(
+            noun_of(part.table, facet),
+            [plain(label) for label in frame["level"]],
+            frame["estimate"].to_numpy(dtype=float),
+            facet in JUDGES,
+        )
         for facet, frame in part.facet_frames.items()
         if len(frame) > 1
     ]
@@ -49,30 +55,34 @@ def _wright_map(part: Part, number: int) -> Figure:
     text = f"{len(known):,} {noun}, and every level of every facet, on one scale in logits."
     if len(known):
         text += (
-            f" The {noun} lie around {rounded(float(known.mean()), 0.1)}: "
-            + ("above" if known.mean() > 0 else "below")
-            + f" zero, so that an average answer is in the {'upper' if known.mean() > 0 else 'lower'} half of the scale."
+            f" The {noun} lie around {rounded(float(known.mean()), 0.1)}: with an average level of every facet, the "
+            f"highest answer is {'likelier' if known.mean() > 0 else 'less likely'} than the lowest."
         )
     title = "Wright map: all facets on one logit ruler"
-    described = text + " " + " ".join(
-        f"{ruler.heading}: " + ", ".join(f"{label} {rounded(float(place), 0.1)}" for label, place in list(zip(ruler.labels, ruler.places, strict=True))[:8]) + "."
-        for ruler in rulers
-    )
+    described = " ".join([text, *(_places(ruler) for ruler in rulers)])
     return draw(
-        lambda width, key: draw_wright_map(subjects, rulers, subject=noun, width=width, name=key, title=title, description=described),
+        lambda width, key: draw_wright_map(
+            subjects, rulers, subject=noun, width=width, name=key, title=title, description=described
+        ),
         name=f"wright-{number}",
         reading=text,
     )
 
 
-def _categories(part: Part, number: int) -> list[Block]:
+def _places(ruler: Ruler) -> str:
+    """A ruler for who cannot see it."""
+    first = list(zip(ruler.labels, ruler.places.tolist(), strict=True))[:8]
+    return f"{ruler.heading}: {', '.join(f'{label} {rounded(place, 0.1)}' for label, place in first)}."
+
+
+def _categories(part: Part, responses: ResponseTable, number: int) -> list[Block]:
     """Curves, table and steps."""
-    table = category_statistics(part.fit, part.table)
+    table = category_statistics(part.fit, responses)
     suffix = "" if part.label is None else f"-{number}"
     return [
         Heading("Categories"),
         _curves(part, list(dict.fromkeys(table["group"])), number),
-        _category_table(part, table, suffix),
+        _category_table(table, suffix),
         *_steps(part, suffix),
     ]
 
@@ -90,10 +100,15 @@ def _curves(part: Part, groups: list[Any], number: int) -> Figure:
         heading = "" if len(groups) == 1 else plain(group, 40)
         if hidden:
             never.append(heading or "the scale")
-        panels.append(CurvePanel(heading, wide.index.to_numpy(dtype=float), p, [plain(c, 20) for c in wide.columns], hidden))
+        panels.append(
+            CurvePanel(heading, wide.index.to_numpy(dtype=float), p, [plain(c, 20) for c in wide.columns], hidden)
+        )
     shown = sorted(panels, key=lambda panel: -len(panel.marked))[:_PANELS] if len(panels) > _PANELS else panels
     if never:
-        text = f"In {joined(never[:4])}{' and others' if len(never) > 4 else ''}, the category drawn in the warning colour is nowhere the most likely one."
+        text = (
+            f"In {joined(never[:4])}{' and others' if len(never) > 4 else ''}, the category drawn in the warning "
+            "colour is nowhere the most likely one."
+        )
     else:
         text = "Every category is the most likely one somewhere: the scale works as ordered."
     if len(panels) > len(shown):
@@ -108,14 +123,18 @@ def _curves(part: Part, groups: list[Any], number: int) -> Figure:
     )
 
 
-def _category_table(part: Part, frame: pd.DataFrame, suffix: str) -> Table:
+def _category_table(frame: pd.DataFrame, suffix: str) -> Table:
     shows = [
         Show("group", "steps of", "label"),
         Show("category", "category", "label"),
         Show("n", "answers", "count"),
-        Show("count", "answers", "count"),
         Show("share", "share", "share"),
-        Show("average_measure", "average measure", "number", "Mean of the logits behind the answers in this category; should rise"),
+        Show(
+            "average_measure",
+            "average measure",
+            "number",
+            "Mean of the logits behind the answers in this category; should rise",
+        ),
         Show("expected_measure", "expected", "number", "What the model expects there"),
         Show("outfit", "outfit", "number", "Mean square; 1 is expected"),
         Show("threshold", "step", "number", "Logits where this category and the one below are equally likely"),
@@ -146,7 +165,8 @@ def _steps(part: Part, suffix: str) -> list[Block]:
     if frame["category"].nunique() < 2:
         return [Text(("With two categories there is one step, fixed at zero.",), quiet=True)]
     reading = (
-        f"{numbered(disordered, 'step')} {'lies' if disordered == 1 else 'lie'} below the step before: the category between is never the most likely answer, "
+        f"{numbered(disordered, 'step')} {'lies' if disordered == 1 else 'lie'} below the step before: the category "
+        "between is never the most likely answer, "
         "often a sign that it is rarely used. That does not disorder the measures."
         if disordered
         else "Steps rise in every group."

@@ -13,7 +13,20 @@ from psymetric.reporting.wording import noun_of, plural
 
 __all__ = ["missing_section"]
 
-_FACETS = ("subject", "judge", "rater", "template", "order", "label", "position", "language", "occasion", "item", "left", "right")
+_FACETS = (
+    "subject",
+    "judge",
+    "rater",
+    "template",
+    "order",
+    "label",
+    "position",
+    "language",
+    "occasion",
+    "item",
+    "left",
+    "right",
+)
 _ROWS = 40
 
 
@@ -25,8 +38,10 @@ def missing_section(evidence: Evidence, rows: pd.DataFrame) -> Section:
         return Section("missing", "Missing answers", (Text((text,)),))
     table = evidence.first.table
     lead = (
-        f"{int(totals['n'].sum()):,} of {len(rows):,} answers asked for are missing. They are left out, never scored as zero or as the "
-        "midpoint. That is harmless where the reason has nothing to do with the measure, and biases the scores where it has."
+        f"{int(totals['n'].sum()):,} of {len(rows):,} answers asked for are missing. They are left out, never scored "
+        "as zero or as the "
+        "midpoint. That is harmless where the reason has nothing to do with the measure, and biases the scores "
+        "where it has."
     )
     shows = [Show("meaning", "reason", "text"), Show("n", "answers", "count"), Show("share", "of all", "share")]
     blocks: list[Block] = [Text((lead,)), make_table("missing", totals, shows, caption="Reasons")]
@@ -49,7 +64,11 @@ def missing_section(evidence: Evidence, rows: pd.DataFrame) -> Section:
             f"From {percent(float(last['share']))} ({plain(last['level'], 40)}) to {percent(float(first['share']))} "
             f"({plain(first['level'], 40)})."
         )
-        blocks.append(make_table(f"missing-by-{facet}", frame, shows, caption=f"By {noun}", reading=reading, most=_ROWS))
+        blocks.append(
+            make_table(f"missing-by-{facet}", frame, shows, caption=f"By {noun}", reading=reading, most=_ROWS)
+        )
         if len(frame) > _ROWS:
-            blocks.append(Text((f"The {plural(noun)} with the most and the fewest missing answers are shown.",), quiet=True))
+            blocks.append(
+                Text((f"The {plural(noun)} with the most and the fewest missing answers are shown.",), quiet=True)
+            )
     return Section("missing", "Missing answers", tuple(blocks))

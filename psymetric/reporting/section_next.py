@@ -11,7 +11,7 @@ from scipy.stats import norm
 
 from psymetric.plots.projection import draw_projection
 from psymetric.reporting.evidence import Evidence, Part
-from psymetric.reporting.rounding import plain
+from psymetric.reporting.rounding import plain, probability
 from psymetric.reporting.tables import Show, make_table
 from psymetric.reporting.views import Block, Heading, Section, Text, draw
 from psymetric.reporting.wording import noun_of, plural
@@ -31,7 +31,11 @@ def project(part: Part, factor: float) -> Array:
     """
     se = part.measures["se"].to_numpy(dtype=float)
     prior = 0.0
-    if part.scores is not None and part.scores.method in ("eap", "map", "plausible") and "population_sd" in part.fit.parameters:
+    if (
+        part.scores is not None
+        and part.scores.method in ("eap", "map", "plausible")
+        and "population_sd" in part.fit.parameters
+    ):
         prior = 1 / float(part.fit.parameters["population_sd"]) ** 2
     with np.errstate(divide="ignore", invalid="ignore"):
         own = np.maximum(1 / se**2 - prior, 0)
@@ -56,12 +60,18 @@ def _one(part: Part, number: int) -> list[Block]:
     noun = noun_of(part.table, part.noun)
     last = len(frame) - 1
     text = (
-        f"A projection, not a result: {_FACTORS[last]} times the answers of the same kind would bring the median standard error from "
+        f"A projection, not a result: {_FACTORS[last]} times the answers of the same kind would bring the median "
+        "standard error from "
         f"{errors[0]:.2f} to {errors[last]:.2f} logits."
     )
     figure = draw(
         lambda width, key: draw_projection(
-            answers, errors, width=width, name=key, title="Projected standard error by answers per subject", description=text
+            answers,
+            errors,
+            width=width,
+            name=key,
+            title="Projected standard error by answers per subject",
+            description=text,
         ),
         name=f"next-{number}",
         reading=text,
@@ -70,7 +80,12 @@ def _one(part: Part, number: int) -> list[Block]:
     shows = [
         Show("answers", f"answers per {noun}", "count"),
         Show("se", "median SE", "number", "Logits"),
-        Show("told_apart", "pairs told apart", "share", "With probability .95 or more, were the measures to stay where they are"),
+        Show(
+            "told_apart",
+            "pairs told apart",
+            "share",
+            "With probability .95 or more, were the measures to stay where they are",
+        ),
     ]
     suffix = "" if part.label is None else f"-{number}"
     blocks: list[Block] = [figure, make_table(f"next{suffix}", frame, shows, caption="Projected precision")]
@@ -78,8 +93,10 @@ def _one(part: Part, number: int) -> list[Block]:
     if gap:
         blocks.append(Text((gap,)))
     caution = (
-        f"Supposes that further answers come from judges, items and prompts like the ones used and that errors are independent. "
-        f"More answers do not remove what all of these have in common, and {plural(noun)} whose true values are equal can never be told apart."
+        "Supposes that further answers come from judges, items and prompts like the ones used and that errors are "
+        "independent. "
+        f"More answers do not remove what all of these have in common, and {plural(noun)} whose true values are "
+        "equal can never be told apart."
     )
     return [*blocks, Text((caution,), quiet=True)]
 
@@ -103,10 +120,13 @@ def _gap(part: Part) -> str:
     names = [plain(part.measures["level"].iloc[index], 40) for index in known[:2]]
     factor = (float(norm.ppf(part.comparisons.threshold)) / float(norm.ppf(p))) ** 2
     if factor > 100:
-        return f"{names[0]} and {names[1]} are so close that no reasonable number of answers would separate them at the gap seen."
+        return (
+            f"{names[0]} and {names[1]} are so close that no reasonable number of answers would separate them at the "
+            "gap seen."
+        )
     needed = math.ceil(factor * float(np.median(part.measures["n"].iloc[known[:2]])))
     return (
-        f"To separate {names[0]} from {names[1]} with probability {part.comparisons.threshold:.2f}".replace("0.", ".")
-        + f" it would take about {needed:,} answers for each ({factor:.1f} times the present), were the gap seen the true one, "
-        f"which is uncertain itself."
+        f"To separate {names[0]} from {names[1]} with probability {probability(part.comparisons.threshold)} it would "
+        f"take about {needed:,} answers for each ({factor:.1f} times the present), were the gap seen the true one, which is "
+        "uncertain itself."
     )

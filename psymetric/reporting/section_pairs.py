@@ -18,7 +18,7 @@ from psymetric.reporting.wording import JUDGES, noun_of, plural
 
 __all__ = ["pairs_section", "preference", "record_table"]
 
-_MATRIX = 20
+_MATRIX = 15
 
 
 def pairs_section(evidence: Evidence) -> Section | None:
@@ -30,9 +30,7 @@ def pairs_section(evidence: Evidence) -> Section | None:
     effects = _effects(part)
     if effects:
         blocks.append(effects)
-    for facet in part.table.codes:
-        if facet in JUDGES:
-            blocks.append(record_table(part, facet))
+    blocks += [record_table(part, facet) for facet in part.table.codes if facet in JUDGES]
     return Section("pairs", "Who is preferred to whom", tuple(blocks))
 
 
@@ -53,7 +51,11 @@ def _matrix(part: Part) -> Figure:
     table = preference(part, kept)
     names = [plain(part.measures["level"].iloc[index]) for index in kept]
     noun = plural(noun_of(part.table, "item"))
-    cut = "" if len(kept) == len(known) else f" {len(kept)} of {len(known):,} {noun} are shown, evenly from the first to the last."
+    cut = (
+        ""
+        if len(kept) == len(known)
+        else f" {len(kept)} of {len(known):,} {noun} are shown, evenly from the first to the last."
+    )
     text = (
         f"How often the row is preferred to the column in one comparison, ties counted half: {names[0]} to {names[-1]} "
         f"{percent(float(table[0, -1]))} of the time.{cut}"
@@ -61,13 +63,13 @@ def _matrix(part: Part) -> Figure:
     return draw(
         lambda width, key: draw_matrix(
             table,
-            rows=names,
-            columns=names,
+            rows=[f"{index + 1}  {label}" for index, label in enumerate(names)],
+            columns=[str(index + 1) for index in range(len(names))],
             width=width,
             name=key,
             title="Probability that the row is preferred to the column",
             description=text,
-            heading="preferred to",
+            heading="preferred to number",
         ),
         name="preference",
         reading=text,
@@ -86,7 +88,9 @@ def _record(part: Part) -> Table:
         Show("score", "won, ties half", "share"),
         Show("missing", "missing", "count"),
     ]
-    return make_table("record", frame, shows, caption="Raw record; it depends on who was met, the measures do not", most=120)
+    return make_table(
+        "record", frame, shows, caption="Raw record; it depends on who was met, the measures do not", most=120
+    )
 
 
 def _effects(part: Part) -> Table | None:
@@ -96,12 +100,12 @@ def _effects(part: Part) -> Table | None:
         return None
     words = {"position": "being shown first", "tie": "readiness to tie (log ν)"}
     meaning: list[str] = []
-    for row in frame.itertuples():
-        if row.level == "position":
-            meaning.append(f"against an equal, the first wins {percent(1 / (1 + math.exp(-row.estimate)))} of decided comparisons")
+    for row in frame.to_dict("records"):
+        odds = math.exp(row["estimate"])
+        if row["level"] == "position":
+            meaning.append(f"against an equal, the first wins {percent(odds / (1 + odds))} of decided comparisons")
         else:
-            ties = math.exp(row.estimate) / (2 + math.exp(row.estimate))
-            meaning.append(f"equals tie in {percent(ties)} of comparisons")
+            meaning.append(f"equals tie in {percent(odds / (2 + odds))} of comparisons")
     frame = frame.assign(effect=[words[name] for name in frame["level"]], meaning=meaning)
     shows = [
         Show("effect", "effect", "label"),
@@ -110,19 +114,24 @@ def _effects(part: Part) -> Table | None:
         Show("lower", f"{part.level:.0%} interval", "range", upper="upper", se="se"),
         Show("meaning", "that is", "text"),
     ]
-    reading = "" if "position" in set(frame["level"]) else "The model has no effect of position: were the first shown favoured, the measures would carry it where the order was not balanced."
+    reading = (
+        ""
+        if "position" in set(frame["level"])
+        else "The model has no effect of position: were the first shown favoured, the measures would carry it where "
+        "the order was not balanced."
+    )
     return make_table("effects", frame, shows, caption="Position and ties", reading=reading)
 
 
 def record_table(part: Part, facet: str) -> Table:
-    """Per judge: comparisons, ties, choices of the first, and agreement with the fitted order in decided comparisons."""
+    """Per judge: comparisons, ties, choices of the first, fit, and agreement with the measures."""
     table = part.table
     worth = part.measures.set_index("level")["estimate"].reindex(table.levels["item"]).to_numpy(dtype=float)
     gap = worth[table.codes["left"]] - worth[table.codes["right"]]
     size = len(table.levels[facet])
 
     def total(rows: NDArray[np.bool_]) -> NDArray[np.float64]:
-        return np.bincount(table.codes[facet][rows], weights=table.weight[rows], minlength=size)
+        return np.bincount(table.codes[facet][rows], table.weight[rows], size).astype(np.float64)
 
     decided = table.response < 2
     agrees = decided & (np.where(table.response == 0, gap, -gap) > 0)
@@ -138,14 +147,33 @@ def record_table(part: Part, facet: str) -> Table:
             }
         )
     frame = frame.sort_values(["agreement", "n"], ascending=[True, False], ignore_index=True)
+    found = part.statistics_of(facet)
+    frame = frame.join(found[["infit", "outfit", "flag"]], on="level")
     noun = noun_of(table, facet)
     shows = [
         Show("level", noun, "label"),
         Show("n", "comparisons", "count"),
         Show("ties", "tied", "share"),
         Show("first", "chose the first", "share", "Of the decided comparisons; 50% where order is balanced"),
-        Show("agreement", "agrees with the measures", "share", "Decided for the item with the higher measure; its own answers are part of these"),
+        Show(
+            "agreement",
+            "agrees with the measures",
+            "share",
+            "Decided for the item with the higher measure; its own answers are part of these",
+        ),
+        Show("infit", "infit", "number", "Mean square weighted by information; 1 is expected, above 1 noisier"),
+        Show("flag", "flag", "flag"),
     ]
     middle = rounded(100 * float(np.nanmedian(frame["agreement"])), 1)
-    reading = f"Half of the {plural(noun)} decide with the measures in at least {middle}% of their decided comparisons. Few comparisons make extremes likely by chance."
-    return make_table(f"{facet}s", frame, shows, caption=f"{plural(noun).capitalize()}, the least agreeing first", reading=reading, most=60)
+    reading = (
+        f"Half of the {plural(noun)} decide with the measures in at least {middle}% of their decided comparisons. "
+        "Few comparisons make extremes likely by chance."
+    )
+    return make_table(
+        f"{facet}s",
+        frame,
+        shows,
+        caption=f"{plural(noun).capitalize()}, the least agreeing first",
+        reading=reading,
+        most=60,
+    )

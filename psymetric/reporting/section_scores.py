@@ -25,23 +25,30 @@ _MATRIX = 20
 _PROFILES = 12
 
 
-def measures_figure(part: Part, *, name: str = "measures", most: int = _ROWS, wide: float = 640) -> Figure:
+def measures_figure(part: Part, *, name: str = "measures", most: int = _ROWS, wide: float = 560) -> Figure:
     """Measures as dots with intervals, by tiers; of many only the first and last."""
     frame = part.measures[np.isfinite(part.measures["estimate"])]
     kept = frame if len(frame) <= most else pd.concat([frame.head(most // 2), frame.tail(most // 2)])
     se = typical_se(frame["se"])
     rows = [
         IntervalRow(
-            plain(row.level), row.estimate, row.lower, row.upper, signed(row.estimate, se), f"tier {row.tier}", bool(row.extreme)
+            plain(row["level"]),
+            row["estimate"],
+            row["lower"],
+            row["upper"],
+            signed(row["estimate"], se),
+            f"tier {row['tier']}",
+            bool(row["extreme"]),
         )
-        for row in kept.itertuples()
+        for row in kept.to_dict("records")
     ]
     noun = plural(noun_of(part.table, part.noun))
     tiers = int(frame["tier"].max()) if len(frame) else 0
     of = "" if part.label is None else f" in {plain(part.label, 40)}"
     title = f"Measures of {len(frame):,} {noun}{of} with {part.level:.0%} intervals"
     reading = (
-        f"Dots are estimates, lines {part.level:.0%} intervals. A new tier begins where its leader measures above the next with "
+        f"Dots are estimates, lines {part.level:.0%} intervals. A new tier begins where its leader measures above "
+        "the next with "
         f"probability {probability(part.comparisons.threshold)}: {tiers} tier{'s' if tiers != 1 else ''}."
     )
     if any(row.marked for row in rows):
@@ -82,7 +89,13 @@ def measures_table(parts: Sequence[Part], by: str | None, *, key: str = "scores"
         Show("lower", f"{part.level:.0%} interval", "range", upper="upper", se="se"),
         Show("rank", "rank", "count"),
         Show("rank_lower", "rank interval", "text"),
-        Show("fair_average", "fair average", "se", "Expected answer from an average judge on an average item", se="fair_se"),
+        Show(
+            "fair_average",
+            "fair average",
+            "se",
+            "Expected answer from an average judge on an average item",
+            se="fair_se",
+        ),
         Show("n", "answers", "count"),
         Show("infit", "infit", "number", "Mean square of residuals weighted by information; 1 is expected"),
         Show("outfit", "outfit", "number", "Mean square of standardised residuals; 1 is expected"),
@@ -90,7 +103,9 @@ def measures_table(parts: Sequence[Part], by: str | None, *, key: str = "scores"
         Show("remark", "remark", "flag"),
     ]
     if "rank_lower" in frame.columns:
-        frame["rank_interval"] = [_span(low, high) for low, high in zip(frame["rank_lower"], frame["rank_upper"], strict=True)]
+        frame["rank_interval"] = [
+            _span(low, high) for low, high in zip(frame["rank_lower"], frame["rank_upper"], strict=True)
+        ]
         shows[[show.column for show in shows].index("rank_lower")] = Show("rank_interval", "rank interval", "text")
     if not frame["remark"].any():
         shows.pop()
@@ -112,7 +127,10 @@ def scores_section(evidence: Evidence) -> Section:
     blocks.append(measures_table(parts, evidence.by))
     for number, part in enumerate(parts):
         if len(parts) > 1:
-            blocks += [Heading(plain(part.label, 60)), measures_figure(part, name=f"measures-{number}", most=16, wide=720)]
+            blocks += [
+                Heading(plain(part.label, 60)),
+                measures_figure(part, name=f"measures-{number}", most=16, wide=720),
+            ]
         if len(part.comparisons.known) > _ROWS:
             blocks.append(_caterpillar(part, f"all-{number}"))
         if 2 < len(part.comparisons.known) <= 400:
@@ -124,7 +142,13 @@ def scores_section(evidence: Evidence) -> Section:
     if "fair_average" in first.measures.columns:
         words = scale_words(first.table.categories)
         blocks.append(
-            Text((f"Fair average: the answer expected on the {words} scale from an average level of every other facet.",), quiet=True)
+            Text(
+                (
+                    f"Fair average: the answer expected on the {words} scale from an average level of every other "
+                    "facet.",
+                ),
+                quiet=True,
+            )
         )
     return Section("scores", "Scores", tuple(blocks))
 
@@ -152,9 +176,14 @@ def _ranks(part: Part, name: str) -> Figure:
     known = part.measures["level"].iloc[part.comparisons.known[:_MATRIX]].tolist()
     chances = rank_probabilities(part.source).loc[known].to_numpy(dtype=float)[:, :_MATRIX]
     noun = plural(noun_of(part.table, part.noun))
-    cut = "" if len(part.comparisons.known) <= _MATRIX else f" The first {_MATRIX} of {len(part.comparisons.known):,} are shown."
+    cut = (
+        ""
+        if len(part.comparisons.known) <= _MATRIX
+        else f" The first {_MATRIX} of {len(part.comparisons.known):,} are shown."
+    )
     text = (
-        f"How likely each rank is: dark on the diagonal means a settled order. {plain(known[0], 40)} is first with probability "
+        f"How likely each rank is: strong cells on the diagonal mean a settled order. {plain(known[0], 40)} is first "
+        "with probability "
         f"{probability(float(chances[0, 0]))}.{cut}"
     )
     title = f"Probability of each rank for {len(known)} {noun}"
@@ -182,13 +211,20 @@ def _profiles(evidence: Evidence) -> Figure:
     indexed = [part.measures.set_index("level").reindex(labels) for part in parts]
     shown = labels[:_PROFILES]
     profiles = [
-        Profile(plain(label), *(np.array([frame.at[label, column] for frame in indexed], float) for column in ("estimate", "lower", "upper")))
+        Profile(
+            plain(label),
+            *(
+                np.array([frame.at[label, column] for frame in indexed], float)
+                for column in ("estimate", "lower", "upper")
+            ),
+        )
         for label in shown
     ]
     traits = [plain(part.label) for part in parts]
     cut = "" if len(labels) <= _PROFILES else f" The first {_PROFILES} of {len(labels):,} are shown; the table has all."
     text = (
-        f"Each panel is one subject, each row one {evidence.by}, with {evidence.level:.0%} intervals. Logits of different "
+        f"Each panel is one subject, each row one {evidence.by}, with {evidence.level:.0%} intervals. Logits of "
+        "different "
         f"{plural(str(evidence.by))} are not one unit: compare subjects within a row.{cut}"
     )
     return draw(

@@ -28,7 +28,7 @@ _BAND = 0.95
 @final
 @dataclass(frozen=True)
 class Coverage:
-    """How many of n intervals hold the true value, and between which counts that lies in 95% of repetitions when they should."""
+    """How many of n intervals hold the true value, and the central 95% of that count when they are right."""
 
     facet: str
     held: int
@@ -58,7 +58,8 @@ def check_truth(truth: pd.DataFrame | None) -> pd.DataFrame | None:
     if twice.any():
         first = truth[twice].iloc[0]
         raise DataError(
-            f"report: truth gives {int(twice.sum())} levels twice, first {first['facet']} {first['level']!r}; give each once"
+            f"report: truth gives {int(twice.sum())} levels twice, first {first['facet']} {first['level']!r}; give "
+            "each once"
         )
     return truth
 
@@ -66,9 +67,9 @@ def check_truth(truth: pd.DataFrame | None) -> pd.DataFrame | None:
 def recovered(part: Part, truth: pd.DataFrame) -> pd.DataFrame:
     """Estimates beside true values: facet, level, true, estimate, se, lower, upper, held.
 
-    A model fixes its origin by centring each facet, so the true values are put on the same origin first: those of a facet are
-    centred over the levels that the fit has, and the subjects' lowered by what that takes off. For pairs the items are
-    centred. Levels without a true value, and facets without any, are left out.
+    A model fixes its origin by centring each facet, so the true values are put on the same origin first: those of a
+    facet are centred over the levels that the fit has, and the subjects' lowered by what that takes off. For pairs the
+    items are centred. Levels without a true value, and facets without any, are left out.
     """
     values = {name: _values(truth, name) for name in {part.noun, *part.facets} & set(truth["facet"])}
     frames: list[pd.DataFrame] = []
@@ -85,7 +86,11 @@ def recovered(part: Part, truth: pd.DataFrame) -> pd.DataFrame:
         true = part.measures["level"].map(values[part.noun]).astype(float)
         centre = float(true.mean()) if part.is_pairs else shift
         frames.insert(0, _beside(part.noun, part.measures, true - centre))
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=[*_COLUMNS, "estimate", "se", "lower", "upper", "held"])
+    return (
+        pd.concat(frames, ignore_index=True)
+        if frames
+        else pd.DataFrame(columns=[*_COLUMNS, "estimate", "se", "lower", "upper", "held"])
+    )
 
 
 def _values(truth: pd.DataFrame, facet: str) -> Mapping[Label, float]:
@@ -110,7 +115,13 @@ def _coverage(frame: pd.DataFrame, level: float) -> list[Coverage]:
 
 def coverage_sentence(found: Coverage, noun: str, level: float) -> str:
     """What the count says about one facet."""
-    verdict = "as it should be" if found.nominal else "fewer than it should be" if found.held < found.low else "more than it should be"
+    verdict = (
+        "as it should be"
+        if found.nominal
+        else "fewer than it should be"
+        if found.held < found.low
+        else "more than it should be"
+    )
     return (
         f"{found.held} of {found.n} {level:.0%} intervals of the {plural(noun)} hold the true value, {verdict} "
         f"({found.low} to {found.high} would be expected)."
@@ -135,7 +146,8 @@ def truth_section(evidence: Evidence) -> Section | None:
     if not blocks:
         return None
     lead = (
-        "The answers on this page were simulated, so the true values are known. They are put on the origin of the fit before "
+        "The answers on this page were simulated, so the true values are known. They are put on the origin of the "
+        "fit before "
         "comparison; the range expected is the central 95% of a binomial count. Levels of one facet share errors, "
         "so the range is somewhat too narrow."
     )
@@ -146,12 +158,20 @@ def _one(part: Part, frame: pd.DataFrame, number: int) -> list[Block]:
     found = _coverage(frame, part.level)
     sentences = tuple(coverage_sentence(each, noun_of(part.table, each.facet), part.level) for each in found)
     panels = [
-        RecoveryPanel(noun_of(part.table, str(facet)), *(mine[name].to_numpy(dtype=float) for name in ("true", "estimate", "lower", "upper")))
+        RecoveryPanel(
+            noun_of(part.table, str(facet)),
+            *(mine[name].to_numpy(dtype=float) for name in ("true", "estimate", "lower", "upper")),
+        )
         for facet, mine in frame.groupby("facet", sort=False)
     ]
-    text = f"Estimates with {part.level:.0%} intervals against true values of {joined(panel.heading for panel in panels)}; on the line both agree."
+    text = (
+        f"Estimates with {part.level:.0%} intervals against true values of "
+        f"{joined(panel.heading for panel in panels)}; on the line both agree."
+    )
     figure = draw(
-        lambda width, key: draw_recovery(panels, width=width, name=key, title="Estimates against true values", description=text),
+        lambda width, key: draw_recovery(
+            panels, width=width, name=key, title="Estimates against true values", description=text
+        ),
         name=f"truth-{number}",
         reading=text,
     )
@@ -165,4 +185,8 @@ def _one(part: Part, frame: pd.DataFrame, number: int) -> list[Block]:
     ]
     frame = frame.assign(miss=["" if held else "missed" for held in frame["held"]])
     suffix = "" if part.label is None else f"-{number}"
-    return [Text(sentences, listed=True), figure, make_table(f"truth{suffix}", frame, shows, caption="True values and estimates", most=60)]
+    return [
+        Text(sentences, listed=True),
+        figure,
+        make_table(f"truth{suffix}", frame, shows, caption="True values and estimates", most=60),
+    ]

@@ -24,7 +24,7 @@ _LARGEST_JSON = 2_000
 # What a spreadsheet takes for the start of a formula (OWASP, "CSV injection").
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
-Kind = Literal["label", "estimate", "se", "range", "number", "count", "share", "probability", "flag", "text"]
+Kind = Literal["label", "estimate", "se", "range", "number", "count", "share", "probability", "p", "flag", "text"]
 
 
 @final
@@ -35,7 +35,7 @@ class Show:
     Attributes:
         column: Name in the frame.
         heading: Heading in the table.
-        kind: What it holds. "range" shows `column` to `upper`; "share" gets a bar; "flag" is shown in the warning colour.
+        kind: What it holds. "range" shows `column` to `upper`, "share" gets a bar, "flag" the warning colour.
         meaning: A sentence for the heading.
         se: Column of standard errors that decides the digits of an estimate.
         digits: Digits of a plain number.
@@ -77,7 +77,9 @@ def make_table(
     return Table(
         key=key,
         caption=caption,
-        columns=tuple(Column(show.heading, show.meaning, show.kind not in ("label", "flag", "text")) for show in columns),
+        columns=tuple(
+            Column(show.heading, show.meaning, show.kind not in ("label", "flag", "text")) for show in columns
+        ),
         rows=tuple(zip(*cells, strict=True)),
         label_width=min(max((len(row.text) for row in cells[0]), default=4), 26) if cells else 4,
         omitted=max(len(frame) - most, 0),
@@ -112,7 +114,7 @@ def _cells(show: Show, rows: pd.DataFrame, frame: pd.DataFrame) -> list[Cell]:
 
 
 def _cell(show: Show, value: Any) -> Cell:
-    missing = value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
+    missing = _is_missing(value)
     if show.kind == "flag":
         # The reasons in short; the numbers behind them stand in the title and in the file.
         full = "" if missing else plain(value)
@@ -129,9 +131,15 @@ def _cell(show: Show, value: Any) -> Cell:
         return Cell(f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}", float(value))
     if show.kind == "share":
         return Cell(percent(float(value)), float(value), bar=min(max(float(value), 0.0), 1.0))
+    if show.kind == "p":
+        return Cell("<.001" if value < 0.001 else f"{value:.3f}".removeprefix("0"), float(value))
     if show.kind == "probability":
         return Cell(f"{value:.2f}".removeprefix("0"), float(value))
     return Cell(f"{value:,.{show.digits}f}".replace("-", "−"), float(value))
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
 
 
 def _known(value: Any) -> bool:

@@ -31,7 +31,11 @@ def variance_shares(fit: Fit, *, level: float = 0.95) -> pd.DataFrame:
     Returns:
         Columns facet, variance, share, lower, upper (of the share), levels; subjects first, then from large to small.
     """
-    names = [spec.name for spec in fit.model.parameters if "step" not in spec.axes and spec.axes and spec.name in fit.parameters]
+    names = [
+        spec.name
+        for spec in fit.model.parameters
+        if "step" not in spec.axes and spec.axes and spec.name in fit.parameters
+    ]
     names = [ABILITY, *(name for name in names if name != ABILITY)]
     estimates = [_variance(fit, name) for name in names]
     values = np.array([value for value, _ in estimates])

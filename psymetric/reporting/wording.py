@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from psymetric.data.pairs import PairTable
 from psymetric.data.responses import ResponseTable
@@ -36,7 +37,7 @@ def numbered(count: int, noun: str) -> str:
     return f"{count:,} {noun if count == 1 else plural(noun)}"
 
 
-def scale_words(categories: tuple[str | int, ...]) -> str:
+def scale_words(categories: Sequence[object]) -> str:
     """The scale's ends, as in `1–5` or `never to often`."""
     low, high = categories[0], categories[-1]
     return f"{low}–{high}" if isinstance(low, int) else f"“{low}” to “{high}”"

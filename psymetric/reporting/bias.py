@@ -1,0 +1,56 @@
+"""Where a judge treats one item unlike the others: joint departures, screened after the fit."""
+
+from __future__ import annotations
+
+from psymetric.data.responses import ResponseTable
+from psymetric.diagnostics.bias import bias_analysis
+from psymetric.reporting.evidence import Part
+from psymetric.reporting.rounding import plain
+from psymetric.reporting.tables import Show, make_table
+from psymetric.reporting.views import Block, Heading
+from psymetric.reporting.wording import noun_of
+
+__all__ = ["bias_blocks"]
+
+_CELLS = 2_000
+_ROWS = 12
+
+
+def bias_blocks(part: Part, facet: str, number: int) -> list[Block]:
+    """Departures of a facet with the items, the most certain first; nothing where they were fitted, or are too many."""
+    levels = part.fit.levels
+    if not isinstance(part.table, ResponseTable) or "item" not in part.facets:
+        return []
+    pair = {f"{facet}:item", f"item:{facet}"} & set(part.fit.parameters)
+    sizes = len(levels[facet]), len(levels["item"])
+    if pair or min(sizes) < 2 or sizes[0] * sizes[1] > _CELLS:
+        return []
+    frame = bias_analysis(part.fit, part.table, facet, "item")
+    frame = frame.sort_values("t", key=lambda t: -t.abs(), ignore_index=True, na_position="last")
+    sure = int((frame["p_holm"] < 0.05).sum())
+    judge, item = noun_of(part.table, facet), noun_of(part.table, "item")
+    if sure:
+        first = frame.iloc[0]
+        way = "more severe" if first["estimate"] > 0 else "more lenient"
+        text = (
+            f"{sure} of {len(frame):,} combinations depart by more than chance allows (Holm-adjusted p below .05); "
+            "the surest: "
+            f"{plain(first[facet], 40)} is {way} on {plain(first['item'], 40)} than both alone say."
+        )
+    else:
+        text = f"None of {len(frame):,} combinations departs by more than chance allows (Holm-adjusted p below .05)."
+    shows = [
+        Show(facet, judge, "label"),
+        Show("item", item, "label"),
+        Show("n", "answers", "count"),
+        Show("estimate", "departure", "estimate", "Logits; positive: more severe than both alone say", se="se"),
+        Show("se", "SE", "se", se="se"),
+        Show("t", "t", "number", digits=1),
+        Show("p_holm", "adjusted p", "p", "Two-sided, adjusted for the number of combinations after Holm"),
+        Show("note", "note", "text"),
+    ]
+    suffix = "" if part.label is None else f"-{number}"
+    table = make_table(
+        f"bias-{facet}{suffix}", frame, shows, caption=f"{judge.capitalize()} by {item}", reading=text, most=_ROWS
+    )
+    return [Heading(f"{judge.capitalize()} by {item}"), table]
