@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,37 +22,57 @@ from psymetric.administration.store import Store
 
 REQUESTS = 300
 TESTS = Path(__file__).resolve().parents[1]
-RUN = f"""
-import sys
+# Importing is most of a run's time here, so one process imports everything and forks a run for each line it reads.
+RUNS = f"""
+import os, sys
 sys.path.insert(0, {str(TESTS)!r})
 from asking import ToyPlan, endpoint
 from psymetric.administration.administer import administer
-base_url, store = sys.stdin.readline().split(maxsplit=1)
-administer(ToyPlan({REQUESTS}, (endpoint(base_url, max_concurrency=10),)), store=store.strip(), progress=True)
+for line in sys.stdin:
+    base_url, store, said = line.rstrip().split("\\t")
+    pid = os.fork()
+    if not pid:
+        os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT), 2)
+        administer(ToyPlan({REQUESTS}, (endpoint(base_url, max_concurrency=10),)), store=store)
+        sys.exit()
+    print(pid, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
 """
 
-Start = Callable[[Log, Path], "subprocess.Popen[bytes]"]
+
+@dataclass
+class Run:
+    """One run in a process of its own."""
+
+    starter: subprocess.Popen[str]
+    pid: int
+    stderr: Path
+
+    def send(self, number: int) -> int:
+        """Send a signal; the exit code once the process has ended."""
+        os.kill(self.pid, number)
+        assert self.starter.stdout is not None
+        return int(self.starter.stdout.readline())
+
+
+Start = Callable[[Log, Path], Run]
 
 
 @pytest.fixture(scope="module")
 def start() -> Iterator[Start]:
-    """Processes that have imported everything and wait to be told what to ask: importing is most of their time."""
-    waiting = [
-        subprocess.Popen([sys.executable, "-c", RUN], stdin=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(3)
-    ]
-    unused = list(waiting)
+    with subprocess.Popen(
+        [sys.executable, "-c", RUNS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as starter:
 
-    def go(log: Log, store: Path) -> subprocess.Popen[bytes]:
-        run = unused.pop()
-        assert run.stdin is not None
-        run.stdin.write(f"{log.base_url} {store}\n".encode())
-        run.stdin.flush()
-        return run
+        def go(log: Log, store: Path) -> Run:
+            assert starter.stdin is not None
+            assert starter.stdout is not None
+            said = store.with_suffix(".stderr")
+            starter.stdin.write(f"{log.base_url}\t{store}\t{said}\n")
+            starter.stdin.flush()
+            return Run(starter, int(starter.stdout.readline()), said)
 
-    yield go
-    for run in waiting:
-        run.kill()
-        run.communicate()
+        yield go
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -83,10 +105,8 @@ def test_kill_9_at_any_moment_loses_nothing_and_repeats_nothing_stored(start: St
         for stop_at in (60, 150):
             run = start(log, store)
             wait_for(lambda limit=stop_at: len(log.questions) >= limit)
-            run.kill()
-            run.wait()
+            assert run.send(signal.SIGKILL) == -signal.SIGKILL
             wait_for(lambda: log.in_flight == 0)
-            assert run.returncode == -signal.SIGKILL
             kept.append(set(finals(store)))
             seen.append(len(log.questions))
         responses = administer(plan, store=store, progress=False)
@@ -108,10 +128,9 @@ def test_ctrl_c_stores_what_is_under_way_and_says_how_to_continue(start: Start, 
     with serving(slow(0.2)) as log:
         run = start(log, store)
         wait_for(lambda: len(log.questions) >= 25)
-        run.send_signal(signal.SIGINT)
-        _, said = run.communicate(timeout=120)
+        code = run.send(signal.SIGINT)
         assert len(log.questions) < REQUESTS
     message = f"interrupted: {len(log.questions)} of {REQUESTS} answers are stored in sqlite:///{store}; run the same"
-    assert run.returncode in {130, -signal.SIGINT}
-    assert message in said.decode()
+    assert code in {130, -signal.SIGINT}
+    assert message in run.stderr.read_text()
     assert finals(store).total() == len(log.questions)
