@@ -42,6 +42,7 @@ class Spread:
         discrimination: Of the log-discriminations.
         facet: Of the shifts of templates, orders, label sets and replacements.
         step_gap: Mean distance of neighbouring steps, in logits.
+        step: How far at most a step of an item is moved from even distances; 0 gives all items the same steps.
         first_position: Pairs: mean advantage of the text shown first, in logits, the same for all judges.
         option_position: The same for all judges, in logits.
         refusal: Refusal rate of every judge.
@@ -53,12 +54,13 @@ class Spread:
     discrimination: float = 0.0
     facet: float = 0.2
     step_gap: float = 1.4
+    step: float = 0.2
     first_position: float = 0.4
     option_position: float = 0.0
     refusal: float = 0.02
 
     def __post_init__(self) -> None:
-        for name in ("subject", "item", "judge", "discrimination", "facet"):
+        for name in ("subject", "item", "judge", "discrimination", "facet", "step"):
             if not getattr(self, name) >= 0:
                 raise DesignError(f"Spread: {name} must be 0 or more, got {getattr(self, name)}")
 
@@ -184,14 +186,12 @@ def _items(instrument: Instrument, spread: Spread, rng: np.random.Generator) -> 
         # Centred within a trait, because each trait is a scale of its own.
         difficulty |= dict(zip(members, _centred(rng, len(members), spread.item), strict=True))
     return tuple(
-        SimulatedItem(name=name, difficulty=difficulty[name], steps=_steps(size, spread.step_gap, rng))
-        for name in names
+        SimulatedItem(name=name, difficulty=difficulty[name], steps=_steps(size, spread, rng)) for name in names
     )
 
 
-def _steps(size: int, gap: float, rng: np.random.Generator) -> tuple[float, ...]:
-    """Steps in order, their distances within a fifth of the gap."""
-    moved = gap * np.arange(size) + rng.uniform(-gap / 10, gap / 10, size)
+def _steps(size: int, spread: Spread, rng: np.random.Generator) -> tuple[float, ...]:
+    moved = spread.step_gap * np.arange(size) + rng.uniform(-spread.step, spread.step, size)
     return tuple((moved - moved.mean()).tolist())
 
 
