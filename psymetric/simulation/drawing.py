@@ -8,13 +8,16 @@ from typing import final
 
 import numpy as np
 
+from psymetric.design.labels import labels, parse_order
 from psymetric.design.levels import facet_levels, items_of
+from psymetric.design.rendering import options_of
 from psymetric.design.settings import TextSource
 from psymetric.design.study import Study
 from psymetric.design.subjects import Texts, read_texts
 from psymetric.errors import DesignError
 from psymetric.instruments.library import load_instrument
 from psymetric.instruments.schema import Instrument
+from psymetric.simulation.reading import label_set_of
 from psymetric.simulation.truth import (
     SHIFTING_FACETS,
     SimulatedItem,
@@ -82,7 +85,8 @@ def draw_world(
             same measure), or subjects with their measures. For an inventory without `SimulatedSubject`s each judge is
             one subject, and only the names count.
         judges: Names, whose parameters are drawn, or judges.
-        facets: Levels of template, order, label and replacement to draw shifts for.
+        facets: Levels of template, order, label and replacement to draw shifts for. Label sets that look alike in
+            some order, such as "numbers" and "scores" of a scale from 1 to 5, get none: no judge can tell them apart.
         spread: How far they differ.
         seed: Of the parameters and of all answers.
 
@@ -91,6 +95,7 @@ def draw_world(
     """
     spread, rng = spread or Spread(), np.random.default_rng([seed, 0x5EED])
     shifts = {facet: tuple(levels) for facet, levels in (facets or {}).items() if facet in SHIFTING_FACETS}
+    shifts["label"] = _told_apart(instrument, shifts.get("label", ()), shifts.get("order", ("original",)))
     traits = sorted({trait_of(instrument, item) for item in items_of(instrument)} or {""})
     return World(
         instrument=instrument,
@@ -193,6 +198,18 @@ def _items(instrument: Instrument, spread: Spread, rng: np.random.Generator) -> 
 def _steps(size: int, spread: Spread, rng: np.random.Generator) -> tuple[float, ...]:
     moved = spread.step_gap * np.arange(size) + rng.uniform(-spread.step, spread.step, size)
     return tuple((moved - moved.mean()).tolist())
+
+
+def _told_apart(instrument: Instrument, sets: Sequence[str], orders: Sequence[str]) -> tuple[str, ...]:
+    """The label sets that are read back as themselves in every order, and that no other set is read back as."""
+    scores = options_of(instrument, next(iter(items_of(instrument)), None))[2]
+    confused: set[str] = set()
+    for name in sets:
+        for order in orders:
+            shown = [scores[i] for i in parse_order(order, len(scores))]
+            read = label_set_of(labels(name, len(shown), scores=shown), shown)
+            confused |= {name, read} if read != name else set()
+    return tuple(name for name in sets if name not in confused)
 
 
 def _centred(rng: np.random.Generator, size: int, sd: float) -> list[float]:

@@ -20,7 +20,7 @@ from psymetric.errors import DataError, StudyError
 from psymetric.instruments.schema import Instrument, Inventory, PairTask
 from psymetric.simulation.truth import SimulatedSubject, World
 
-__all__ = ["Options", "Question", "Reader"]
+__all__ = ["Options", "Question", "Reader", "label_set_of"]
 
 _SHOWN: Final = 80
 
@@ -200,11 +200,12 @@ def _options(block: str, instrument: Instrument, item: str) -> Options | None:
         return None
     if block.endswith("\n"):
         return None
-    label_set = _label_set(tuple(found_labels), [scores[i] for i in shown])
+    label_set = label_set_of(tuple(found_labels), [scores[i] for i in shown])
     return Options(tuple(found_labels), tuple(shown), _order_name(shown), label_set)
 
 
-def _label_set(found: tuple[str, ...], scores: Sequence[object]) -> str:
+def label_set_of(found: tuple[str, ...], scores: Sequence[object]) -> str:
+    """Name of the first label set that gives these labels to options with these scores, "" when none does."""
     for name in LABEL_SETS:
         try:
             if labels(name, len(found), scores=scores) == found:

@@ -36,12 +36,25 @@ def test_same_seed_same_world() -> None:
 def test_facets_are_centred_and_steps_ordered() -> None:
     facets = {"template": ["direct", "form"], "occasion": ["1"]}
     world = draw_world(load_instrument("big-five-20"), subjects={"m": []}, judges=["m"], facets=facets)
-    assert set(world.shifts) == {"template"}
+    assert {facet for facet, levels in world.shifts.items() if levels} == {"template"}
     assert sum(world.shifts["template"].values()) == pytest.approx(0)
     assert all(np.all(np.diff(item.steps) > 0) for item in world.items)
     assert len({item.steps for item in world.items}) == 20
     same = draw_world(load_instrument("big-five-20"), subjects={"m": []}, judges=["m"], spread=Spread(step=0.0))
     assert len({item.steps for item in same.items}) == 1
+
+
+def test_label_sets_that_look_alike_get_no_shift() -> None:
+    instrument = load_instrument("big-five-20")  # scores 1 to 5, so that its scores look like numbers
+
+    def shifted(*sets: str, orders: tuple[str, ...] = ("original",)) -> set[str]:
+        facets = {"label": sets, "order": orders}
+        return set(draw_world(instrument, subjects={"m": []}, judges=["m"], facets=facets).shifts["label"])
+
+    assert shifted("letters", "numbers") == {"letters", "numbers"}
+    assert shifted("letters", "numbers", "scores") == {"letters"}
+    assert shifted("letters", "scores") == {"letters"}
+    assert shifted("letters", "reversed-numbers", "scores", orders=("reversed",)) == {"letters"}
 
 
 def test_discriminations_have_geometric_mean_one() -> None:

@@ -63,12 +63,7 @@ def test_every_wording_order_and_label_set_is_read_back(name: str, label: str) -
                     assert question.replacement == (replacement or "")
                     assert read.labels == prompt.labels
                     assert tuple(options_of(instrument, item)[1][i] for i in read.shown) == prompt.values
-                    # A name stands for its permutation: "3-2-1" is "reversed".
-                    assert [s.name for s in subjects] == {
-                        "inventory": ["n"],
-                        "rubric": ["one"],
-                        "pair": ["one", "two"],
-                    }[instrument.kind]
+                    assert [subject.name for subject in subjects] == expected
                     shown_scores = [scores[i] for i in read.shown]
                     assert labels(read.label_set, len(scores), scores=shown_scores) == prompt.labels
                     assert parse_order(read.order, len(scores)) == parse_order(order, len(scores))
