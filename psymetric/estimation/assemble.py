@@ -12,13 +12,14 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from psymetric.core.bijectors import Bijector
-from psymetric.core.parameters import Block, ParameterSpace
+from psymetric.core.optimizers import Maximum
+from psymetric.core.parameters import ParameterSpace
 from psymetric.core.provenance import Provenance
+from psymetric.estimation.curvature import Information
 from psymetric.estimation.fit import Fit, FitStatus
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, Table
 
-__all__ = ["build_fit", "constrain", "constrained_uncertainty", "level_counts"]
+__all__ = ["build_fit", "constrain", "constrained_uncertainty", "level_counts", "uncertainty"]
 
 Array = NDArray[np.float64]
 
@@ -38,39 +39,35 @@ def constrained_uncertainty(
     """
     errors: dict[str, Array] = {}
     covariances: dict[str, Array] = {}
-    position = np.full(space.size, -1)
-    position[kept] = np.arange(len(kept))
-    where = space.slices()
-    for block in space.blocks:
-        jacobian, columns = _block_jacobian(space, block, free)
-        known = position[columns] < 0
-        jacobian, columns = jacobian[:, ~known], position[columns[~known]]
-        own = covariance[np.ix_(columns, columns)]
+    for name, derivative in _jacobian(space, jnp.asarray(free)).items():
+        shape = derivative.shape[:-1]
+        jacobian = np.asarray(derivative).reshape(prod(shape), space.size)[:, kept]
+        # Blocks are small next to the whole: only the columns that move this one enter.
+        columns = np.flatnonzero(jacobian.any(axis=0))
+        jacobian, own = jacobian[:, columns], covariance[np.ix_(columns, columns)]
         variance = np.einsum("ip,pq,iq->i", jacobian, own, jacobian, optimize=True)
-        shape = block.bijector.shape
-        errors[block.name] = np.sqrt(np.maximum(variance, 0.0)).reshape(shape)
-        if where[block.name].stop > where[block.name].start and len(variance) <= _LARGEST_COVARIANCE:
-            covariances[block.name] = jacobian @ own @ jacobian.T
+        errors[name] = np.sqrt(np.maximum(variance, 0.0)).reshape(shape)
+        if len(columns) and len(variance) <= _LARGEST_COVARIANCE:
+            covariances[name] = jacobian @ own @ jacobian.T
     return errors, covariances
 
 
-def _block_jacobian(space: ParameterSpace, block: Block, free: Array) -> tuple[Array, NDArray[np.int64]]:
-    """Derivatives of one constrained array, shape (values, columns), and the free positions of the columns."""
-    where = space.slices()
-    part = jnp.asarray(free[where[block.name]])
-    own = np.asarray(_jacobian(block.bijector, part)).reshape(prod(block.bijector.shape), len(part))
-    columns = np.arange(where[block.name].start, where[block.name].stop)
-    if block.scale is None:
-        return own, columns
-    scale = float(np.exp(free[where[block.scale]][0]))
-    value = np.asarray(block.bijector.forward(part)).ravel() * scale
-    jacobian = np.column_stack([own * scale, value])
-    return jacobian, np.append(columns, where[block.scale].start)
+def uncertainty(
+    space: ParameterSpace,
+    found: Maximum[Information],
+    parameters: Mapping[str, Array],
+    active: NDArray[np.bool_] | None = None,
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Standard errors and covariances at a mode over the active parameters; NaN where the mode was not reached."""
+    if not found.converged:
+        return {name: np.full(value.shape, np.nan) for name, value in parameters.items()}, {}
+    kept = np.arange(space.size) if active is None else np.flatnonzero(active)
+    return constrained_uncertainty(space, found.point, found.curvature.covariance(), kept)
 
 
 @jax.jit
-def _jacobian(bijector: Bijector, part: jax.Array) -> jax.Array:
-    return jax.jacfwd(lambda x: bijector.forward(x).ravel())(part)
+def _jacobian(space: ParameterSpace, free: jax.Array) -> dict[str, jax.Array]:
+    return jax.jacfwd(space.constrain)(free)
 
 
 @jax.jit
@@ -137,7 +134,7 @@ def build_fit(
         counts=level_counts(model, table),
         extremes=extremes or {},
         penalised=penalised,
-        notes=(*table.notes, *single_level_notes(model, table), *notes),
+        notes=(*table.notes, *single_level_notes(model, table), *notes, *_unfinished(status)),
         provenance=Provenance(str(table.hash), {"model": repr(model), "engine": asdict(engine)}, seed),
     )
 
@@ -154,3 +151,7 @@ def single_level_notes(model: AbstractMeasurementModel, table: Table) -> tuple[s
         and spec.name != ABILITY
         and not spec.anchors
     )
+
+
+def _unfinished(status: FitStatus) -> tuple[str, ...]:
+    return () if status.converged else ("not converged: standard errors of an unfinished fit mean nothing",)

@@ -17,7 +17,7 @@ from psymetric.estimation.louis import marginal_hessian
 from psymetric.estimation.problems import JointProblem, MarginalProblem, Problem
 from psymetric.models.base import ABILITY
 
-__all__ = ["Information", "information", "log_likelihood", "value_and_gradient"]
+__all__ = ["Information", "information", "penalty", "value_and_gradient"]
 
 Vector = NDArray[np.float64]
 
@@ -34,9 +34,9 @@ def value_and_gradient(problem: Problem, free: Array) -> tuple[Array, Array]:
 
 
 @jax.jit
-def log_likelihood(problem: Problem, free: Array) -> Array:
-    """Log-likelihood without priors, compiled once per model and shape."""
-    return problem.log_likelihood(free)
+def penalty(problem: Problem, free: Array) -> Array:
+    """What the log density has beyond the log-likelihood, compiled once per layout."""
+    return problem.penalty(free)
 
 
 @partial(jax.jit, static_argnames="n_incidental")

@@ -22,7 +22,7 @@ from scipy.sparse import csr_array
 
 from psymetric.estimation.problems import MarginalProblem
 
-__all__ = ["marginal_hessian"]
+__all__ = ["marginal_hessian", "subject_posteriors"]
 
 Matrix = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -50,9 +50,10 @@ class _Local:
 
 def marginal_hessian(problem: MarginalProblem, free: NDArray[np.float64]) -> Matrix:
     """Exact Hessian of the log density in the free vector, shape (parameters, parameters)."""
-    complete, posterior, jacobian, derivatives = _pieces(problem, jnp.asarray(free))
+    posterior, expected = subject_posteriors(problem, jnp.asarray(free))
+    complete, jacobian, derivatives = _on_the_table(problem, jnp.asarray(free), expected)
     posterior, jacobian = np.asarray(posterior), np.asarray(jacobian)
-    blocks = [*_local_gradients(problem, {name: np.asarray(value) for name, value in derivatives.items()})]
+    blocks = [*_local_gradients(problem, np.asarray(derivatives))]
     covariance = np.zeros((len(jacobian), len(jacobian)))
     for subjects in _alike(blocks):
         _add_covariance(covariance, blocks, subjects, posterior[subjects])
@@ -60,65 +61,77 @@ def marginal_hessian(problem: MarginalProblem, free: NDArray[np.float64]) -> Mat
 
 
 @jax.jit
-def _pieces(problem: MarginalProblem, free: Array) -> tuple[Array, Array, Array, dict[str, Array]]:
-    """Expected complete-data Hessian, posteriors, Jacobian of the constraints, and derivatives of the table."""
-    params = problem.space.constrain(free)
-    sums, spread = jax.vjp(problem.responses, problem.table(params))
+def subject_posteriors(problem: MarginalProblem, free: Array) -> tuple[Array, Array]:
+    """Subjects' posteriors on the nodes, shape (subjects, nodes), and expected counts on the table's rows."""
+    sums, spread = jax.vjp(problem.responses, problem.table(problem.space.constrain(free)))
     log_joint = sums + problem.log_weights
     posterior = jnp.exp(log_joint - logsumexp(log_joint, axis=1, keepdims=True))
-    expected = spread(posterior)[0]
+    return posterior, spread(posterior)[0]
+
+
+@jax.jit
+def _on_the_table(problem: MarginalProblem, free: Array, expected: Array) -> tuple[Array, Array, Array]:
+    """Expected complete-data Hessian, Jacobian of the constraints, and the table's derivatives by direction."""
 
     def complete(point: Array) -> Array:
         return jnp.sum(expected * problem.table(problem.space.constrain(point))) + problem.penalty(point)
 
+    params = problem.space.constrain(free)
     _, product = jax.linearize(jax.grad(complete), free)
+    _, push = jax.linearize(problem.table, params)
     hessian = jax.lax.map(product, jnp.eye(free.shape[0]))
     jacobian = jax.jacfwd(lambda point: _flat(problem.space.constrain(point)))(free)
-    _, push = jax.linearize(problem.table, params)
-    still = jax.tree.map(jnp.zeros_like, params)
-    derivatives = {
-        name: jnp.stack([push(still | {name: tangent}) for tangent in _directions(value, axes)], axis=1)
-        for name, value, axes in ((name, params[name], axes) for name, axes in _axes(problem).items())
-    }
-    return hessian, posterior, jacobian, derivatives
+    return hessian, jacobian, jax.lax.map(push, _directions(problem, params))
 
 
 def _flat(params: dict[str, Array]) -> Array:
     return jnp.concatenate([params[name].ravel() for name in sorted(params)])
 
 
-def _axes(problem: MarginalProblem) -> dict[str, tuple[str, ...]]:
-    """Blocks the table depends on and their axes; the sd of a random facet acts through its levels alone."""
+def _blocks(problem: MarginalProblem) -> list[tuple[str, tuple[str, ...], int]]:
+    """Blocks that the table depends on: name, axes, and derivatives per row (one, or one per step)."""
     scales = {block.scale for block in problem.space.blocks}
-    return {block.name: block.labels for block in problem.space.blocks if block.name not in scales}
+    return [
+        (block.name, block.labels, block.bijector.shape[-1] if "step" in block.labels else 1)
+        for block in problem.space.blocks
+        if block.name not in scales  # the sd of a random facet acts through its levels alone
+    ]
 
 
-def _directions(value: Array, axes: tuple[str, ...]) -> list[Array]:
-    """Tangents that move every level at once: a row of the table depends on one level, so that it sees its own."""
-    if "step" not in axes:
-        return [jnp.ones_like(value)]
-    return [jnp.zeros_like(value).at[:, step].set(1.0) for step in range(value.shape[-1])]
+def _directions(problem: MarginalProblem, params: dict[str, Array]) -> dict[str, Array]:
+    """Tangents that move all levels of a block at once: a row of the table depends on one, so that it sees its own."""
+    blocks = _blocks(problem)
+    total, start = sum(width for _, _, width in blocks), 0
+    tangents = {name: jnp.zeros((total, *value.shape)) for name, value in params.items()}
+    for name, axes, width in blocks:
+        for step in range(width):
+            place = (start + step, ..., step) if "step" in axes else (start,)
+            tangents[name] = tangents[name].at[place].set(1.0)
+        start += width
+    return tangents
 
 
-def _local_gradients(problem: MarginalProblem, derivatives: dict[str, Matrix]) -> Iterator[_Local]:
-    """Sum the derivatives of the table by subject and level, one block at a time."""
+def _local_gradients(problem: MarginalProblem, derivatives: Matrix) -> Iterator[_Local]:
+    """Sum the derivatives of the table, shape (directions, rows, nodes), by subject and level, block by block."""
     owner, row, weight = problem.responses.entries()
     cell = row // problem.n_categories
     shapes = {block.name: block.bijector.shape for block in problem.space.blocks}
     sizes = {name: int(np.prod(shape, dtype=np.int64)) for name, shape in shapes.items()}
     offsets = dict(zip(sorted(sizes), np.cumsum([0, *(sizes[name] for name in sorted(sizes))]).tolist(), strict=False))
-    for name, axes in _axes(problem).items():
-        facets = [axis for axis in axes if axis != "step"]
-        n_rows, width, n_nodes = derivatives[name].shape
+    _, n_rows, n_nodes = derivatives.shape
+    first = 0
+    for name, axes, width in _blocks(problem):
         if width == 0:
             continue
+        own = derivatives[first : first + width].transpose(1, 0, 2).reshape(n_rows, width * n_nodes)
+        first += width
         level = np.zeros(len(cell), np.int64)
-        for facet, size in zip(facets, shapes[name], strict=False):
+        for facet, size in zip((axis for axis in axes if axis != "step"), shapes[name], strict=False):
             level = level * size + np.asarray(problem.cells[facet])[cell]
         n_levels = sizes[name] // width
         keys, place = np.unique(owner * n_levels + level, return_inverse=True)
         sums = csr_array((weight, (place.reshape(-1), row)), shape=(len(keys), n_rows))
-        gradient: Matrix = np.asarray(sums @ derivatives[name].reshape(n_rows, width * n_nodes))
+        gradient: Matrix = np.asarray(sums @ own)
         subject, level = np.divmod(keys, n_levels)
         position = offsets[name] + level[:, None] * width + np.arange(width)
         start = np.searchsorted(subject, np.arange(problem.responses.n_owners + 1))

@@ -10,10 +10,10 @@ import numpy as np
 
 from psymetric.core.precision import double_precision
 from psymetric.errors import DataError
-from psymetric.estimation.assemble import build_fit, constrain, constrained_uncertainty
-from psymetric.estimation.curvature import log_likelihood
+from psymetric.estimation.assemble import build_fit, constrain, uncertainty
+from psymetric.estimation.curvature import penalty
 from psymetric.estimation.fit import Fit, FitStatus
-from psymetric.estimation.posterior import Mode, fit_from_draws, posterior_mode
+from psymetric.estimation.posterior import Mode, fit_from_draws, posterior_mode, whitening
 from psymetric.models.base import AbstractMeasurementModel, Table
 
 __all__ = ["MAP", "Laplace"]
@@ -43,17 +43,16 @@ class MAP:
             mode = posterior_mode(model, table, tolerance=self.tolerance, max_iterations=self.max_iterations)
             space, found = mode.problem.space, mode.maximum
             point = jnp.asarray(found.point)
-            errors, covariances = constrained_uncertainty(
-                space, found.point, found.curvature.covariance(), np.arange(space.size)
-            )
+            parameters = {name: np.asarray(value) for name, value in constrain(space, point).items()}
+            errors, covariances = uncertainty(space, found, parameters)
             return build_fit(
                 model,
                 table,
                 self,
                 status=_status(mode),
-                log_likelihood=float(log_likelihood(mode.problem, point)),
+                log_likelihood=found.value - float(penalty(mode.problem, point)),
                 n_parameters=space.size,
-                parameters=constrain(space, point),
+                parameters=parameters,
                 standard_errors=errors,
                 covariances=covariances,
                 penalised=True,
@@ -92,7 +91,7 @@ class Laplace:
         with double_precision():
             mode = posterior_mode(model, table, tolerance=self.tolerance, max_iterations=self.max_iterations)
             found = mode.maximum
-            root = np.linalg.cholesky(found.curvature.covariance())
+            root = whitening(found.curvature.schur)
             noise = np.random.default_rng(self.seed).standard_normal((self.draws, len(found.point)))
             free = (found.point + noise @ root.T)[None]
             return fit_from_draws(model, table, self, mode.problem, free, status=_status(mode), seed=self.seed)

@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import final
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
-from jax.scipy.special import logsumexp
 from numpy.typing import NDArray
 
 from psymetric.core.optimizers import Maximum, ascend, polish
-from psymetric.estimation.curvature import Information, information, log_likelihood, value_and_gradient
+from psymetric.estimation.curvature import Information, information, penalty, value_and_gradient
 from psymetric.estimation.empirical_bayes import LEAST_SD, estimate_scales, random_mask, scale_mask
+from psymetric.estimation.louis import subject_posteriors
 from psymetric.estimation.problems import MarginalProblem, Problem, marginal_problem
 from psymetric.models.base import AbstractMeasurementModel, Table
 from psymetric.models.space import POPULATION_SD
@@ -61,24 +59,12 @@ class MarginalSolution:
 
     @property
     def log_likelihood(self) -> float:
-        """Log-likelihood at the mode, random facets integrated out by Laplace's method."""
-        point = jnp.asarray(self.maximum.point)
-        value = float(log_likelihood(self.problem, point))
+        """Log-likelihood at the mode, random facets integrated out by Laplace's method, priors left out."""
         random = random_mask(self.problem.space)[self.active]
-        if not random.any():
-            return value
+        if self.problem.prior or not random.any():
+            return self.maximum.value - float(penalty(self.problem, jnp.asarray(self.maximum.point)))
         block = self.maximum.curvature.schur[np.ix_(random, random)]
-        penalty = float(self.problem.space.random_log_density(point))
-        return value + penalty - 0.5 * float(np.linalg.slogdet(block)[1])
-
-
-@jax.jit
-def _posterior_moments(problem: MarginalProblem, free: Array) -> tuple[Array, Array]:
-    """Posterior means and sds of the standardised subjects, each of shape (subjects,)."""
-    log_joint = problem.log_joint(free)
-    posterior = jnp.exp(log_joint - logsumexp(log_joint, axis=1, keepdims=True))
-    mean = posterior @ problem.nodes
-    return mean, jnp.sqrt(jnp.maximum(posterior @ problem.nodes**2 - mean**2, 0.0))
+        return self.maximum.value - 0.5 * float(np.linalg.slogdet(block)[1])
 
 
 @final
@@ -199,11 +185,14 @@ def _grid_for(n_nodes: float) -> int:
 
 
 def _needed_grid(problem: MarginalProblem, point: Vector) -> tuple[int, float]:
-    mean, sd = (np.asarray(value) for value in _posterior_moments(problem, jnp.asarray(point)))
-    n_nodes, spacing = len(problem.nodes), float(problem.nodes[1] - problem.nodes[0])
-    half_width = max(float(problem.nodes[-1]), float(np.ceil(np.max(np.abs(mean) + _REACH * sd))))
+    nodes = np.asarray(problem.nodes)
+    posterior = np.asarray(subject_posteriors(problem, jnp.asarray(point))[0])
+    mean = posterior @ nodes
+    sd = np.sqrt(np.maximum(posterior @ nodes**2 - mean**2, 0.0))
+    n_nodes, spacing = len(nodes), float(nodes[1] - nodes[0])
+    half_width = max(float(nodes[-1]), float(np.ceil(np.max(np.abs(mean) + _REACH * sd))))
     # A posterior narrower than the spacing hides in one node, and its sd reads as nearly zero: refine step by step.
     narrowest = max(float(sd.min()), spacing / 4)
-    if narrowest * _SPACING >= spacing and half_width <= float(problem.nodes[-1]):
+    if narrowest * _SPACING >= spacing and half_width <= float(nodes[-1]):
         return n_nodes, half_width
     return max(n_nodes, _grid_for(2 * half_width / (_SPACING * narrowest))), half_width

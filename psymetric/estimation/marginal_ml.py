@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from psymetric.core.precision import double_precision
-from psymetric.estimation.assemble import build_fit, constrain, constrained_uncertainty
+from psymetric.estimation.assemble import build_fit, constrain, uncertainty
 from psymetric.estimation.empirical_bayes import LEAST_SD
 from psymetric.estimation.fit import Fit, FitStatus
 from psymetric.estimation.identification import check_curvature, check_extremes, require_ability
@@ -87,15 +87,8 @@ def _label(model: AbstractMeasurementModel, table: Table, engine: MarginalML, fo
 def _uncertainty(
     found: MarginalSolution, parameters: dict[str, NDArray[np.float64]]
 ) -> tuple[dict[str, NDArray[np.float64]], dict[str, NDArray[np.float64]]]:
-    """Standard errors and covariances; NaN throughout where the maximum was not reached."""
-    if not found.maximum.converged:
-        return {name: np.full(value.shape, np.nan) for name, value in parameters.items()}, {}
-    errors, covariances = constrained_uncertainty(
-        found.problem.space,
-        found.maximum.point,
-        found.maximum.curvature.covariance(),
-        np.flatnonzero(found.active),
-    )
+    """Standard errors and covariances, those of the sds of random facets from their own likelihood."""
+    errors, covariances = uncertainty(found.problem.space, found.maximum, parameters, found.active)
     for name, error in found.log_sd_errors:
         errors[name] = parameters[name] * error
     if found.population_sd_held:

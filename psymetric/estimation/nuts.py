@@ -16,7 +16,7 @@ from psymetric.core.precision import double_precision
 from psymetric.errors import DataError
 from psymetric.estimation.arviz_adapter import named_draws
 from psymetric.estimation.fit import Fit, FitStatus
-from psymetric.estimation.posterior import fit_from_draws, posterior_mode
+from psymetric.estimation.posterior import fit_from_draws, posterior_mode, whitening
 from psymetric.estimation.problems import Problem
 from psymetric.models.base import AbstractMeasurementModel, Table
 
@@ -63,10 +63,11 @@ class NUTS:
             mode = posterior_mode(model, table, tolerance=1e-4, max_iterations=2_000)
             centre = jnp.asarray(mode.maximum.point)
             # The mode is only a place to start: a flat direction there gets unit scale and the sampler adapts.
-            root = jnp.asarray(_root(mode.maximum.curvature.schur))
-            key, start_key = jax.random.split(jax.random.key(self.seed))
-            starts = jax.random.normal(start_key, (self.chains, len(centre)))
-            keys = jax.random.split(key, self.chains)
+            root = jnp.asarray(whitening(mode.maximum.curvature.schur))
+            # Drawn by NumPy: each eager JAX draw costs a compilation.
+            rng = np.random.default_rng(self.seed)
+            starts = jnp.asarray(rng.standard_normal((self.chains, len(centre))))
+            keys = jnp.asarray(rng.integers(0, 2**32, (self.chains, 2), dtype=np.uint32))
             free, diverging, steps = _sample(
                 mode.problem,
                 centre,
@@ -79,14 +80,8 @@ class NUTS:
                 max_tree_depth=self.max_tree_depth,
             )
             free = np.asarray(free)
-            status, notes = _diagnose(free, int(np.sum(diverging)), float(np.mean(steps)))
+            status, notes = _diagnose(free, int(np.asarray(diverging).sum()), float(np.asarray(steps).mean()))
             return fit_from_draws(model, table, self, mode.problem, free, status=status, seed=self.seed, notes=notes)
-
-
-def _root(information: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A matrix R with R Rᵀ = information⁻¹, directions without curvature at unit scale."""
-    values, vectors = np.linalg.eigh(information)
-    return vectors / np.sqrt(np.maximum(values, 1.0 * (values <= 1e-6) + 1e-6))
 
 
 @partial(jax.jit, static_argnames=("warmup", "draws", "target_accept", "max_tree_depth"))
@@ -116,7 +111,7 @@ def _sample(
             return after, (after.z, after.diverging, after.num_steps)
 
         # One loop for warm-up and draws: a second copy of the tree building would double the time to compile.
-        state: Any = kernel.init(key, warmup, start, (), {})
+        state: Any = kernel.init(jax.random.wrap_key_data(key), warmup, start, (), {})
         white, diverging, steps = jax.lax.scan(step, state, None, length=warmup + draws)[1]
         return white[warmup:], diverging[warmup:], steps[warmup:]
 

@@ -21,7 +21,7 @@ from psymetric.estimation.problems import JointProblem, MarginalProblem, joint_p
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, Table
 from psymetric.models.space import has_ability
 
-__all__ = ["Mode", "fit_from_draws", "posterior_mode"]
+__all__ = ["Mode", "fit_from_draws", "posterior_mode", "whitening"]
 
 Vector = NDArray[np.float64]
 
@@ -46,6 +46,12 @@ def posterior_mode(model: AbstractMeasurementModel, table: Table, *, tolerance: 
     start = np.zeros(problem.space.size)
     maximum = climb(problem, start, tolerance=tolerance, max_iterations=max_iterations)
     return Mode(problem, maximum)
+
+
+def whitening(information: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A matrix R with R Rᵀ = information⁻¹, directions without curvature at unit scale."""
+    values, vectors = np.linalg.eigh(information)
+    return vectors / np.sqrt(np.where(values > 1e-6, values, 1.0))
 
 
 @jax.jit

@@ -111,10 +111,13 @@ class JointProblem:
         params = self.space.constrain(free)
         return self.model.log_likelihood(params, self.codes, self.response, self.weight, self.n_categories)
 
+    def penalty(self, free: Array) -> Array:
+        """What the density has beyond the likelihood: the priors, or the distribution of the random facets."""
+        return self.space.log_prior(free) if self.prior else self.space.random_log_density(free)
+
     def log_density(self, free: Array) -> Array:
         """What the engine maximises or samples."""
-        extra = self.space.log_prior(free) if self.prior else self.space.random_log_density(free)
-        return self.log_likelihood(free) + extra
+        return self.log_likelihood(free) + self.penalty(free)
 
 
 Problem = MarginalProblem | JointProblem
