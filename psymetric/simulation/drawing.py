@@ -214,4 +214,4 @@ def _told_apart(instrument: Instrument, sets: Sequence[str], orders: Sequence[st
 
 def _centred(rng: np.random.Generator, size: int, sd: float) -> list[float]:
     values = rng.normal(0, sd, size)
-    return (values - values.mean()).tolist()
+    return (values - values.mean()).tolist() if size else []
