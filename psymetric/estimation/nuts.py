@@ -46,7 +46,7 @@ class NUTS:
     667-718.
     """
 
-    warmup: int = 500
+    warmup: int = 300
     draws: int = 1_000
     chains: int = 4
     seed: int = 0
