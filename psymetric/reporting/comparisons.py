@@ -102,7 +102,8 @@ class Comparisons:
         own = se is self.se
         if own and (self.covariance is not None or self.draws is not None) and count <= 400:
             p = self.matrix(self.known)
-            return float(np.nanmean(np.maximum(p, 1 - p) >= self.threshold))
+            # The diagonal is NaN and never counts.
+            return float(np.sum(np.maximum(p, 1 - p) >= self.threshold) / (count * (count - 1)))
         z = float(norm.ppf(self.threshold))
         values, errors = self.estimate[self.known], se[self.known]
         apart = 0

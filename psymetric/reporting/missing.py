@@ -59,11 +59,11 @@ def missing_totals(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def missing_by(rows: pd.DataFrame, facet: str) -> pd.DataFrame:
-    """Per level of a facet: level, asked, missing, share, and one column per reason; from the highest share down."""
+    """Per level of a facet: level, asked, missing, share, and `reason_…` for every reason; highest share first."""
     asked = rows.groupby(facet, sort=False, observed=True).size()
     lost = rows[rows["reason"] != ""]
     by_reason = pd.crosstab(lost[facet], lost["reason"]) if len(lost) else pd.DataFrame()
-    frame = by_reason.reindex(asked.index, fill_value=0)
+    frame = by_reason.reindex(asked.index, fill_value=0).add_prefix("reason_")
     total = frame.sum(axis=1)
     frame.insert(0, "share", total / asked)
     frame.insert(0, "missing", total)

@@ -61,7 +61,7 @@ def worded(value: float, se: float = math.nan) -> str:
 
 def typical_se(errors: Iterable[float]) -> float:
     """The median of the known errors: what decides the digits of a column, so that its numbers stand in line."""
-    known = np.array([error for error in errors if error is not None and math.isfinite(error) and error > 0])
+    known = np.array([error for error in errors if math.isfinite(error) and error > 0])
     return float(np.median(known)) if known.size else math.nan
 
 

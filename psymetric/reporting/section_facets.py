@@ -92,7 +92,7 @@ def _figure(part: Part, facet: str, number: int) -> Figure:
     se = typical_se(frame["se"])
     rows = [
         IntervalRow(
-            plain(row["level"]),
+            plain(row["level"], 60),
             row["estimate"],
             row["lower"],
             row["upper"],

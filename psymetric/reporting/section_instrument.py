@@ -43,7 +43,7 @@ def _wright_map(part: Part, number: int) -> Figure:
     rulers = [
         Ruler(
             noun_of(part.table, facet),
-            [plain(label) for label in frame["level"]],
+            [plain(label, 60) for label in frame["level"]],
             frame["estimate"].to_numpy(dtype=float),
             facet in JUDGES,
         )

@@ -51,13 +51,13 @@ def missing_section(evidence: Evidence, rows: pd.DataFrame) -> Section:
             continue
         frame = missing_by(rows, facet)
         noun = noun_of(table, facet)
-        reasons = [name for name in frame.columns if name not in ("level", "asked", "missing", "share")]
+        reasons = [str(name) for name in frame.columns if str(name).startswith("reason_")]
         shows = [
             Show("level", noun, "label"),
             Show("asked", "asked", "count"),
             Show("missing", "missing", "count"),
             Show("share", "share", "share"),
-            *(Show(reason, reason.replace("_", " "), "count") for reason in reasons),
+            *(Show(reason, reason.removeprefix("reason_").replace("_", " "), "count") for reason in reasons),
         ]
         first, last = frame.iloc[0], frame.iloc[-1]
         reading = (

@@ -127,6 +127,6 @@ def _gap(part: Part) -> str:
     needed = math.ceil(factor * float(np.median(part.measures["n"].iloc[known[:2]])))
     return (
         f"To separate {names[0]} from {names[1]} with probability {probability(part.comparisons.threshold)} it would "
-        f"take about {needed:,} answers for each ({factor:.1f} times the present), were the gap seen the true one, which is "
-        "uncertain itself."
+        f"take about {needed:,} answers for each ({factor:.1f} times the present), were the gap seen the true one, "
+        "which is uncertain itself."
     )

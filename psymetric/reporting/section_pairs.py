@@ -49,7 +49,7 @@ def _matrix(part: Part) -> Figure:
     known = part.comparisons.known
     kept = known if len(known) <= _MATRIX else known[np.linspace(0, len(known) - 1, _MATRIX).round().astype(int)]
     table = preference(part, kept)
-    names = [plain(part.measures["level"].iloc[index]) for index in kept]
+    names = [plain(part.measures["level"].iloc[index], 60) for index in kept]
     noun = plural(noun_of(part.table, "item"))
     cut = (
         ""

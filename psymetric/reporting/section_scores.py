@@ -32,7 +32,7 @@ def measures_figure(part: Part, *, name: str = "measures", most: int = _ROWS, wi
     se = typical_se(frame["se"])
     rows = [
         IntervalRow(
-            plain(row["level"]),
+            plain(row["level"], 60),
             row["estimate"],
             row["lower"],
             row["upper"],
@@ -190,7 +190,7 @@ def _ranks(part: Part, name: str) -> Figure:
     return draw(
         lambda width, key: draw_matrix(
             chances,
-            rows=[plain(label) for label in known],
+            rows=[plain(label, 60) for label in known],
             columns=[str(rank + 1) for rank in range(chances.shape[1])],
             width=width,
             name=key,
@@ -212,7 +212,7 @@ def _profiles(evidence: Evidence) -> Figure:
     shown = labels[:_PROFILES]
     profiles = [
         Profile(
-            plain(label),
+            plain(label, 60),
             *(
                 np.array([frame.at[label, column] for frame in indexed], float)
                 for column in ("estimate", "lower", "upper")
