@@ -1,10 +1,10 @@
-"""Which LLM judge may stand in for an expert? 200 supportive conversations, 21 criteria, experts, a crowd and three LLMs.
+"""Which LLM judge may stand in for an expert? 200 conversations, 21 criteria, experts, a crowd and three LLMs.
 
 Run:  python examples/empathy_judges.py [output folder]
 
-Data: Kumar et al. (2025), "When large language models are reliable for judging empathic communication"; MIT licence. Four
-sets of 50 conversations, each with its own criteria and rating scale. The sets share judges but neither conversations nor
-criteria, so each set is fitted by itself: a judge's severity is relative to the other judges of the same conversations.
+Data: Kumar et al. (2025), "When large language models are reliable for judging empathic communication"; MIT licence.
+Four sets of 50 conversations, each with its own criteria and rating scale. The sets share judges but neither
+conversations nor criteria, so each is fitted by itself: a judge's severity is relative to the others in that set.
 """
 
 from __future__ import annotations
@@ -52,22 +52,26 @@ def ratings() -> pd.DataFrame:
     return frame
 
 
-def interchangeable(fit: ps.Fit) -> pd.DataFrame:
-    """Each LLM's severity against the experts' mean, judged by how far the experts are from one another.
+def interchangeable(fit: ps.Fit, infit: pd.Series) -> pd.DataFrame:
+    """Each LLM's severity and consistency against the experts', by how far the experts are from one another.
 
-    The bar is the largest difference between two experts: an LLM whose whole 95% interval lies within it is no further from
-    the experts than they are from themselves.
+    Two bars: the largest difference in severity between two experts, which an LLM's whole 95% interval must stay
+    within; and the largest infit of an expert, which an LLM's infit must not exceed. A judge that passes both is no
+    further from the experts than they are from themselves.
     """
     judges = list(fit.levels["judge"])
     severity, covariance = fit.parameters["judge"], fit.covariances["judge"]
-    bar = max(abs(severity[judges.index(a)] - severity[judges.index(b)]) for a, b in combinations(EXPERTS, 2))
+    spread = max(abs(severity[judges.index(a)] - severity[judges.index(b)]) for a, b in combinations(EXPERTS, 2))
+    loosest = infit[list(EXPERTS)].max()
     rows = []
     for judge in ("gpt", "claude", "gemini", "crowd"):
         contrast = np.array([(j == judge) - (j in EXPERTS) / len(EXPERTS) for j in judges])
         gap, se = contrast @ severity, np.sqrt(contrast @ covariance @ contrast)
-        inside = abs(gap) + 1.96 * se < bar
-        rows.append((judge, gap, se, bar, "within the experts' own spread" if inside else "not shown to be"))
-    return pd.DataFrame(rows, columns=["judge", "severity_minus_experts", "se", "experts_spread", "interchangeable"])
+        verdicts = (abs(gap) + 1.96 * se < spread, infit[judge] <= loosest)
+        verdict = {(True, True): "yes", (True, False): "no: less consistent"}.get(verdicts, "no: severity")
+        rows.append((judge, gap, se, spread, infit[judge], verdict))
+    columns = ["judge", "severity_minus_experts", "se", "experts_spread", "infit", "interchangeable"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def main(out: Path) -> None:
@@ -83,7 +87,7 @@ def main(out: Path) -> None:
         judges = quality[quality["facet"] == "judge"].set_index("level")
         severity = fit.estimates("judge").set_index("level")[["estimate", "se"]]
         print(severity.join(judges[["infit", "outfit"]]).round(2).to_string())
-        print(interchangeable(fit).round(2).to_string(index=False))
+        print(interchangeable(fit, judges["infit"]).round(2).to_string(index=False))
     page = ps.report(fits, table, title="Empathy: experts, crowd and LLM judges").save(out / "empathy_judges.html")
     print(f"\nwrote {page}")
 

@@ -3,8 +3,8 @@
 Run:  python examples/hanna.py [output folder]
 
 Data: HANNA (Chhun et al., COLING 2022; TACL 2024), MIT licence: 1,056 stories, LLM ratings averaged over three samples.
-Negative ratings are failed parses, so they are missing, not low. The story is the subject: a system's score is the mean of
-its 96 stories, and its standard error comes from how the stories differ, not from how often one story was rated.
+Negative ratings are failed parses, so they are missing, not low. The story is the subject: a system's score is the mean
+of its 96 stories, and its standard error comes from how the stories differ, not from how often one story was rated.
 """
 
 from __future__ import annotations

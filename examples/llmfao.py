@@ -2,8 +2,8 @@
 
 Run:  python examples/llmfao.py [output folder]
 
-Data: LLMFAO by Dmitry Ustalov, CC BY 4.0; 8,931 votes. Ties are modelled (Davidson), not split in halves, and being shown on
-the left may help. The same pairs judged by GPT-4 are fitted too, to see how its order differs from the people's.
+Data: LLMFAO by Dmitry Ustalov, CC BY 4.0; 8,931 votes. Ties are modelled (Davidson), not split in halves, and being
+shown on the left may help. The same pairs judged by GPT-4 are fitted too, to see how its order differs.
 """
 
 from __future__ import annotations
@@ -35,9 +35,8 @@ def main(out: Path) -> None:
     board = ps.rank_intervals(fit)
     print(board.sort_values("rank").head(12).round(2).to_string(index=False))
     position = fit.estimates("position").iloc[0]
-    print(
-        f"\nBeing on the left is worth {position['estimate']:.2f} logits (95% {position['lower']:.2f} to {position['upper']:.2f})"
-    )
+    low, high = position["lower"], position["upper"]
+    print(f"\nBeing on the left is worth {position['estimate']:.2f} logits (95% {low:.2f} to {high:.2f})")
 
     # Penalised, because GPT-4 lets one model lose every time: maximum likelihood has no finite answer for it.
     gpt4 = ps.fit(model, votes("gpt4-crowd"), engine=ps.MAP())

@@ -1,0 +1,42 @@
+"""The examples on published data run from start to end, and say what the README says they find."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
+
+def load(name: str, data: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.DATA = data
+    return module
+
+
+@pytest.mark.shared_data
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        # Gemini on EPITOME is within the experts' spread in severity and no less consistent than they are.
+        ("empathy_judges", ["gemini -0.17 0.17 1.04 0.71 yes", "gpt 2.68 0.19 1.07 0.53 no: severity"]),
+        ("hanna", ["Between-prompt variance of a system's score is 1.2%", "prompt 4 0.477 0.008"]),
+        ("llmfao", ["Being on the left is worth 0.16 logits", "half wins: 1.000", "GPT 4 1.71 1 1 3"]),
+    ],
+)
+def test_example(name, says, shared_data, tmp_path, capsys):
+    load(name, shared_data).main(tmp_path)
+    printed = " ".join(capsys.readouterr().out.split())
+    for text in says:
+        assert text in printed
+    page = (tmp_path / f"{name}.html").read_text()
+    assert "<script src" not in page
+    assert (tmp_path / "scores.csv").stat().st_size > 0
