@@ -52,15 +52,17 @@ def draw_category_curves(
     """
     across = 1 if width < 480 or len(panels) == 1 else 2 if len(panels) in (2, 4) else 3
     down = -(-len(panels) // across)
-    height = down * (_TALL + 50) + 40
+    # One panel has no heading to make room for.
+    tall, gap = (_TALL, 50) if len(panels) > 1 else (220.0, 20)
+    height = down * (tall + gap) + 40
     with style():
         figure, first = canvas(width, height)
         figure.delaxes(first)
         wide = (width - 34 - 24 * (across - 1) - 8) / across
         for index, panel in enumerate(panels):
             row, column = divmod(index, across)
-            x, y = 34 + column * (wide + 24), height - (row + 1) * (_TALL + 50) + 4
-            axes = figure.add_axes((x / width, y / height, wide / width, _TALL / height))
+            x, y = 34 + column * (wide + 24), height - (row + 1) * (tall + gap) + 4
+            axes = figure.add_axes((x / width, y / height, wide / width, tall / height))
             _draw_panel(axes, panel, labelled=column == 0)
         figure.text(34 / width, 4 / height, axis, size=12, color=SOFT)
         return to_svg(figure, name=name, title=title, description=description)

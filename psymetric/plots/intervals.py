@@ -42,7 +42,8 @@ class IntervalRow:
         upper: Upper end.
         value: What is written at the right.
         group: Rows of one group stand together; its name is written once, at its first row.
-        marked: Draw in the warning colour, with an open dot.
+        marked: Draw an open dot.
+        alarming: Draw in the warning colour.
     """
 
     label: str
@@ -52,6 +53,7 @@ class IntervalRow:
     value: str = ""
     group: str = ""
     marked: bool = False
+    alarming: bool = False
 
 
 def draw_intervals(
@@ -94,7 +96,7 @@ def draw_intervals(
         _frame(axes, rows, axis, reference)
         across = pixels_by_data(axes)
         for row, label, y in zip(rows, labels, places, strict=True):
-            colour = WARN if row.marked else ACCENT
+            colour = WARN if row.alarming else ACCENT
             axes.plot([row.lower, row.upper], [y, y], color=colour, lw=2.2, alpha=0.55)
             axes.plot(row.estimate, y, "o", ms=6.5, mfc="#fefefe" if row.marked else colour, mec=colour, mew=1.8)
             axes.text(0, y, label, transform=across, va="center_baseline", size=size)

@@ -17,6 +17,7 @@ __all__ = ["Ruler", "draw_wright_map", "spread_labels"]
 
 _HEIGHT = 520.0
 _LINE = 14.0
+_OUTERMOST = 4
 
 
 @final
@@ -50,7 +51,8 @@ def draw_wright_map(
     """Subjects as a histogram at the left, then one column per facet, all on the same logits.
 
     Subjects further up score higher; levels further up make high categories less likely. Labels that would overlap are
-    moved and joined to their place by a line; of a facet with more levels than fit, the outermost keep their labels.
+    moved and joined to their place by a line; of a facet with more levels than fit, the four outermost at each end are
+    named.
 
     Args:
         subjects: Their measures in logits.
@@ -109,11 +111,11 @@ def _draw_ruler(axes: Axes, ruler: Ruler, x: float, column: float) -> None:
     scale = (_HEIGHT - 58) / (high - low)
     axes.plot([x, x], [low, high], color=LINE, lw=1)
     places = ruler.places
-    axes.plot(np.full(len(places), x), places, "o", ms=4, color=ACCENT)
+    crowded = len(places) > int((_HEIGHT - 58) / _LINE)
+    axes.plot(np.full(len(places), x), places, "o", ms=4, color=ACCENT, alpha=0.35 if crowded else 1.0)
     _head(axes, x, shorten(ruler.heading, max(int((column - 6) / 7.4), 4)), "severe ↑" if ruler.severe else "hard ↑")
-    room = int((_HEIGHT - 58) / _LINE)
     order = np.argsort(places)
-    keep = order if len(order) <= room else np.concatenate([order[: room // 2], order[-(room // 2) :]])
+    keep = np.concatenate([order[:_OUTERMOST], order[-_OUTERMOST:]]) if crowded else order
     spots = spread_labels(places[keep] * scale, _LINE, low * scale + 6, high * scale - 6) / scale
     limit = max(int((column - 22) / 6.3), 3)
     for level, spot in zip(keep, spots, strict=True):

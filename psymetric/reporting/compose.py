@@ -28,7 +28,7 @@ from psymetric.reporting.wording import noun_of, numbered, plural, scale_words
 
 __all__ = ["Composed", "compose"]
 
-_LARGEST_LINK = 1_500_000
+_LARGEST_LINK = 500_000
 
 
 @final
@@ -190,14 +190,14 @@ def _facets(evidence: Evidence) -> pd.DataFrame:
 
 def _downloads(scores: pd.DataFrame, facets: pd.DataFrame, record: Mapping[str, Any]) -> tuple[Link, ...]:
     """The files of `Report.save` inside the page too, where they are small enough."""
-    text = json.dumps(record, ensure_ascii=False, allow_nan=False)
-    links = [
-        data_link("scores.csv", csv_text(scores), "text/csv", "scores.csv"),
-        data_link("facets.csv", csv_text(facets), "text/csv", "facets.csv"),
-    ]
-    if len(text) <= _LARGEST_LINK:
-        links.append(data_link("fit.json", text, "application/json", "fit.json"))
-    return tuple(links)
+    texts = {
+        "scores.csv": (csv_text(scores), "text/csv"),
+        "facets.csv": (csv_text(facets), "text/csv"),
+        "fit.json": (json.dumps(record, ensure_ascii=False, allow_nan=False), "application/json"),
+    }
+    return tuple(
+        data_link(name, text, media, name) for name, (text, media) in texts.items() if len(text) <= _LARGEST_LINK
+    )
 
 
 def _extra(extra: Mapping[str, pd.DataFrame | str]) -> Section | None:

@@ -98,6 +98,7 @@ def _figure(part: Part, facet: str, number: int) -> Figure:
             row["upper"],
             signed(row["estimate"], se),
             marked=_flagged(row),
+            alarming=_flagged(row),
         )
         for row in kept.to_dict("records")
     ]

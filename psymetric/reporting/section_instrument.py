@@ -169,6 +169,6 @@ def _steps(part: Part, suffix: str) -> list[Block]:
         "between is never the most likely answer, "
         "often a sign that it is rarely used. That does not disorder the measures."
         if disordered
-        else "Steps rise in every group."
+        else "The steps rise in order."
     )
     return [make_table(f"steps{suffix}", frame, shows, caption="Steps between categories", reading=reading)]

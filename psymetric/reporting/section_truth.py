@@ -115,16 +115,10 @@ def _coverage(frame: pd.DataFrame, level: float) -> list[Coverage]:
 
 def coverage_sentence(found: Coverage, noun: str, level: float) -> str:
     """What the count says about one facet."""
-    verdict = (
-        "as it should be"
-        if found.nominal
-        else "fewer than it should be"
-        if found.held < found.low
-        else "more than it should be"
-    )
+    verdict = "as" if found.nominal else "less often than" if found.held < found.low else "more often than"
     return (
-        f"{found.held} of {found.n} {level:.0%} intervals of the {plural(noun)} hold the true value, {verdict} "
-        f"({found.low} to {found.high} would be expected)."
+        f"{plural(noun).capitalize()}: {found.held:,} of {found.n:,} intervals hold the true value, {verdict} their "
+        f"{level:.0%} says ({found.low:,} to {found.high:,} were to be expected)."
     )
 
 

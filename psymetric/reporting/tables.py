@@ -135,7 +135,8 @@ def _cell(show: Show, value: Any) -> Cell:
         return Cell("<.001" if value < 0.001 else f"{value:.3f}".removeprefix("0"), float(value))
     if show.kind == "probability":
         return Cell(f"{value:.2f}".removeprefix("0"), float(value))
-    return Cell(f"{value:,.{show.digits}f}".replace("-", "−"), float(value))
+    text = f"{value:,.{show.digits}f}"
+    return Cell(text.replace("-", "−") if float(text.replace(",", "")) else text.removeprefix("-"), float(value))
 
 
 def _is_missing(value: Any) -> bool:
@@ -169,13 +170,13 @@ def data_link(name: str, content: str, media: str, text: str) -> Link:
 
 
 def csv_text(frame: pd.DataFrame) -> str:
-    """The frame as CSV; texts that a spreadsheet would run as a formula get a leading apostrophe."""
+    """The frame as CSV with eight significant digits; texts a spreadsheet would run as a formula get an apostrophe."""
     safe = frame.rename(columns={name: _guard(str(name)) for name in frame.columns})
     for name, column in safe.items():
         if column.dtype == object or isinstance(column.dtype, pd.StringDtype):
             safe[name] = column.astype(object).map(lambda cell: _guard(cell) if isinstance(cell, str) else cell)
     buffer = io.StringIO()
-    safe.to_csv(buffer, index=False, lineterminator="\n")
+    safe.to_csv(buffer, index=False, lineterminator="\n", float_format="%.8g")
     return buffer.getvalue()
 
 

@@ -44,12 +44,11 @@ def test_pairs_are_centred(pairs: tuple[ps.Fit, ps.PairTable]) -> None:
     assert frame["held"].sum() >= 3
 
 
-@pytest.mark.parametrize(
-    ("held", "verdict"), [(93, "as it should be"), (80, "fewer than it should be"), (100, "more than it should be")]
-)
+@pytest.mark.parametrize(("held", "verdict"), [(93, "as"), (80, "less often than"), (100, "more often than")])
 def test_sentence_says_whether_the_count_is_in_its_band(held: int, verdict: str) -> None:
     low, high = (int(end) for end in binom.interval(0.95, 100, 0.95))
     sentence = coverage_sentence(Coverage("judge", held, 100, low, high), "judge", 0.95)
     assert sentence == (
-        f"{held} of 100 95% intervals of the judges hold the true value, {verdict} ({low} to {high} would be expected)."
+        f"Judges: {held} of 100 intervals hold the true value, {verdict} their 95% says "
+        f"({low} to {high} were to be expected)."
     )
