@@ -90,3 +90,14 @@ def naive_posterior(fit: ps.Fit, table: ps.ResponseTable, subject: str) -> tuple
     log_density = np.array([log_likelihood_of(rows, steps, theta) for theta in grid]) - 0.5 * ((grid - mean) / sd) ** 2
     weight = np.exp(log_density - log_density.max())
     return grid, weight / weight.sum()
+
+
+def labelled_estimates(fit: ps.Fit, *facets: str) -> dict[str, dict[str, float]]:
+    """Estimates by facet and label."""
+    frames = {facet: fit.estimates(facet) for facet in facets}
+    return {facet: dict(zip(frame["level"], frame["estimate"], strict=True)) for facet, frame in frames.items()}
+
+
+def extreme_subjects(fit: ps.Fit) -> set[str]:
+    """Subjects that a JointML fit set aside."""
+    return {label for label, side in zip(fit.levels["subject"], fit.extremes["subject"], strict=True) if side}

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from psymetric.core.bijectors import UNUSED
-from psymetric.core.precision import double_precision
 from psymetric.data.responses import ResponseTable
 from psymetric.diagnostics.moments import measure, response_moments
 from psymetric.diagnostics.residuals import locations
@@ -19,7 +17,7 @@ from psymetric.estimation.fit import Fit
 from psymetric.models.base import ABILITY, ParamSpec
 from psymetric.models.space import has_ability
 from psymetric.scoring.fair import category_values, mean_parameters
-from psymetric.scoring.likelihood import model_log_probs, probabilities
+from psymetric.scoring.likelihood import probabilities, probabilities_at
 
 __all__ = ["category_curves", "category_statistics"]
 
@@ -181,11 +179,7 @@ def category_curves(fit: Fit, group: Any = None, *, reach: float | None = None, 
         steps = _thresholds(fit, 1 if owner is None else len(fit.levels[owner]))[0]
         reach = max(4.0, 2.0 + float(np.nanmax(np.abs(steps), initial=0.0)))
     theta = np.linspace(-reach, reach, points)
-    with double_precision():
-        arrays = {name: jnp.asarray(value) for name, value in params.items()}
-        places = {name: jnp.asarray(code) for name, code in codes.items()}
-        log_probs = model_log_probs(fit.model, arrays, places, jnp.asarray(theta)[:, None], len(fit.categories))
-        probability = np.exp(np.asarray(log_probs[:, 0]))
+    probability = probabilities_at(fit.model, params, codes, theta, len(fit.categories))
     expected = probability @ category_values(fit.categories)
     n_categories = len(fit.categories)
     return pd.DataFrame(

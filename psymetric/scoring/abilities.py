@@ -26,7 +26,7 @@ Array = NDArray[np.float64]
 
 _REACH = 60.0
 """Logits beyond which no ability is looked for; every category that can be reached is certain there."""
-_TOLERANCE = 1e-10
+_TOLERANCE = 1e-9
 _MAX_STEPS = 200
 
 
@@ -72,7 +72,14 @@ def find_extremes(rows: AlignedRows) -> Extremes:
     return Extremes(low, high, n_responses - at[0] <= full, n_responses - at[1] <= full)
 
 
-def find_roots(equation: Callable[[Array], tuple[Array, Array]], start: Array, *, lower: Array, upper: Array) -> Array:
+def find_roots(
+    equation: Callable[[Array], tuple[Array, Array]],
+    start: Array,
+    *,
+    lower: Array,
+    upper: Array,
+    tolerance: float = _TOLERANCE,
+) -> Array:
     """Roots of decreasing functions, one per element, by Newton steps kept inside a shrinking bracket.
 
     Args:
@@ -80,6 +87,7 @@ def find_roots(equation: Callable[[Array], tuple[Array, Array]], start: Array, *
         start: First points.
         lower: Where the function is positive.
         upper: Where it is negative.
+        tolerance: Largest last step.
     """
     point = np.clip(start, lower, upper)
     for _ in range(_MAX_STEPS):
@@ -87,11 +95,11 @@ def find_roots(equation: Callable[[Array], tuple[Array, Array]], start: Array, *
         lower, upper = np.where(value > 0, point, lower), np.where(value <= 0, point, upper)
         with np.errstate(divide="ignore", invalid="ignore"):
             step = point - value / slope
+        # A settled element's next step may round onto the edge of its bracket: it must not be bisected away again.
+        settled = (np.abs(step - point) < tolerance) | (upper - lower < tolerance)
         inside = np.isfinite(step) & (step > lower) & (step < upper)
-        after = np.where(value == 0, point, np.where(inside, step, (lower + upper) / 2))
-        change = float(np.max(np.abs(after - point), initial=0.0))
-        point = after
-        if change < _TOLERANCE:
+        point = np.where(settled, point, np.where(inside, step, (lower + upper) / 2))
+        if settled.all():
             break
     return point
 
@@ -132,7 +140,7 @@ def weighted_likelihood(rows: AlignedRows, extremes: Extremes) -> Points:
     return _solved(rows, equation, extremes.high - extremes.low)
 
 
-def posterior_mode(rows: AlignedRows, mean: float, sd: float) -> Points:
+def posterior_mode(rows: AlignedRows, mean: float, sd: float, *, tolerance: float = _TOLERANCE) -> Points:
     """Posterior modes under a normal population, and standard errors from the curvature there."""
 
     def equation(theta: Array) -> tuple[Array, Array]:
@@ -140,7 +148,7 @@ def posterior_mode(rows: AlignedRows, mean: float, sd: float) -> Points:
         return rows.by_subject(first) - (theta - mean) / sd**2, rows.by_subject(second) - 1 / sd**2
 
     edge = np.full(len(rows.subjects), _REACH)
-    mode = find_roots(equation, np.full(len(edge), mean), lower=mean - edge, upper=mean + edge)
+    mode = find_roots(equation, np.full(len(edge), mean), lower=mean - edge, upper=mean + edge, tolerance=tolerance)
     return Points(mode, 1 / np.sqrt(np.maximum(-equation(mode)[1], 1e-300)))
 
 

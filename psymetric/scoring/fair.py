@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from psymetric.core.precision import double_precision
 from psymetric.data.scores import Scores
 from psymetric.errors import DataError
 from psymetric.estimation.fit import Fit
 from psymetric.models.base import ABILITY, ParamSpec
 from psymetric.models.space import POPULATION_MEAN, has_ability
-from psymetric.scoring.likelihood import model_log_probs
+from psymetric.scoring.likelihood import probabilities_at
 
 __all__ = ["category_values", "fair_averages", "mean_parameters"]
 
@@ -126,9 +124,5 @@ def _expected(fit: Fit, facet: str, params: dict[str, Array], measures: Array) -
     else:
         params = params | {facet: measures}
         codes[facet] = level.astype(np.int32)
-    with double_precision():
-        arrays = {name: jnp.asarray(value) for name, value in params.items()}
-        positions = {name: jnp.asarray(code) for name, code in codes.items()}
-        log_probs = model_log_probs(fit.model, arrays, positions, jnp.asarray(theta)[:, None], len(fit.categories))
-        probability = np.exp(np.asarray(log_probs[:, 0]))
+    probability = probabilities_at(fit.model, params, codes, theta, len(fit.categories))
     return (probability @ category_values(fit.categories)).reshape(n_levels, n_groups).mean(axis=1)

@@ -5,7 +5,7 @@ Everything here goes through the model's own `category_log_probs`; derivatives b
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -22,7 +22,16 @@ from psymetric.models.base import ABILITY, AbstractMeasurementModel
 from psymetric.models.space import has_ability
 from psymetric.scoring.alignment import AlignedRows
 
-__all__ = ["Piece", "check_possible", "derivatives", "log_likelihoods", "model_log_probs", "pieces", "probabilities"]
+__all__ = [
+    "Piece",
+    "check_possible",
+    "derivatives",
+    "log_likelihoods",
+    "model_log_probs",
+    "pieces",
+    "probabilities",
+    "probabilities_at",
+]
 
 Array = NDArray[np.float64]
 
@@ -46,6 +55,32 @@ def model_log_probs(
         wide["subject"] = jnp.arange(n_rows * n_nodes)
         params = params | {ABILITY: theta.ravel()}
     return model.category_log_probs(params, wide, n_categories).reshape(n_rows, n_nodes, -1)
+
+
+@partial(jax.jit, static_argnames=("model", "n_categories"))
+def _probabilities_at(
+    model: AbstractMeasurementModel, params: Any, codes: Any, theta: JaxArray, n_categories: int
+) -> JaxArray:
+    return jnp.exp(model_log_probs(model, params, codes, theta[:, None], n_categories)[:, 0])
+
+
+def probabilities_at(
+    model: AbstractMeasurementModel,
+    params: Mapping[str, Array],
+    codes: Mapping[str, NDArray[np.int32]],
+    theta: Array,
+    n_categories: int,
+) -> Array:
+    """Category probabilities of a few rows at given abilities, shape (rows, categories).
+
+    Rows are padded to a power of two, so that many small questions about one fit share a compiled program.
+    """
+    n_rows = len(theta)
+    length = max(64, 1 << (n_rows - 1).bit_length())
+    with double_precision():
+        padded = {name: np.resize(code, length) for name, code in codes.items()}
+        found = _probabilities_at(model, dict(params), padded, np.resize(theta, length), n_categories)
+        return np.asarray(found)[:n_rows]
 
 
 class Piece:

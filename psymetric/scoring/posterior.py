@@ -96,7 +96,8 @@ def subject_posterior(rows: AlignedRows, mean: float, sd: float) -> Posterior:
         mean: Population mean, logits.
         sd: Population sd, logits.
     """
-    mode = posterior_mode(rows, mean, sd)
+    # A rough place to centre the nodes; they are moved to the posterior mean where it matters.
+    mode = posterior_mode(rows, mean, sd, tolerance=sd / 100)
     centre, scale = mode.estimate, mode.se
     found = _on_nodes(rows, mean, sd, centre, scale)
     for _ in range(_MAX_ROUNDS):

@@ -1,8 +1,9 @@
 """Fit and facet statistics of Guilford's creativity ratings, and FACETS' published Table 7.
 
 Source: ../shared/oracles/README.md, I9 and I10 (the FACETS manual's Guilford.txt; FACETS' own printed numbers are not
-available, the targets are independent code on the same data). Conversions: the oracle centres examinees and leaves judges
-free, which moves measures by one constant per facet and touches no residual, no SE with everything else known, and no spread.
+available, the targets are independent code on the same data). Conversions: the oracle centres examinees and leaves
+judges free, which moves measures by one constant per facet and touches no residual, no SE with everything else known,
+and no spread.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ def test_facet_summaries_as_facets_prints_them(joint, table, facet, ratio, strat
 
 
 def test_table_7_of_the_facets_manual():
-    """12 readers: mean S.E. .08, S.D. .19 population, .20 sample. From two-decimal inputs G is only known to a range."""
+    """12 readers: mean S.E. .08, S.D. .19 population, .20 sample. Two decimals leave G a range."""
     sd = 0.08 * np.sqrt(1 + 2.17**2)  # the one S.D. that gives the printed population separation
     assert round(sd, 2) == 0.19
     population, sample = separation(sd, 0.08), separation(sd * np.sqrt(12 / 11), 0.08)

@@ -1,8 +1,8 @@
 """Scores and fit statistics against R: mirt 1.45.1 (partial credit) and TAM 4.4-2 (many-facet).
 
-Conversions: mirt and TAM fix the population mean at zero, here items and judges sum to zero and the mean is free, so that
-their measures are ours minus `population_mean`. mirt's WLE standard error is the curvature of the weighted likelihood;
-ours, as TAM's, is 1/√I. TAM's `msq.itemfit` averages residuals over the subjects' posteriors as we do.
+Conversions: mirt and TAM fix the population mean at zero, here items and judges sum to zero and the mean is free, so
+that their measures are ours minus `population_mean`. mirt's WLE standard error is the curvature of the weighted
+likelihood; ours, as TAM's, is 1/√I. TAM's `msq.itemfit` averages residuals over the subjects' posteriors as we do.
 """
 
 from __future__ import annotations

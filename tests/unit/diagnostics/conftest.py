@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 from rated_world import rated_frame, rated_table
 
@@ -35,13 +36,14 @@ def drawn(table):
 
 @pytest.fixture(scope="session")
 def pairs():
-    import pandas as pd
-
-    rows = [("a", "b", 9, 3), ("b", "c", 8, 4), ("a", "c", 10, 2), ("c", "d", 7, 5), ("a", "d", 9, 3), ("b", "d", 6, 6)]
-    frame = pd.DataFrame(
-        [(x, y, side, n, judge) for x, y, w, l in rows for side, n in (("left", w), ("right", l)) for judge in "pq"],
-        columns=["x", "y", "won", "n", "judge"],
-    )
+    won = {("a", "b"): (9, 3), ("b", "c"): (8, 4), ("a", "c"): (10, 2), ("c", "d"): (7, 5), ("a", "d"): (9, 3)}
+    rows = [
+        (*pair, side, n, judge)
+        for pair, counts in won.items()
+        for side, n in zip(("left", "right"), counts, strict=True)
+        for judge in "pq"
+    ]
+    frame = pd.DataFrame(rows, columns=["x", "y", "won", "n", "judge"])
     return ps.PairTable.from_frame(frame, left="x", right="y", outcome="won", weight="n", judge="judge")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from rated_world import naive_posterior, naive_probabilities, naive_steps, rated_frame, rated_table
+from rated_world import extreme_subjects, naive_posterior, naive_probabilities, naive_steps, rated_frame, rated_table
 from scipy.optimize import minimize_scalar
 from scipy.stats import norm
 
@@ -45,7 +45,7 @@ def naive_cell(fit, table, judge, item, posterior_of):
 
 def test_joint_cell_is_the_maximum(joint, table):
     measures = dict(joint.estimates("subject")[["level", "estimate"]].to_numpy())
-    extreme = {label for label, side in zip(joint.levels["subject"], joint.extremes["subject"], strict=True) if side}
+    extreme = extreme_subjects(joint)
     kept = table.select("subject", [label for label in table.levels["subject"] if label not in extreme])
     estimate, se = naive_cell(joint, kept, "cat", "i3", lambda subject: (np.array([measures[subject]]), np.ones(1)))
     found = ps.bias_analysis(joint, table, "judge", "item").set_index(["judge", "item"]).loc[("cat", "i3")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from rated_world import naive_probabilities, naive_steps, rated_table
+from rated_world import extreme_subjects, naive_probabilities, naive_steps, rated_table
 
 import psymetric as ps
 from psymetric.diagnostics.categories import category_curves
@@ -17,9 +17,10 @@ def test_counts_and_average_measures(joint, table):
     frame = table.to_frame()
     assert found["n"].to_dict() == frame["response"].value_counts().sort_index().to_dict()
     assert found["share"].sum() == pytest.approx(1)
-    value = {facet: dict(joint.estimates(facet)[["level", "estimate"]].to_numpy()) for facet in ("subject", "item", "judge")}
-    extreme = {label for label, side in zip(joint.levels["subject"], joint.extremes["subject"], strict=True) if side}
-    frame = frame[~frame["subject"].isin(extreme)]
+    value = {
+        facet: dict(joint.estimates(facet)[["level", "estimate"]].to_numpy()) for facet in ("subject", "item", "judge")
+    }
+    frame = frame[~frame["subject"].isin(extreme_subjects(joint))]
     at = frame["subject"].map(value["subject"]) - frame["item"].map(value["item"]) - frame["judge"].map(value["judge"])
     expected = at.astype(float).groupby(frame["response"]).mean()
     np.testing.assert_allclose(found["average_measure"], expected, atol=1e-9)
@@ -76,7 +77,9 @@ def test_groups_own_their_steps(table):
     curves = category_curves(fit, "i2", points=5)
     expected = [naive_probabilities(theta, 0.0, fit.parameters["step"][1]) for theta in curves["theta"].unique()]
     np.testing.assert_allclose(curves["probability"].to_numpy().reshape(5, 4), expected, atol=1e-12)
-    with pytest.raises(DataError, match=r"group='i9' is no level of 'item', which owns the steps: \['i1', 'i2', 'i3'\]"):
+    with pytest.raises(
+        DataError, match=r"group='i9' is no level of 'item', which owns the steps: \['i1', 'i2', 'i3'\]"
+    ):
         category_curves(fit, "i9")
 
 

@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 import pytest
-from rated_world import naive_probabilities, naive_steps, rated_table
+from rated_world import extreme_subjects, naive_probabilities, naive_steps, rated_table
 from scipy.stats import chi2
 
 import psymetric as ps
@@ -70,11 +70,12 @@ def test_model_errors_are_those_of_fit_statistics(marginal, table):
 
 def naive_agreement(fit: ps.Fit, table: ps.ResponseTable) -> tuple[float, float, float]:
     """Pairs of judges on one subject and item: number, agreements, and what the fit expects at its measures."""
-    value = {facet: dict(fit.estimates(facet)[["level", "estimate"]].to_numpy()) for facet in ("subject", "item", "judge")}
+    value = {
+        facet: dict(fit.estimates(facet)[["level", "estimate"]].to_numpy()) for facet in ("subject", "item", "judge")
+    }
     steps, frame = naive_steps(fit), table.to_frame()
-    extreme = {label for label, side in zip(fit.levels["subject"], fit.extremes["subject"], strict=True) if side}
     total = np.zeros(3)
-    for (subject, item), part in frame[~frame["subject"].isin(extreme)].groupby(["subject", "item"]):
+    for (subject, item), part in frame[~frame["subject"].isin(extreme_subjects(fit))].groupby(["subject", "item"]):
         for a, b in combinations(part.itertuples(), 2):
             if a.judge == b.judge:
                 continue

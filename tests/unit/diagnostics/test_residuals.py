@@ -7,7 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from rated_world import naive_posterior, naive_probabilities, naive_steps, rated_frame, rated_table
+from rated_world import (
+    naive_posterior,
+    naive_probabilities,
+    naive_steps,
+    rated_frame,
+    rated_table,
+)
 
 import psymetric as ps
 from psymetric.diagnostics.residuals import unexpected_responses, wilson_hilferty
@@ -79,8 +85,14 @@ def test_unexpected_responses_are_the_naive_ones(marginal, table, naive):
 def test_point_measure_is_a_correlation(joint, table):
     found = ps.fit_statistics(joint, table, facets=("judge",)).set_index("level")
     frame = table.to_frame()
-    frame = frame[~frame["subject"].isin([s for s, e in zip(joint.levels["subject"], joint.extremes["subject"], strict=True) if e])]
-    value = {facet: dict(joint.estimates(facet)[["level", "estimate"]].to_numpy()) for facet in ("subject", "item", "judge")}
+    frame = frame[
+        ~frame["subject"].isin(
+            [s for s, e in zip(joint.levels["subject"], joint.extremes["subject"], strict=True) if e]
+        )
+    ]
+    value = {
+        facet: dict(joint.estimates(facet)[["level", "estimate"]].to_numpy()) for facet in ("subject", "item", "judge")
+    }
     frame["at"] = frame["subject"].map(value["subject"]) - frame["item"].map(value["item"])
     frame["at"] = frame["at"].astype(float) - frame["judge"].map(value["judge"]).astype(float)
     for judge, part in frame.groupby("judge"):

@@ -139,7 +139,7 @@ def test_ranks_repeat_with_the_seed():
 
 
 def test_integrated_subjects(marginal):
-    with pytest.raises(DataError, match=r"MarginalML integrates subjects out: rank their scores, rank_intervals\(score"):
+    with pytest.raises(DataError, match=r"MarginalML integrates subjects out: rank their scores, rank_intervals"):
         ps.rank_intervals(marginal)
 
 

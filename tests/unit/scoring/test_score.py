@@ -120,7 +120,8 @@ def test_ml_moves_extreme_scores_inwards(marginal, table, subject, target):
     assert any("3 of 42 subjects have an extreme score" in note for note in scores.notes)
     steps = naive_steps(marginal)
     expected = sum(
-        naive_probabilities(found["estimate"], at, steps) @ np.arange(4) for at, *_ in naive_rows(marginal, table, subject)
+        naive_probabilities(found["estimate"], at, steps) @ np.arange(4)
+        for at, *_ in naive_rows(marginal, table, subject)
     )
     assert expected == pytest.approx(target, abs=1e-7)
 
@@ -245,7 +246,7 @@ def test_more_plausible_values_than_draws(drawn, table):
 
 def test_unknown_judge(marginal, frame):
     odd = rated_table(frame.assign(judge=frame["judge"].replace("bob", "zoe")))
-    with pytest.raises(DataError, match=r"score: judge not in the fit, which knows \['ann', 'bob', 'cat'\].*got \['zoe'\]"):
+    with pytest.raises(DataError, match=r"score: judge not in the fit, which knows \['ann', .*got \['zoe'\]"):
         ps.score(marginal, odd)
 
 
@@ -253,7 +254,7 @@ def test_unknown_category(marginal, frame):
     odd = ps.ResponseTable.from_frame(
         frame.assign(stars=frame["stars"] + 1), response="stars", subject="text", item="item", facets="judge"
     )
-    with pytest.raises(DataError, match=r"score: response category not in the fit, which knows \[1, 2, 3, 4\].*got \[5\]"):
+    with pytest.raises(DataError, match=r"score: response category not in the fit, which knows \[1, .*got \[5\]"):
         ps.score(marginal, odd)
 
 
