@@ -186,8 +186,9 @@ class Steps:
         for index, pattern in enumerate(patterns):
             bases.append(jnp.asarray(_step_basis(pattern)))
             groups.append(jnp.asarray(np.flatnonzero(which == index), jnp.int32))
-        # Cumulated steps carry +UNUSED at an unused category and nothing at a used one.
-        cumulated = np.where(used, 0.0, UNUSED)
+        # Cumulated steps carry one or two UNUSED at an unused category, in turn, so that no step that joins one looks
+        # like an estimate, and nothing at a used one.
+        cumulated = np.where(used, 0.0, UNUSED * (1 + np.arange(used.shape[1]) % 2))
         return cls((len(used), used.shape[1] - 1), tuple(bases), tuple(groups), jnp.asarray(np.diff(cumulated, axis=1)))
 
     @property

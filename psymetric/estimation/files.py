@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -84,15 +85,22 @@ def save_fit(fit: Fit, path: Path) -> Path:
 def load_fit(path: Path) -> Fit:
     """The reader behind `Fit.load`."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            record = json.loads(stored["record"].tobytes())
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            record = dict(json.loads(stored["record"].tobytes()))
             arrays = {name: stored[name] for name in stored.files if name != "record"}
     except OSError as error:
         raise DataError(f"cannot read a fit from {path}: {error.strerror or error}") from error
-    except (ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} is not a fit written by Fit.save") from error
+    except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"{path} is not a fit written by Fit.save, or is damaged") from error
     if record.get("format") != _FORMAT:
         raise DataError(f"{path} has format {record.get('format')}, this version reads {_FORMAT}: fit the table again")
+    try:
+        return _from_record(record, arrays)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path} is not a fit written by Fit.save, or is damaged") from error
+
+
+def _from_record(record: dict[str, Any], arrays: dict[str, Any]) -> Fit:
     kinds: dict[str, dict[str, Any]] = {kind: {} for kind in _ARRAYS}
     for key, value in arrays.items():
         kind, name = key.split("/", 1)

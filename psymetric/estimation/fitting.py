@@ -96,7 +96,9 @@ def _check_connected(model: AbstractMeasurementModel, table: ResponseTable | Pai
     if not facets:
         return
     found = connectivity(table, ("subject", *facets))
-    if found.n_subsets > 1 or found.nested:
+    # Subjects that are integrated over count as alike across groups; those with a parameter of their own do not.
+    nested = found.nested or (isinstance(engine, JointML) and found.nested_subjects)
+    if found.n_subsets > 1 or nested:
         raise DesignError(
             f"{found.describe()} Or anchor levels, or declare a facet random (which takes its levels for exchangeable)."
         )
