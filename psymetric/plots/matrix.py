@@ -77,7 +77,7 @@ def draw_matrix(
                     ha="center",
                     va="center_baseline",
                     size=10.5,
-                    color=BACK if shade > 0.58 else INK,
+                    color=BACK if shade > 0.72 else INK,
                 )
         for i, label in enumerate(labels):
             axes.text(0, i + 0.52, label, transform=across, va="center_baseline", size=12)

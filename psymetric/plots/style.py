@@ -45,7 +45,7 @@ BACK: Final = "#fefefe"
 ACCENT: Final = "#0b62a4"
 WARN: Final = "#b5470b"
 # After Okabe & Ito (2008), darkened where thin lines on white need it; told apart under every common colour blindness.
-SERIES: Final = (ACCENT, "#c77c02", "#00805c", "#b0578a", "#2f8fc4", WARN, SOFT)
+SERIES: Final = (ACCENT, "#a06000", "#00805c", "#a94f83", "#2579a8", WARN, SOFT)
 
 _VARIABLES: Final = {
     INK: "ink",

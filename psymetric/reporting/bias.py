@@ -51,6 +51,12 @@ def bias_blocks(part: Part, facet: str, number: int) -> list[Block]:
     ]
     suffix = "" if part.label is None else f"-{number}"
     table = make_table(
-        f"bias-{facet}{suffix}", frame, shows, caption=f"{judge.capitalize()} by {item}", reading=text, most=_ROWS
+        f"bias-{facet}{suffix}",
+        frame,
+        shows,
+        caption="Departures from what both alone say, the surest first",
+        reading=text,
+        most=_ROWS,
+        both_ends=False,
     )
     return [Heading(f"{judge.capitalize()} by {item}"), table]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, final
 
 import numpy as np
@@ -23,10 +23,11 @@ _NAME = 40
 @final
 @dataclass(frozen=True)
 class Claim:
-    """One sentence, and whether it is firm, open (the data do not settle it) or a caution."""
+    """One sentence; whether it is firm, open (the data do not settle it) or a caution; and what bears on it."""
 
     text: str
     strength: Literal["firm", "open", "caution"]
+    detail: str = ""
 
 
 def claims_of(evidence: Evidence, rows: pd.DataFrame) -> list[Claim]:
@@ -42,7 +43,7 @@ def claims_of(evidence: Evidence, rows: pd.DataFrame) -> list[Claim]:
         mine = [_top(part), *(_apart(part) if len(evidence.parts) == 1 else [])]
         if not part.fit.status.converged:
             mine.insert(0, Claim("The estimation did not converge; no number below can be relied on.", "caution"))
-        found += [Claim(lead + claim.text, claim.strength) for claim in mine]
+        found += [replace(claim, text=lead + claim.text) for claim in mine]
     if len(evidence.parts) == 1:
         found += _effects(evidence.first)
         found += _position(evidence.first)
@@ -62,12 +63,8 @@ def _top(part: Part) -> Claim:
     p = float(compared.above(int(known[0]), known[1:2])[0])
     second = plain(frame["level"].iloc[known[1]], _NAME)
     if p >= compared.threshold:
-        held = directions(part, 0, 1)
-        text = (
-            f"{name} comes first: it measures above {second}, the next, with probability "
-            f"{probability(p)}.{held}{_doubt(part)}"
-        )
-        return Claim(text, "firm")
+        text = f"{name} comes first: it measures above {second}, the next, with probability {probability(p)}."
+        return Claim(text, "firm", f"{directions(part, 0, 1)} {_doubt(part)}".strip())
     tied = [plain(label, _NAME) for label in frame["level"][frame["tier"] == 1]][1:]
     if len(tied) == 1:
         text = (
@@ -90,7 +87,7 @@ def _doubt(part: Part) -> str:
     noisy = "infit" in part.measures.columns and bool(part.measures["infit"].iloc[0] > 1)
     if not noisy or not isinstance(flags.iloc[0], str) or not flags.iloc[0]:
         return ""
-    return " Its answers fit the model poorly, so this is less sure than the number says."
+    return "Its answers fit the model poorly, so this is less sure than the number says."
 
 
 def directions(part: Part, first: int, second: int) -> str:
@@ -112,7 +109,7 @@ def directions(part: Part, first: int, second: int) -> str:
         if both.sum() >= 2:
             higher = int(np.sum(means[0][both] > means[1][both]))
             words.append(f"{higher} of {numbered(int(both.sum()), noun_of(table, facet))}")
-    return f" Its mean rating is the higher one with {joined(words)}." if words else ""
+    return f"Its mean rating is the higher one with {joined(words)}." if words else ""
 
 
 def _means(table: ResponseTable, facet: str, subject: int) -> np.ndarray:

@@ -85,7 +85,7 @@ def compose(
         {
             "title": heading,
             "measured": measured,
-            "claims": [{"text": claim.text, "strength": claim.strength} for claim in claims],
+            "claims": [{"text": claim.text, "detail": claim.detail, "strength": claim.strength} for claim in claims],
             "level": evidence.level,
             "about": about,
             "tables": {key: json_rows(frame) for key, frame in frames.items()},

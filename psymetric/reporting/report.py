@@ -116,7 +116,7 @@ def report(
         composed.scores,
         composed.facets,
         composed.record,
-        tuple(claim.text for claim in composed.page.claims),
+        tuple(f"{claim.text} {claim.detail}".strip() for claim in composed.page.claims),
     )
 
 

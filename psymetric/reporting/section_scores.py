@@ -12,7 +12,7 @@ from psymetric.plots.intervals import IntervalRow, draw_intervals
 from psymetric.plots.matrix import draw_matrix
 from psymetric.plots.profile import Profile, draw_profiles
 from psymetric.reporting.evidence import Evidence, Part
-from psymetric.reporting.rounding import plain, probability, rounded, signed, typical_se
+from psymetric.reporting.rounding import plain, probability, rounded, signed, two_digits, typical_se
 from psymetric.reporting.tables import Show, make_table
 from psymetric.reporting.views import Block, Figure, Heading, Section, Table, Text, draw
 from psymetric.reporting.wording import noun_of, plural, scale_words
@@ -183,8 +183,7 @@ def _ranks(part: Part, name: str) -> Figure:
     )
     text = (
         f"How likely each rank is: strong cells on the diagonal mean a settled order. {plain(known[0], 40)} is first "
-        "with probability "
-        f"{probability(float(chances[0, 0]))}.{cut}"
+        f"with probability {two_digits(float(chances[0, 0]))}.{cut}"
     )
     title = f"Probability of each rank for {len(known)} {noun}"
     return draw(

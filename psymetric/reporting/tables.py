@@ -59,8 +59,9 @@ def make_table(
     caption: str,
     reading: str = "",
     most: int = _SHOWN,
+    both_ends: bool = True,
 ) -> Table:
-    """A table of a frame; beyond `most` rows the first and last are shown.
+    """A table of a frame; beyond `most` rows the first and last are shown, or the first alone.
 
     Args:
         key: File name without suffix, unique within the page.
@@ -69,9 +70,10 @@ def make_table(
         caption: What the table holds.
         reading: What to see in it.
         most: Rows to show.
+        both_ends: Half of these from the end.
     """
     columns = [show for show in shown if show.column in frame.columns and _holds(frame[show.column])]
-    head = len(frame) if len(frame) <= most else most // 2
+    head = len(frame) if len(frame) <= most else most // 2 if both_ends else most
     rows = frame if len(frame) <= most else pd.concat([frame.head(head), frame.tail(most - head)])
     cells = [_cells(show, rows, frame) for show in columns]
     return Table(

@@ -62,7 +62,7 @@ def test_directions_count_the_levels_with_the_higher_mean(part: Part, simulated)
     means = frame.groupby(["subject", "judge"])["response"].mean().unstack()
     higher = int((means.loc[first] > means.loc[last]).sum())
     assert (
-        directions(part, 0, len(part.measures) - 1) == f" Its mean rating is the higher one with {higher} of 4 judges."
+        directions(part, 0, len(part.measures) - 1) == f"Its mean rating is the higher one with {higher} of 4 judges."
     )
 
 
