@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -41,23 +42,27 @@ class _Uncertain:
     stored: Array | None
     covariance: Array
 
+    def samples(self, draws: int, seed: int) -> Iterator[Array]:
+        """Draws of all levels in blocks of bounded memory, each of shape (some, n)."""
+        n, rng = len(self.labels), np.random.default_rng(seed)
+        step = max(_CHUNK // n, 1)
+        if self.stored is not None:
+            yield from (self.stored[start : start + step] for start in range(0, len(self.stored), step))
+            return
+        root = _root(self.covariance)
+        for start in range(0, draws, step):
+            noise = rng.standard_normal((min(step, draws - start), n))
+            yield self.estimate + (noise * root if root.ndim == 1 else noise @ root.T)
+
     def ranks(self, draws: int, seed: int) -> NDArray[np.int32]:
         """Ranks in every draw, 1 is the highest, shape (draws, n)."""
-        n, rng = len(self.labels), np.random.default_rng(seed)
-        total = draws if self.stored is None else len(self.stored)
-        root = np.empty(0) if self.stored is not None else _root(self.covariance)
-        found = np.empty((total, n), np.int32)
-        step = max(_CHUNK // n, 1)
-        for start in range(0, total, step):
-            stop = min(start + step, total)
-            if self.stored is not None:
-                values = self.stored[start:stop]
-            else:
-                noise = rng.standard_normal((stop - start, n))
-                values = self.estimate + (noise * root if root.ndim == 1 else noise @ root.T)
-            order = np.argsort(-values, axis=1, kind="stable")
-            np.put_along_axis(found[start:stop], order, np.arange(1, n + 1, dtype=np.int32)[None], axis=1)
-        return found
+        place = np.arange(1, len(self.labels) + 1, dtype=np.int32)[None]
+        found: list[NDArray[np.int32]] = []
+        for values in self.samples(draws, seed):
+            ranks = np.empty(values.shape, np.int32)
+            np.put_along_axis(ranks, np.argsort(-values, axis=1, kind="stable"), place, axis=1)
+            found.append(ranks)
+        return np.concatenate(found)
 
 
 def rank_intervals(
@@ -127,7 +132,8 @@ def p_best(
         DataError: As in `rank_intervals`.
     """
     found, _ = _uncertain(fit_or_scores, facet, draws, "p_best")
-    share = np.mean(found.ranks(draws, seed) == 1, axis=0)
+    best = np.concatenate([values.argmax(axis=1) for values in found.samples(draws, seed)])
+    share = np.bincount(best, minlength=len(found.labels)) / len(best)
     order = np.lexsort((-found.estimate, -share))
     labels = [found.labels[place] for place in order]
     return pd.DataFrame({"level": labels, "estimate": found.estimate[order], "p_best": share[order]})
