@@ -129,7 +129,7 @@ class Connectivity:
         )
 
 
-def connectivity(table: ResponseTable | PairTable, facets: str | Sequence[str] | None = None) -> Connectivity:
+def connectivity(table: ResponseTable | PairTable, *, facets: str | Sequence[str] | None = None) -> Connectivity:
     """Which levels of a table are joined by its rows, and so can be compared.
 
     For responses: connected components of the graph whose vertices are levels and whose rows join them, for all facets

@@ -95,7 +95,7 @@ def _check_connected(model: AbstractMeasurementModel, table: ResponseTable | Pai
     facets = tuple(facet for facet in fixed if len(table.levels[facet]) > 1)
     if not facets:
         return
-    found = connectivity(table, ("subject", *facets))
+    found = connectivity(table, facets=("subject", *facets))
     # Subjects that are integrated over count as alike across groups; those with a parameter of their own do not.
     nested = found.nested or (isinstance(engine, JointML) and found.nested_subjects)
     if found.n_subsets > 1 or nested:

@@ -107,16 +107,16 @@ def test_rows_without_weight_join_nothing() -> None:
 
 def test_only_the_named_facets_count() -> None:
     rows = [("a", "u", "x"), ("a", "v", "x"), ("b", "u", "y"), ("b", "v", "y")]
-    assert connectivity(ratings(rows), ("subject", "judge")).n_subsets == 2
-    assert connectivity(ratings(rows), ("subject", "item")).n_subsets == 1
-    assert connectivity(ratings(rows), "item").n_subsets == 1
+    assert connectivity(ratings(rows), facets=("subject", "judge")).n_subsets == 2
+    assert connectivity(ratings(rows), facets=("subject", "item")).n_subsets == 1
+    assert connectivity(ratings(rows), facets="item").n_subsets == 1
 
 
 def test_an_unknown_facet_is_refused() -> None:
     with pytest.raises(DataError, match=r"connectivity: no facet 'jugde' in the ResponseTable; did you mean 'judge'\?"):
-        connectivity(ratings(CROSSED), ("subject", "jugde"))
+        connectivity(ratings(CROSSED), facets=("subject", "jugde"))
     with pytest.raises(DataError, match="connectivity: facets is empty"):
-        connectivity(ratings(CROSSED), ())
+        connectivity(ratings(CROSSED), facets=())
 
 
 def test_a_cycle_of_wins_is_one_group() -> None:
