@@ -127,7 +127,7 @@ def _frame(axes: Axes, rows: Sequence[IntervalRow], axis: str, reference: float 
     axes.set_yticks([])
     axes.grid(axis="x", color=GRID, lw=1)
     axes.set_axisbelow(True)
-    axes.set_xlabel(axis, labelpad=6)
+    axes.set_xlabel(axis, labelpad=6, loc="right")
     if reference is not None and low - pad < reference < high + pad:
         axes.axvline(reference, color=LINE, lw=1.2, zorder=1)
 

@@ -20,10 +20,10 @@ from psymetric.reporting.section_instrument import instrument_section
 from psymetric.reporting.section_missing import missing_section
 from psymetric.reporting.section_next import next_section
 from psymetric.reporting.section_pairs import pairs_section
-from psymetric.reporting.section_scores import measures_figure, scores_section
+from psymetric.reporting.section_scores import measures_figure, profiles_figure, scores_section
 from psymetric.reporting.section_truth import truth_section
 from psymetric.reporting.tables import Show, csv_text, data_link, json_rows, make_table, strict
-from psymetric.reporting.views import Block, Heading, Link, Section, Table, Text
+from psymetric.reporting.views import Block, Figure, Heading, Link, Section, Table, Text
 from psymetric.reporting.wording import noun_of, numbered, plural, scale_words
 
 __all__ = ["Composed", "compose"]
@@ -93,19 +93,27 @@ def compose(
         }
     )
     created, version = first.fit.provenance.created, first.fit.provenance.versions.get("psymetric", "")
-    single = len(evidence.parts) == 1 and len(first.comparisons.known) > 0
     page = Page(
         title=heading,
         measured=measured,
         claims=claims,
         cautions=_cautions(evidence),
-        measures=measures_figure(first) if single else None,
+        measures=_first_figure(evidence),
         key_figures=key_figures(evidence, rows),
         sections=sections,
         downloads=_downloads(scores, facets, record),
         footer=f"Fitted {created} with psymetric {version}. Data {first.fit.table_hash[:12]}.",
     )
     return Composed(page, scores, facets, record)
+
+
+def _first_figure(evidence: Evidence) -> Figure | None:
+    """The measures, or of several traits the first profiles; None where nothing could be measured."""
+    if not any(len(part.comparisons.known) for part in evidence.parts):
+        return None
+    if len(evidence.parts) == 1:
+        return measures_figure(evidence.first)
+    return profiles_figure(evidence, name="first-profiles", most=4, wide=560)
 
 
 def _title(evidence: Evidence) -> str:
@@ -139,7 +147,8 @@ def _cautions(evidence: Evidence) -> tuple[str, ...]:
     """Notes of the data and the fit, the first few; the appendix has all."""
     notes = list(dict.fromkeys(note for part in evidence.parts for note in (*part.fit.notes, *part.table.notes)))
     # What the sections on missing answers and categories say anyway.
-    kept = [note for note in notes if "no response" not in note and "never used" not in note]
+    said = ("no response", "never used", "The rows with ")
+    kept = [note for note in notes if not any(words in note for words in said)]
     shown = [plain(note, 320) for note in kept[:2]]
     more = len(kept) - len(shown)
     return (*shown, *([f"{numbered(more, 'further note')} in the appendix."] if more > 0 else []))

@@ -18,7 +18,7 @@ from psymetric.reporting.views import Block, Figure, Heading, Section, Table, Te
 from psymetric.reporting.wording import noun_of, plural, scale_words
 from psymetric.scoring.ranks import rank_probabilities
 
-__all__ = ["measures_figure", "measures_table", "scores_section"]
+__all__ = ["measures_figure", "measures_table", "profiles_figure", "scores_section"]
 
 _ROWS = 24
 _MATRIX = 20
@@ -123,7 +123,7 @@ def scores_section(evidence: Evidence) -> Section:
     parts = evidence.parts
     blocks: list[Block] = []
     if len(parts) > 1:
-        blocks.append(_profiles(evidence))
+        blocks.append(profiles_figure(evidence))
     blocks.append(measures_table(parts, evidence.by))
     for number, part in enumerate(parts):
         if len(parts) > 1:
@@ -203,12 +203,12 @@ def _ranks(part: Part, name: str) -> Figure:
     )
 
 
-def _profiles(evidence: Evidence) -> Figure:
+def profiles_figure(evidence: Evidence, *, name: str = "profiles", most: int = _PROFILES, wide: float = 720) -> Figure:
     """One panel per subject, of the first ones in the order of the table."""
     parts = evidence.parts
     labels = list(dict.fromkeys(label for part in parts for label in part.fit.levels["subject"]))
     indexed = [part.measures.set_index("level").reindex(labels) for part in parts]
-    shown = labels[:_PROFILES]
+    shown = labels[:most]
     profiles = [
         Profile(
             plain(label, 60),
@@ -220,16 +220,16 @@ def _profiles(evidence: Evidence) -> Figure:
         for label in shown
     ]
     traits = [plain(part.label) for part in parts]
-    cut = "" if len(labels) <= _PROFILES else f" The first {_PROFILES} of {len(labels):,} are shown; the table has all."
+    cut = "" if len(labels) <= most else f" The first {most} of {len(labels):,} are shown; the table has all."
     text = (
         f"Each panel is one subject, each row one {evidence.by}, with {evidence.level:.0%} intervals. Logits of "
-        "different "
-        f"{plural(str(evidence.by))} are not one unit: compare subjects within a row.{cut}"
+        f"different {plural(str(evidence.by))} are not one unit: compare subjects within a row.{cut}"
     )
     return draw(
         lambda width, key: draw_profiles(
             profiles, traits, width=width, name=key, title="Profiles by trait", description=text, axis="logits"
         ),
-        name="profiles",
+        name=name,
         reading=text,
+        wide=wide,
     )

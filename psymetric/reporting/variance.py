@@ -41,7 +41,12 @@ def variance_shares(fit: Fit, *, level: float = 0.95) -> pd.DataFrame:
     values = np.array([value for value, _ in estimates])
     errors = np.array([error for _, error in estimates])
     rng = np.random.default_rng(0)
-    drawn = np.maximum(values + errors * rng.standard_normal((_DRAWS, len(values))), 0)
+    noise = rng.standard_normal((_DRAWS, len(values)))
+    # An estimated variance is positive: its error is taken on the log scale. That of fixed levels may be zero.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        positive = np.where(values > 0, values * np.exp(noise * errors / values), 0.0)
+    estimated = np.array([_spread_name(name) in fit.parameters for name in names])
+    drawn = np.where(estimated, positive, np.maximum(values + errors * noise, 0))
     total = drawn.sum(axis=1, keepdims=True)
     shares = np.divide(drawn, total, out=np.zeros_like(drawn), where=total > 0)
     lower, upper = np.quantile(shares, [(1 - level) / 2, (1 + level) / 2], axis=0)
@@ -63,9 +68,14 @@ def _size(fit: Fit, name: str) -> int:
     return len(fit.levels["subject"]) if name == ABILITY else int(np.size(fit.parameters[name]))
 
 
+def _spread_name(name: str) -> str:
+    """The parameter that holds a standard deviation, where it is estimated."""
+    return "population_sd" if name == ABILITY else f"{name}_sd"
+
+
 def _variance(fit: Fit, name: str) -> tuple[float, float]:
     """A variance and its standard error."""
-    spread = "population_sd" if name == ABILITY else f"{name}_sd"
+    spread = _spread_name(name)
     if spread in fit.parameters:
         sd, error = float(fit.parameters[spread]), float(fit.standard_errors[spread])
         return sd**2, 2 * sd * (error if np.isfinite(error) else 0.0)
