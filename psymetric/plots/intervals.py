@@ -123,7 +123,8 @@ def _frame(axes: Axes, rows: Sequence[IntervalRow], axis: str, reference: float 
     low, high = (float(known.min()), float(known.max())) if known.size else (-1.0, 1.0)
     pad = 0.04 * max(high - low, 0.2)
     axes.set_xlim(low - pad, high + pad)
-    axes.xaxis.set_major_locator(round_ticks(6))
+    # A tick label takes about 46 pixels.
+    axes.xaxis.set_major_locator(round_ticks(max(min(int(axes.bbox.width / 46), 6), 2)))
     axes.set_yticks([])
     axes.grid(axis="x", color=GRID, lw=1)
     axes.set_axisbelow(True)

@@ -47,9 +47,9 @@ def measures_figure(part: Part, *, name: str = "measures", most: int = _ROWS, wi
     of = "" if part.label is None else f" in {plain(part.label, 40)}"
     title = f"Measures of {len(frame):,} {noun}{of} with {part.level:.0%} intervals"
     reading = (
-        f"Dots are estimates, lines {part.level:.0%} intervals. A new tier begins where its leader measures above "
-        "the next with "
-        f"probability {probability(part.comparisons.threshold)}: {tiers} tier{'s' if tiers != 1 else ''}."
+        f"Dots are estimates, lines {part.level:.0%} intervals. A new tier begins at the first one that the "
+        f"leader of the tier above exceeds with probability {probability(part.comparisons.threshold)}; there "
+        f"{'are' if tiers != 1 else 'is'} {tiers}."
     )
     if any(row.marked for row in rows):
         reading += " Open dots had only lowest or only highest answers."
