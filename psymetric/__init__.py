@@ -54,6 +54,12 @@ __all__ = ["__version__", *sorted(_EXPORTS)]  # pyright: ignore[reportUnsupporte
 def __getattr__(name: str) -> object:
     if name in _EXPORTS:
         return getattr(import_module(_EXPORTS[name]), name)
+    if name[:1].isupper():
+        # A model is public as soon as its file exists: nothing here has to name it.
+        from psymetric.models.discovery import available_models
+
+        if name in (models := available_models()):
+            return models[name]
     raise AttributeError(f"module 'psymetric' has no attribute {name!r}")
 
 
