@@ -78,12 +78,12 @@ def recovered(part: Part, truth: pd.DataFrame) -> pd.DataFrame:
         if facet not in values or part.fit.spec(facet).anchors or part.fit.spec(facet).random:
             continue
         frame = part.facet_frames[facet]
-        true = frame["level"].map(values[facet]).astype(float)
+        true = _true(frame["level"], values[facet])
         mean = float(true.mean())
         shift += mean
         frames.append(_beside(facet, frame, true - mean))
     if part.noun in values:
-        true = part.measures["level"].map(values[part.noun]).astype(float)
+        true = _true(part.measures["level"], values[part.noun])
         centre = float(true.mean()) if part.is_pairs else shift
         frames.insert(0, _beside(part.noun, part.measures, true - centre))
     return (
@@ -93,9 +93,33 @@ def recovered(part: Part, truth: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def _truth_of(part: Part, evidence: Evidence) -> pd.DataFrame:
+    """The true values that belong to a part: its own and those of no part in particular."""
+    truth, by = evidence.truth, evidence.by
+    if truth is None or by is None or by not in truth.columns:
+        return pd.DataFrame(columns=list(_COLUMNS)) if truth is None else truth
+    return truth[truth[by].isna() | (truth[by].astype(str) == str(part.label))]
+
+
 def _values(truth: pd.DataFrame, facet: str) -> Mapping[Label, float]:
+    """True values by level.
+
+    Raises:
+        DataError: A level has several, which one fit cannot tell apart.
+    """
     frame = truth[truth["facet"] == facet]
+    if frame["level"].duplicated().any():
+        level = frame["level"][frame["level"].duplicated()].iloc[0]
+        raise DataError(
+            f"report: {facet} {level!r} has several true values and one estimate; fit each trait by itself (fit_each), "
+            "or keep the rows of truth that belong to this fit"
+        )
     return dict(zip(frame["level"], frame["true"].astype(float), strict=True))
+
+
+def _true(levels: pd.Series, values: Mapping[Label, float]) -> pd.Series:
+    """The true value of each level, NaN without one; a truth that names numbers by their text is understood."""
+    return pd.Series([values.get(level, values.get(str(level), np.nan)) for level in levels], dtype=float)
 
 
 def _beside(facet: str, frame: pd.DataFrame, true: pd.Series) -> pd.DataFrame:
@@ -128,10 +152,7 @@ def truth_section(evidence: Evidence) -> Section | None:
         return None
     blocks: list[Block] = []
     for number, part in enumerate(evidence.parts):
-        truth = evidence.truth
-        if evidence.by is not None and evidence.by in truth.columns:
-            truth = truth[truth[evidence.by] == part.label]
-        frame = recovered(part, truth)
+        frame = recovered(part, _truth_of(part, evidence))
         if frame.empty:
             continue
         if len(evidence.parts) > 1:

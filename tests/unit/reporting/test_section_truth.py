@@ -6,8 +6,9 @@ import pytest
 from scipy.stats import binom
 
 import psymetric as ps
+from psymetric.errors import DataError
 from psymetric.reporting.evidence import read_part
-from psymetric.reporting.section_truth import Coverage, coverage_sentence, recovered
+from psymetric.reporting.section_truth import Coverage, _true, coverage_sentence, recovered
 
 
 def test_origin_of_the_truth_does_not_matter(simulated) -> None:
@@ -52,3 +53,15 @@ def test_sentence_says_whether_the_count_is_in_its_band(held: int, verdict: str)
         f"Judges: {held} of 100 intervals hold the true value, {verdict} their 95% says "
         f"({low} to {high} were to be expected)."
     )
+
+
+def test_levels_that_are_numbers_may_be_named_by_their_text() -> None:
+    found = _true(pd.Series([1, 2, "x"], dtype=object), {"1": 0.5, "x": -0.5})
+    assert found.tolist()[::2] == [0.5, -0.5]
+    assert np.isnan(found[1])
+
+
+def test_several_true_values_for_one_estimate_are_refused(simulated) -> None:
+    twice = pd.concat([simulated.truth.assign(trait=trait) for trait in ("kind", "open")])
+    with pytest.raises(DataError, match="has several true values and one estimate; fit each trait by itself"):
+        ps.report(simulated.fit, simulated.table, truth=twice)
