@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
+from math import prod
 from typing import final
 
 import jax
@@ -23,7 +24,14 @@ from psymetric.core.quadrature import normal_grid
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, Table
 from psymetric.models.space import POPULATION_MEAN, POPULATION_SD, parameter_space
 
-__all__ = ["JointProblem", "MarginalProblem", "Problem", "joint_problem", "marginal_problem"]
+__all__ = [
+    "JointProblem",
+    "MarginalProblem",
+    "Problem",
+    "joint_problem",
+    "marginal_problem",
+    "rough_information",
+]
 
 
 @final
@@ -123,6 +131,22 @@ class JointProblem:
 Problem = MarginalProblem | JointProblem
 
 
+def rough_information(problem: Problem) -> NDArray[np.float64]:
+    """A guess at the information about each free parameter, shape (parameters,): responses × their variance."""
+    if isinstance(problem, MarginalProblem):
+        n_responses, n_subjects = float(problem.responses.weights.sum()), problem.responses.n_owners
+    else:
+        n_responses, n_subjects = float(problem.weight.sum()), 1
+    per_response = (problem.n_categories**2 - 1) / 24
+    parts: list[NDArray[np.float64]] = []
+    for block in problem.space.blocks:
+        levels = prod(block.bijector.shape[: len([axis for axis in block.labels if axis != "step"])])
+        population = {POPULATION_MEAN: n_subjects, POPULATION_SD: 2 * n_subjects}
+        guess = population.get(block.name, n_responses * per_response / levels)
+        parts.append(np.full(block.bijector.size, max(guess, 1.0)))
+    return np.concatenate(parts)
+
+
 def distinct_cells(
     model: AbstractMeasurementModel, table: Table
 ) -> tuple[dict[str, NDArray[np.int32]], NDArray[np.int64]]:
@@ -164,14 +188,29 @@ def marginal_problem(
 
 
 def joint_problem(model: AbstractMeasurementModel, table: Table, *, prior: bool) -> JointProblem:
-    """Set up the joint problem; pair models have no other."""
-    columns = set(model.facets) | ({"subject"} if model.table_kind == "responses" else set())
+    """Set up the joint problem; pair models have no other. Equal rows are counted, not repeated."""
+    columns = sorted({*model.facets, "subject"} if model.table_kind == "responses" else {*model.facets})
+    first, weight = _distinct_rows([table.codes[name] for name in columns] + [table.response], table.weight)
     return JointProblem(
         model=model,
         space=parameter_space(model, table, ability="free"),
-        codes={name: jnp.asarray(table.codes[name]) for name in sorted(columns)},
-        response=jnp.asarray(table.response),
-        weight=jnp.asarray(table.weight),
+        codes={name: jnp.asarray(table.codes[name][first]) for name in columns},
+        response=jnp.asarray(table.response[first]),
+        weight=jnp.asarray(weight),
         n_categories=model.n_outcomes(len(table.categories)),
         prior=prior,
     )
+
+
+def _distinct_rows(
+    columns: list[NDArray[np.int32]], weight: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """First row of every distinct combination of codes, and the sum of the weights of its rows."""
+    flat = np.zeros(len(weight), np.int64)
+    for column in columns:
+        # Renumbered at every step, so that the product of many levels cannot overflow.
+        flat = np.unique(flat * (int(column.max(initial=0)) + 1) + column, return_inverse=True)[1].reshape(-1)
+    _, first = np.unique(flat, return_index=True)
+    order = np.sort(first)
+    total = np.bincount(flat, weights=weight, minlength=len(first)).astype(np.float64)
+    return order.astype(np.int64), total[flat[order]]

@@ -1,0 +1,40 @@
+"""Run every benchmark and write docs/benchmarks.md: `make bench`."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+from benchmarks import bench_bradley_terry, bench_mfrm
+
+PAGE = Path(__file__).resolve().parents[1] / "docs/benchmarks.md"
+HEAD = """# Benchmarks
+
+Wall seconds beside named programs on identical data, each in a process of its own, the same optimum checked. *Cold* is
+the first call in a fresh process, imports and compilation included, with no compilation cache. *Warm* is the best of
+five later calls. What matters is the ratio: absolute times are those of one machine on one day ({machine}; load average
+at the end {load:.1f}, so that the cores were {shared}).
+
+Written by `make bench`, which fails where the optima differ or a required ratio is missed.
+"""
+
+
+def main() -> None:
+    sections: list[str] = []
+    for benchmark in (bench_mfrm, bench_bradley_terry):
+        title, text, timings = benchmark.run()
+        print(title)
+        for t in timings:
+            print(f"  {t.program:18} cold {t.cold:7.2f} s   warm {t.warm:8.3f} s   {t.log_likelihood:.4f}")
+        print(f"  warm ratio {timings[1].warm / timings[0].warm:.1f}")
+        sections.append(f"## {title}\n\n{text}\n")
+    load, cores = os.getloadavg()[0], os.cpu_count() or 1
+    machine = f"{cores} cores, {platform.machine()}, Python {platform.python_version()}"
+    shared = "shared with other work" if load > cores else "free"
+    PAGE.write_text("\n".join([HEAD.format(machine=machine, load=load, shared=shared), *sections]), encoding="utf-8")
+    print(f"wrote {PAGE.name}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""Many-facet Rasch model by marginal maximum likelihood: psymetric and Python `mirt` on the same ratings."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.runner import Timing, as_table, in_fresh_process, time_calls
+
+TITLE = "Many-facet Rasch model, marginal maximum likelihood"
+SHARED = Path(__file__).resolve().parents[2] / "shared/oracles/fits/timing/mfr_10000p_100r_4k_5i_5c_long.csv.gz"
+LEAST_LOG_LIKELIHOOD = -246930.80
+"""The maximum of the shared data is -246930.786; a program that stops below has done less work."""
+REQUIRED_RATIO = 5.0
+# Both programs stop within 1e-4 of the maximum of a likelihood of 2.5e5.
+AGREEMENT = 0.01
+
+
+def ratings() -> pd.DataFrame:
+    """The shared data (10,000 persons, 5 of 100 raters each, 4 items, 5 categories), or data of that design."""
+    if SHARED.exists():
+        return pd.read_csv(SHARED)
+    rng = np.random.default_rng(20260101)
+    severity, difficulty, steps = (
+        rng.normal(0, 0.5, 100),
+        np.array([-0.6, -0.2, 0.2, 0.6]),
+        np.array([-1.5, -0.5, 0.5, 1.5]),
+    )
+    person = np.repeat(np.arange(10_000), 20)
+    rater = np.repeat(np.stack([rng.choice(100, 5, replace=False) for _ in range(10_000)]), 4, axis=1).ravel()
+    item = np.tile(np.arange(4), 50_000)
+    location = rng.normal(0, 1, 10_000)[person] - severity[rater] - difficulty[item]
+    logits = np.column_stack([np.zeros(len(item)), np.cumsum(location[:, None] - steps, axis=1)])
+    below = np.cumsum(np.exp(logits - logits.max(axis=1, keepdims=True)), axis=1)
+    score = (rng.random((len(item), 1)) * below[:, -1:] > below).sum(axis=1)
+    return pd.DataFrame({"person": person, "rater": rater, "item": item, "score": score})
+
+
+def psymetric(frame: pd.DataFrame) -> Callable[[], float]:
+    import psymetric as ps
+
+    table = ps.ResponseTable.from_frame(frame, response="score", subject="person", item="item", facets=("rater",))
+    model = ps.ManyFacetRasch(facets=("item", "rater"))
+
+    def call() -> float:
+        value = ps.fit(model, table, engine=ps.MarginalML()).log_likelihood
+        assert value is not None
+        return value
+
+    return call
+
+
+def mirt(frame: pd.DataFrame) -> Callable[[], float]:
+    from mirt import fit_mfrm
+    from mirt.models.mfrm import Facet, PolytomousMFRM
+
+    person, rater, item = (pd.factorize(frame[name], sort=True)[0] for name in ("person", "rater", "item"))
+    order = np.argsort(person, kind="stable")
+    shape = (int(person.max()) + 1, -1)
+    responses, items, raters = (np.asarray(values)[order].reshape(shape) for values in (frame["score"], item, rater))
+
+    def call() -> float:
+        facet = Facet("rater", int(rater.max()) + 1)
+        model = PolytomousMFRM(int(item.max()) + 1, int(frame["score"].max()) + 1, [facet])
+        return fit_mfrm(model, responses, {"rater": raters}, item_indices=items).log_likelihood
+
+    return call
+
+
+def run() -> tuple[str, str, list[Timing]]:
+    """Time both; returns a title, a section in Markdown and the timings.
+
+    Raises:
+        RuntimeError: They did not reach the same maximum, or the required ratio was missed.
+    """
+    ours, theirs = (in_fresh_process("benchmarks.bench_mfrm", name) for name in ("psymetric", "mirt"))
+    if abs(ours.log_likelihood - theirs.log_likelihood) > AGREEMENT:
+        raise RuntimeError(f"different optima: {ours} {theirs}")
+    if SHARED.exists() and ours.log_likelihood < LEAST_LOG_LIKELIHOOD:
+        raise RuntimeError(f"psymetric stopped short of {LEAST_LOG_LIKELIHOOD}: {ours}")
+    ratio = theirs.warm / ours.warm
+    source = "the shared timing data" if SHARED.exists() else "simulated data of the same design"
+    text = (
+        f"200,000 ratings: 10,000 persons, 5 of 100 raters each, 4 items, 5 categories ({source}). Both\n"
+        f"return standard errors from the exact observed information; {theirs.note}.\n\n{as_table([ours, theirs])}\n\n"
+        f"Warm ratio **{ratio:.1f}** (required: {REQUIRED_RATIO:.0f})."
+    )
+    if ratio < REQUIRED_RATIO:
+        raise RuntimeError(f"warm ratio {ratio:.2f} is under {REQUIRED_RATIO}: {ours} {theirs}")
+    return TITLE, text, [ours, theirs]
+
+
+if __name__ == "__main__":
+    data = ratings()
+    if sys.argv[1] == "mirt":
+        time_calls(
+            f"mirt {version('mirt')}",
+            lambda: mirt(data),
+            note="mirt's call returns person measures and fit statistics as well",
+        )
+    else:
+        time_calls(f"psymetric {version('psymetric')}", lambda: psymetric(data))

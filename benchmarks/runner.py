@@ -1,0 +1,66 @@
+"""Running one contestant in a fresh process, and timing it there."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+WARM_RUNS = 5
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Wall seconds of one program on one job.
+
+    Attributes:
+        program: Name and version.
+        cold: First call in a fresh process: imports and compilation included, data already read.
+        warm: Best of the later calls.
+        log_likelihood: What it reached.
+        note: What the call computes.
+    """
+
+    program: str
+    cold: float
+    warm: float
+    log_likelihood: float
+    note: str = ""
+
+
+def in_fresh_process(module: str, contestant: str) -> Timing:
+    """Run `python -m module contestant`, which prints its timing as JSON."""
+    command = [sys.executable, "-m", module, contestant]
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return Timing(**json.loads(output.splitlines()[-1]))
+
+
+def time_calls(program: str, prepare: Callable[[], Callable[[], float]], *, note: str = "") -> None:
+    """Print the timing of `prepare` with its first call, and of the best later call; calls return a log-likelihood."""
+    start = time.perf_counter()
+    call = prepare()
+    value = call()
+    cold = time.perf_counter() - start
+    warm = float("inf")
+    for _ in range(WARM_RUNS):
+        start = time.perf_counter()
+        value = call()
+        warm = min(warm, time.perf_counter() - start)
+    print(json.dumps(asdict(Timing(program, cold, warm, value, note))))
+
+
+def as_table(timings: list[Timing]) -> str:
+    """A Markdown table, every program beside the first."""
+    first = timings[0]
+    lines = [
+        "| program | cold, s | warm, s | log-likelihood | warm time of psymetric, times |",
+        "|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {t.program} | {t.cold:.2f} | {t.warm:.3f} | {t.log_likelihood:.4f} | {t.warm / first.warm:.1f} |"
+        for t in timings
+    ]
+    return "\n".join(lines)
