@@ -22,10 +22,11 @@ LEVELS = {
 FACETS = ("subject", "judge", "item")
 MODEL = ps.ManyFacetRasch()
 METHOD = (
-    f"{REPLICATIONS} studies of 60 subjects × 4 items × 6 judges on 4 categories, each subject rated by 3 judges in a linked "
-    "design. Every study draws its subjects from N(0, 1), its other locations from N(0, 0.5²), and its ratings from the "
-    "model. Band: the central 99.9% of a binomial count at .95; `z` is bias over its Monte Carlo error; `se/sd` is the mean "
-    "standard error over the root mean square error. Intervals of subjects under MarginalML hold items and judges fixed."
+    f"{REPLICATIONS} studies of 60 subjects × 4 items × 6 judges on 4 categories, each subject rated by 3 judges in a "
+    "linked design. Every study draws its subjects from N(0, 1), its other locations from N(0, 0.5²), and its ratings "
+    "from the model. Band: the central 99.9% of a binomial count at .95; `z` is bias over its Monte Carlo error; "
+    "`se/sd` is the mean standard error over the root mean square error. Intervals of subjects under MarginalML hold "
+    "items and judges fixed."
 )
 # Chains are short because there are 200 fits: quantile noise of 800 draws lowers coverage by about .002.
 ENGINES: Mapping[str, Engine] = {
