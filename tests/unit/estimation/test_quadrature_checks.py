@@ -72,6 +72,27 @@ def test_marginal_ml_is_the_maximum_of_the_brute_force_likelihood(frame):
     assert np.all(behind < here)
 
 
+def log_posterior(frame, points: np.ndarray, copies: int = 1, *, n_nodes: int = 41) -> np.ndarray:
+    """Log posterior density at points (item, judge, step, mean, log sd), shape (points, 5)."""
+    item, judge, step, mean, log_sd = points.T
+    log_density = copies * log_likelihood(frame, item, judge, step, mean, np.exp(log_sd), n_nodes=n_nodes)
+    # Priors on the free coordinates: (−x, x) lies at √2·x along its unit direction.
+    for value, scale in ((item, 2.0), (judge, 2.0), (step, 2.0)):
+        log_density -= 0.5 * (np.sqrt(2) * value / scale) ** 2
+    return log_density - (0.5 * (mean / 5.0) ** 2 + 0.5 * (np.exp(log_sd) / 2.5) ** 2 - log_sd)
+
+
+def test_map_is_the_maximum_of_the_brute_force_posterior(frame):
+    value = ps.fit(MODEL, engine_cases.table(frame), engine=ENGINES["MAP"]).parameters
+    at = [value["item"][1], value["judge"][1], value["step"][0, 1], value["population_mean"]]
+    step = 1e-4
+    points = np.array([*at, np.log(value["population_sd"])]) + step * np.vstack([np.zeros(5), np.eye(5), -np.eye(5)])
+    here, ahead, behind = np.split(log_posterior(frame, points, n_nodes=121), [1, 6])
+    np.testing.assert_allclose((ahead - behind) / (2 * step), 0, atol=1e-5)
+    assert np.all(ahead < here)
+    assert np.all(behind < here)
+
+
 def posterior_moments(frame, near: ps.Fit, *, copies: int = 1) -> dict[str, np.ndarray]:
     """Posterior means and sds by the rectangle rule on a five-dimensional grid, whitened by the draws of a fit nearby.
 
@@ -82,20 +103,9 @@ def posterior_moments(frame, near: ps.Fit, *, copies: int = 1) -> dict[str, np.n
     root = np.linalg.cholesky(np.cov(draws.T))
     axes = [np.arange(-4.0, 4.1)] * 4 + [np.arange(-7.0, 5.1)]
     points = draws.mean(axis=0) + np.array([*product(*axes)]) @ root.T
-    item, judge, step, mean, log_sd = points.T
-    log_density = np.concatenate(
-        [
-            log_likelihood(frame, *(part[block] for part in (item, judge, step, mean)), np.exp(log_sd[block]))
-            for block in np.array_split(np.arange(len(points)), 60)
-        ]
-    )
-    log_density *= copies
-    # Priors on the free coordinates: (−x, x) lies at √2·x along its unit direction.
-    for value, scale in ((item, 2.0), (judge, 2.0), (step, 2.0)):
-        log_density -= 0.5 * (np.sqrt(2) * value / scale) ** 2
-    log_density -= 0.5 * (mean / 5.0) ** 2 + 0.5 * (np.exp(log_sd) / 2.5) ** 2 - log_sd
+    log_density = np.concatenate([log_posterior(frame, block, copies) for block in np.array_split(points, 60)])
     weight = np.exp(log_density - logsumexp(log_density))
-    values = np.column_stack([item, judge, step, mean, np.exp(log_sd)])
+    values = np.column_stack([points[:, :4], np.exp(points[:, 4])])
     means = weight @ values
     return {"mean": means, "sd": np.sqrt(weight @ values**2 - means**2)}
 
