@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, final
 
@@ -50,6 +52,10 @@ __all__ = [
 ENGINES: Final = {"marginal_ml": MarginalML, "joint_ml": JointML, "map": MAP, "laplace": Laplace, "nuts": NUTS}
 _REPLICATES: Final = ("occasion",)
 """Facets that repeat a request without changing it: their levels have no effect of their own to estimate."""
+
+
+_BESIDE: Final = 1
+"""Place of the demonstration's inventory among its parts."""
 
 
 @final
@@ -229,12 +235,20 @@ def run_demo(folder: str | Path = "demo", *, seed: int = 1, progress: bool | Con
     Returns:
         The reports written, the main one first.
     """
-    written: dict[str, Path] = {}
-    for part in demo_parts(seed=seed):
-        out = Path(folder) if not written else Path(folder) / part.name
-        _, paths = simulate_study(part.study, out, world=part.world, seed=seed, progress=progress)
-        written[part.title] = paths["report"]
-    return written
+    # Compiling and drawing keep one core busy: the longest of the lesser parts runs beside the others, in a process
+    # of its own because most of its work holds the interpreter's lock.
+    with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as pool:
+        beside = pool.submit(_demo_part, _BESIDE, Path(folder), seed, False)
+        done = {place: _demo_part(place, Path(folder), seed, progress) for place in (0, 2)}
+        done[_BESIDE] = beside.result()
+    return {title: report for _, (title, report) in sorted(done.items())}
+
+
+def _demo_part(place: int, folder: Path, seed: int, progress: bool | Console) -> tuple[str, Path]:
+    part = demo_parts(seed=seed)[place]
+    out = folder if place == 0 else folder / part.name
+    _, paths = simulate_study(part.study, out, world=part.world, seed=seed, progress=progress)
+    return part.title, paths["report"]
 
 
 def _folder(folder: str | Path) -> Path:
