@@ -188,9 +188,13 @@ def _hold_at_bound(
 
 
 def _first_grid(table: Table) -> int:
-    """Nodes that resolve the best-measured subject if θ has variance 1: saves compiling for a grid soon left."""
+    """Nodes that resolve the best-measured subject, so that no program is compiled for a grid soon left.
+
+    Supposes θ of variance 1 on large tables and 2 on small ones, where compiling costs more than nodes do.
+    """
     n_most = float(np.bincount(table.codes["subject"], weights=table.weight).max())
-    per_response = (len(table.categories) ** 2 - 1) / 24
+    variance = 1 if len(table.response) >= _COARSE_FROM else 2
+    per_response = variance * (len(table.categories) ** 2 - 1) / 24
     return _grid_for(2 * _FIRST_HALF_WIDTH / _SPACING * np.sqrt(1 + n_most * per_response))
 
 
