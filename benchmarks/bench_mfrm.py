@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.runner import Timing, as_table, in_fresh_process, time_calls
+from benchmarks.runner import Timing, as_table, take_turns, time_calls
 
 TITLE = "Many-facet Rasch model, marginal maximum likelihood"
 SHARED = Path(__file__).resolve().parents[2] / "shared/oracles/fits/timing/mfr_10000p_100r_4k_5i_5c_long.csv.gz"
@@ -72,27 +72,26 @@ def mirt(frame: pd.DataFrame) -> Callable[[], float]:
     return call
 
 
-def run() -> tuple[str, str, list[Timing]]:
-    """Time both; returns a title, a section in Markdown and the timings.
+def run() -> tuple[str, str, bool, list[Timing]]:
+    """Time both; returns a title, a section in Markdown, whether the required ratio was met, and the timings.
 
     Raises:
-        RuntimeError: They did not reach the same maximum, or the required ratio was missed.
+        RuntimeError: They did not reach the same maximum.
     """
-    ours, theirs = (in_fresh_process("benchmarks.bench_mfrm", name) for name in ("psymetric", "mirt"))
+    ours, theirs = take_turns("benchmarks.bench_mfrm", ("psymetric", "mirt"))
     if abs(ours.log_likelihood - theirs.log_likelihood) > AGREEMENT:
         raise RuntimeError(f"different optima: {ours} {theirs}")
     if SHARED.exists() and ours.log_likelihood < LEAST_LOG_LIKELIHOOD:
         raise RuntimeError(f"psymetric stopped short of {LEAST_LOG_LIKELIHOOD}: {ours}")
     ratio = theirs.warm / ours.warm
     source = "the shared timing data" if SHARED.exists() else "simulated data of the same design"
+    verdict = "met" if ratio >= REQUIRED_RATIO else "missed"
     text = (
-        f"200,000 ratings: 10,000 persons, 5 of 100 raters each, 4 items, 5 categories ({source}). Both\n"
-        f"return standard errors from the exact observed information; {theirs.note}.\n\n{as_table([ours, theirs])}\n\n"
-        f"Warm ratio **{ratio:.1f}** (required: {REQUIRED_RATIO:.0f})."
+        f"200,000 ratings: 10,000 persons, 5 of 100 raters each, 4 items, 5 categories ({source}). Both return\n"
+        f"standard errors from the exact observed information; {theirs.note}.\n\n{as_table([ours, theirs])}\n\n"
+        f"Warm ratio **{ratio:.1f}**; {REQUIRED_RATIO:.0f} is required: {verdict} in this run."
     )
-    if ratio < REQUIRED_RATIO:
-        raise RuntimeError(f"warm ratio {ratio:.2f} is under {REQUIRED_RATIO}: {ours} {theirs}")
-    return TITLE, text, [ours, theirs]
+    return TITLE, text, ratio >= REQUIRED_RATIO, [ours, theirs]
 
 
 if __name__ == "__main__":

@@ -7,9 +7,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
-WARM_RUNS = 5
+ROUNDS, WARM_RUNS = 2, 3
+"""Programs take turns, so that other work on the machine slows none of them alone; the best of all rounds counts."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,17 @@ class Timing:
     note: str = ""
 
 
-def in_fresh_process(module: str, contestant: str) -> Timing:
-    """Run `python -m module contestant`, which prints its timing as JSON."""
-    command = [sys.executable, "-m", module, contestant]
-    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    return Timing(**json.loads(output.splitlines()[-1]))
+def take_turns(module: str, contestants: tuple[str, ...]) -> list[Timing]:
+    """Run `python -m module contestant`, which prints its timing as JSON, for each in turn; the best of the rounds."""
+    found: dict[str, list[Timing]] = {name: [] for name in contestants}
+    for _ in range(ROUNDS):
+        for name in contestants:
+            command = [sys.executable, "-m", module, name]
+            output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+            found[name].append(Timing(**json.loads(output.splitlines()[-1])))
+    return [
+        replace(times[0], cold=min(t.cold for t in times), warm=min(t.warm for t in times)) for times in found.values()
+    ]
 
 
 def time_calls(program: str, prepare: Callable[[], Callable[[], float]], *, note: str = "") -> None:
@@ -56,7 +63,7 @@ def as_table(timings: list[Timing]) -> str:
     """A Markdown table, every program beside the first."""
     first = timings[0]
     lines = [
-        "| program | cold, s | warm, s | log-likelihood | warm time of psymetric, times |",
+        "| program | cold, s | warm, s | log-likelihood | warm, times psymetric |",
         "|---|---|---|---|---|",
     ]
     lines += [

@@ -43,12 +43,17 @@ def simulate(seed: int) -> tuple[ps.ResponseTable, np.ndarray]:
 
 @dataclass
 class Tally:
-    """Estimates, standard errors and hits of one parameter array, one row per replication."""
+    """Estimates, standard errors and hits of one parameter array, one row per replication.
+
+    Attributes:
+        pooled: Whether levels have no truth of their own (subjects are drawn anew), so that bias is that of their mean.
+    """
 
     estimate: list[np.ndarray] = field(default_factory=list)
     error: list[np.ndarray] = field(default_factory=list)
     hit: list[np.ndarray] = field(default_factory=list)
     departure: list[np.ndarray] = field(default_factory=list)
+    pooled: bool = False
 
     def add(self, frame: pd.DataFrame, truth: np.ndarray) -> None:
         """Count one replication's intervals."""
@@ -74,14 +79,19 @@ class Tally:
         return float(np.sqrt(max(binomial, between)))
 
     @property
+    def _by_level(self) -> np.ndarray:
+        departure = np.array(self.departure)
+        return departure.mean(axis=1, keepdims=True) if self.pooled else departure
+
+    @property
     def bias(self) -> np.ndarray:
-        """Mean departure from the truth by level."""
-        return np.mean(self.departure, axis=0)
+        """Mean departure from the truth, by level or pooled."""
+        return self._by_level.mean(axis=0)
 
     @property
     def bias_error(self) -> np.ndarray:
         """Its standard error."""
-        return np.std(self.departure, axis=0, ddof=1) / np.sqrt(len(self.departure))
+        return self._by_level.std(axis=0, ddof=1) / np.sqrt(len(self.departure))
 
     @property
     def error_ratio(self) -> float:
@@ -113,7 +123,8 @@ class Tally:
 
 def replicate(engine: object, seeds: Iterable[int]) -> dict[str, Tally]:
     """Simulate, fit, score and count."""
-    tallies = {name: Tally() for name in ("subject", "item", "judge", "population_mean", "population_sd")}
+    names = ("subject", "item", "judge", "population_mean", "population_sd")
+    tallies = {name: Tally(pooled=name == "subject") for name in names}
     for seed in seeds:
         table, ability = simulate(seed)
         fit = ps.fit(MODEL, table, engine=engine, throw=False)

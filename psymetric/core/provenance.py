@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Self, final
 
@@ -13,7 +14,8 @@ __all__ = ["Provenance"]
 _PACKAGES = ("psymetric", "jax", "numpyro", "numpy", "scipy", "pandas")
 
 
-def _versions() -> dict[str, str]:
+@cache
+def _installed() -> dict[str, str]:
     found = {"python": platform.python_version()}
     for package in _PACKAGES:
         try:
@@ -21,6 +23,10 @@ def _versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def _versions() -> dict[str, str]:
+    return dict(_installed())
 
 
 @final

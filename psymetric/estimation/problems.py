@@ -65,14 +65,15 @@ class MarginalProblem:
 
     def table(self, params: dict[str, Array]) -> Array:
         """Log-probability of every cell, category and node, shape (cells × categories, nodes)."""
-        n_cells, n_nodes = next(iter(self.cells.values())).shape[0], self.nodes.shape[0]
         abilities = params[POPULATION_MEAN] + params[POPULATION_SD] * self.nodes
-        # Nodes play the subjects' part, so that the model's one likelihood serves here too.
-        codes = {name: jnp.repeat(code, n_nodes) for name, code in self.cells.items()}
-        codes["subject"] = jnp.tile(jnp.arange(n_nodes), n_cells)
-        log_probs = self.model.category_log_probs(params | {ABILITY: abilities}, codes, self.n_categories)
-        by_category = log_probs.reshape(n_cells, n_nodes, self.n_categories).transpose(0, 2, 1)
-        return by_category.reshape(n_cells * self.n_categories, n_nodes)
+        codes = self.cells | {"subject": jnp.zeros_like(next(iter(self.cells.values())))}
+
+        def at_node(ability: Array) -> Array:
+            # One subject stands at the node, so that the model's one likelihood serves here too.
+            return self.model.category_log_probs(params | {ABILITY: ability[None]}, codes, self.n_categories)
+
+        # Mapped over nodes, levels are looked up once per cell; their gradients are then sums and not scatters.
+        return jax.vmap(at_node, out_axes=2)(abilities).reshape(-1, self.nodes.shape[0])
 
     def log_joint(self, free: Array) -> Array:
         """Log of likelihood times grid weight, shape (subjects, nodes)."""

@@ -15,7 +15,8 @@ Many-facet Rasch model with common steps. Subjects are scored by `psymetric.scor
 
 *Band*: where the coverage of honest 95% intervals lies, {SIGNIFICANCE} binomial standard errors either side, wider
 where the intervals of one replication hit and miss together. *SE / SD*: root mean squared standard error over the
-standard deviation of the estimates."""
+standard deviation of the estimates. The bias of subjects is that of their mean. Maximum likelihood is unbiased in large
+samples; a posterior mean is not meant to be, and its bias is printed, not checked."""
 ENGINES = {
     "MarginalML": ps.MarginalML(),
     # Short chains: what counts is the rate over many posteriors, not the precision of one.
@@ -23,13 +24,13 @@ ENGINES = {
 }
 
 
-def check(tallies: dict[str, Tally], facets: tuple[str, ...]) -> None:
-    """Coverage, bias and standard errors lie in their computed bands."""
+def check(tallies: dict[str, Tally], facets: tuple[str, ...], *, unbiased: bool = True) -> None:
+    """Coverage, standard errors and, of estimators that promise it, bias lie in their computed bands."""
     for name in facets:
         tally = tallies[name]
         assert abs(tally.coverage - LEVEL) < SIGNIFICANCE * tally.coverage_error, name
-        assert np.all(np.abs(tally.bias) < SIGNIFICANCE * tally.bias_error + 1e-12), name
         assert abs(tally.error_ratio - 1) < SIGNIFICANCE * tally.error_ratio_error, name
+        assert not unbiased or np.all(np.abs(tally.bias) < SIGNIFICANCE * tally.bias_error), name
 
 
 @pytest.fixture(scope="module")
@@ -54,5 +55,7 @@ def test_a_wrong_standard_error_is_noticed(forty):
 @pytest.mark.parametrize("name", ENGINES)
 def test_coverage(name, record_validation):
     tallies = recovery_study.replicate(ENGINES[name], range(200))
-    record_validation(f"coverage_of_{name}", METHOD, [tally.row(name, key) for key, tally in tallies.items()])
-    check(tallies, ("subject", "item", "judge"))
+    page = {"MarginalML": "coverage_under_marginal_ml", "NUTS": "coverage_under_nuts"}[name]
+    record_validation(page, METHOD, [tally.row(name, key) for key, tally in tallies.items()])
+    # A posterior mean is pulled by priors and by the posterior's skew: 60 subjects show it, and the page says how much.
+    check(tallies, ("subject", "item", "judge"), unbiased=name != "NUTS")
