@@ -17,9 +17,9 @@ six later calls, three in each of two processes; the programs take turns. What m
 those of one machine on one day ({machine}; load average at the end {load:.1f}, so that the cores were
 {shared}).
 
-Written by `make bench`, which fails where the optima differ or a required ratio is missed. `mirt` runs its threads on all
-cores and suffers more than psymetric does where the cores are busy: on a busy machine the ratio is several times higher
-than on an idle one.
+Written by `make bench`, which fails where the optima differ or a required ratio is missed. `mirt` keeps all cores busy
+and suffers more than psymetric where others want them: on a busy machine the ratio is several times higher than on an
+idle one.
 """
 
 

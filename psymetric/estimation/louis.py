@@ -119,7 +119,7 @@ def _local_gradients(problem: MarginalProblem, derivatives: Matrix) -> Iterator[
     sizes = {name: int(np.prod(shape, dtype=np.int64)) for name, shape in shapes.items()}
     offsets = dict(zip(sorted(sizes), np.cumsum([0, *(sizes[name] for name in sorted(sizes))]).tolist(), strict=False))
     _, n_rows, n_nodes = derivatives.shape
-    first = 0
+    n_owners, first = problem.responses.n_owners, 0
     for name, axes, width in _blocks(problem):
         if width == 0:
             continue
@@ -128,14 +128,20 @@ def _local_gradients(problem: MarginalProblem, derivatives: Matrix) -> Iterator[
         level = np.zeros(len(cell), np.int64)
         for facet, size in zip((axis for axis in axes if axis != "step"), shapes[name], strict=False):
             level = level * size + np.asarray(problem.cells[facet])[cell]
-        n_levels = sizes[name] // width
-        keys, place = np.unique(owner * n_levels + level, return_inverse=True)
-        sums = csr_array((weight, (place.reshape(-1), row)), shape=(len(keys), n_rows))
-        gradient: Matrix = np.asarray(sums @ own)
-        subject, level = np.divmod(keys, n_levels)
+        keys, place = _met(owner, level, n_owners, sizes[name] // width)
+        gradient: Matrix = np.asarray(csr_array((weight, (place, row)), shape=(len(keys), n_rows)) @ own)
+        subject, level = np.divmod(keys, sizes[name] // width)
         position = offsets[name] + level[:, None] * width + np.arange(width)
-        start = np.searchsorted(subject, np.arange(problem.responses.n_owners + 1))
-        yield _Local(gradient.reshape(len(keys), width, n_nodes), position, start)
+        start = np.searchsorted(subject, np.arange(n_owners + 1))
+        yield _Local(gradient.reshape(len(subject), width, n_nodes), position, start)
+
+
+def _met(owner: Index, level: Index, n_owners: int, n_levels: int) -> tuple[Index, Index]:
+    """Sorted keys `owner · n_levels + level` of the pairs that occur, and where each entry stands among them."""
+    if n_levels == 1:
+        return np.arange(n_owners), owner
+    keys, place = np.unique(owner * n_levels + level, return_inverse=True)
+    return keys, place.reshape(-1)
 
 
 def _alike(blocks: list[_Local]) -> Iterator[Index]:
