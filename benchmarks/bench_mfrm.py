@@ -22,18 +22,18 @@ AGREEMENT = 0.01
 
 
 def ratings() -> pd.DataFrame:
-    """The shared data (10,000 persons, 5 of 100 raters each, 4 items, 5 categories), or data of that design."""
+    """The shared data (10,000 persons, 4 of 100 raters each, 5 items, 5 categories), or data of that design."""
     if SHARED.exists():
         return pd.read_csv(SHARED)
     rng = np.random.default_rng(20260101)
     severity, difficulty, steps = (
         rng.normal(0, 0.5, 100),
-        np.array([-0.6, -0.2, 0.2, 0.6]),
+        np.array([-0.6, -0.3, 0.0, 0.3, 0.6]),
         np.array([-1.5, -0.5, 0.5, 1.5]),
     )
     person = np.repeat(np.arange(10_000), 20)
-    rater = np.repeat(np.stack([rng.choice(100, 5, replace=False) for _ in range(10_000)]), 4, axis=1).ravel()
-    item = np.tile(np.arange(4), 50_000)
+    rater = np.repeat(np.stack([rng.choice(100, 4, replace=False) for _ in range(10_000)]), 5, axis=1).ravel()
+    item = np.tile(np.arange(5), 40_000)
     location = rng.normal(0, 1, 10_000)[person] - severity[rater] - difficulty[item]
     logits = np.column_stack([np.zeros(len(item)), np.cumsum(location[:, None] - steps, axis=1)])
     below = np.cumsum(np.exp(logits - logits.max(axis=1, keepdims=True)), axis=1)
@@ -87,7 +87,7 @@ def run() -> tuple[str, str, bool, list[Timing]]:
     source = "the shared timing data" if SHARED.exists() else "simulated data of the same design"
     verdict = "met" if ratio >= REQUIRED_RATIO else "missed"
     text = (
-        f"200,000 ratings: 10,000 persons, 5 of 100 raters each, 4 items, 5 categories ({source}). Both return\n"
+        f"200,000 ratings: 10,000 persons, 4 of 100 raters each, 5 items, 5 categories ({source}). Both return\n"
         f"standard errors from the exact observed information; {theirs.note}.\n\n{as_table([ours, theirs])}\n\n"
         f"Warm ratio **{ratio:.1f}**; {REQUIRED_RATIO:.0f} is required: {verdict} in this run."
     )

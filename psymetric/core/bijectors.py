@@ -1,8 +1,8 @@
 """Maps from a free vector to constrained parameter arrays: centred facets, anchored levels, steps, positive scales.
 
-All but `Positive` are affine with orthonormal directions, so that a normal prior on the free vector is a normal prior
-on the constrained subspace and no Jacobian is needed. Every map is a pytree: numbers that depend on the data
-(anchors, used categories) are leaves, shapes are structure.
+The affine ones have orthonormal directions, so that a normal prior on the free vector is a normal prior on the
+constrained subspace. Every map is a pytree: numbers that depend on the data (anchors, used categories) are leaves,
+shapes are structure.
 """
 
 from __future__ import annotations
@@ -19,7 +19,19 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-__all__ = ["UNUSED", "Anchored", "Bijector", "Centred", "Free", "Positive", "Steps"]
+__all__ = [
+    "UNUSED",
+    "Anchored",
+    "Bijector",
+    "Centred",
+    "Fixed",
+    "Free",
+    "GeometricMeanOne",
+    "Ordered",
+    "Positive",
+    "Steps",
+    "Unit",
+]
 
 UNUSED = 1e4
 """Logits by which an unused category is pushed out of reach: exp(-1e4) is zero, 1e4 is finite."""
@@ -123,6 +135,102 @@ def _contract(value: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
     last = np.take(value, [n - 1], axis=axis)
     total = -last * sqrt(n)
     return np.take(value, range(n - 1), axis=axis) + total / (sqrt(n) + n)
+
+
+@final
+@partial(jax.tree_util.register_dataclass, data_fields=[], meta_fields=["shape"])
+@dataclass(frozen=True)
+class GeometricMeanOne:
+    """Positive values whose logs sum to zero along every axis: the exponential of `Centred`."""
+
+    shape: Shape
+
+    @property
+    def size(self) -> int:
+        return Centred(self.shape).size
+
+    def forward(self, free: Array) -> Array:
+        return jnp.exp(Centred(self.shape).forward(free))
+
+    def inverse(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
+        return Centred(self.shape).inverse(np.log(value))
+
+    def log_jacobian(self, free: Array) -> Array:
+        return jnp.zeros(())
+
+
+@final
+@partial(jax.tree_util.register_dataclass, data_fields=[], meta_fields=["shape"])
+@dataclass(frozen=True)
+class Unit:
+    """The logistic function: logit free, probability between 0 and 1."""
+
+    shape: Shape
+
+    @property
+    def size(self) -> int:
+        return prod(self.shape)
+
+    def forward(self, free: Array) -> Array:
+        return jax.nn.sigmoid(free).reshape(self.shape)
+
+    def inverse(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
+        return (np.log(value) - np.log1p(-value)).ravel()
+
+    def log_jacobian(self, free: Array) -> Array:
+        return jnp.sum(jax.nn.log_sigmoid(free) + jax.nn.log_sigmoid(-free))
+
+
+@final
+@partial(jax.tree_util.register_dataclass, data_fields=[], meta_fields=["shape"])
+@dataclass(frozen=True)
+class Ordered:
+    """Rows of rising numbers that sum to zero: logs of their gaps free, shape (groups, steps)."""
+
+    shape: Shape
+
+    @property
+    def size(self) -> int:
+        return self.shape[0] * (self.shape[1] - 1)
+
+    def forward(self, free: Array) -> Array:
+        gaps = jnp.exp(free.reshape(self.shape[0], self.shape[1] - 1))
+        rising = jnp.pad(jnp.cumsum(gaps, axis=1), ((0, 0), (1, 0)))
+        return rising - jnp.mean(rising, axis=1, keepdims=True)
+
+    def inverse(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.log(np.diff(value, axis=1)).ravel()
+
+    def log_jacobian(self, free: Array) -> Array:
+        return jnp.sum(free)
+
+
+@final
+@partial(jax.tree_util.register_dataclass, data_fields=["value"], meta_fields=["shape"])
+@dataclass(frozen=True)
+class Fixed:
+    """A known array without freedom."""
+
+    shape: Shape
+    value: Array
+
+    @classmethod
+    def build(cls, value: float) -> Fixed:
+        """A known number."""
+        return cls((), jnp.asarray(value))
+
+    @property
+    def size(self) -> int:
+        return 0
+
+    def forward(self, free: Array) -> Array:
+        return self.value
+
+    def inverse(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.zeros(0)
+
+    def log_jacobian(self, free: Array) -> Array:
+        return jnp.zeros(())
 
 
 @final

@@ -69,6 +69,9 @@ def ascend(
     if not len(start) or not max_iterations:
         return start, 0
     unit = 1 / np.sqrt(information)
+    # The first step of L-BFGS has length one: in these units it is a Newton step by the guessed information.
+    length = max(float(np.linalg.norm(value_and_gradient(start)[1] * unit)), 1.0)
+    unit *= length
 
     def negative(scaled: Vector) -> tuple[float, Vector]:
         value, gradient = value_and_gradient(scaled * unit)
@@ -79,9 +82,15 @@ def ascend(
         start / unit,
         jac=True,
         method="L-BFGS-B",
-        options={"maxiter": max_iterations, "maxfun": 2 * max_iterations, "ftol": 1e-10, "gtol": 1e-3, "maxcor": 20},
+        options={
+            "maxiter": max_iterations,
+            "maxfun": 2 * max_iterations,
+            "ftol": 1e-8,
+            "gtol": 1e-3 * length,
+            "maxcor": 20,
+        },
     )
-    return np.asarray(found.x) * unit, int(found.nfev)
+    return np.asarray(found.x) * unit, int(found.nfev) + 1
 
 
 def polish(

@@ -24,7 +24,7 @@ Parameters = dict[str, Array]
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=["bijector"],
-    meta_fields=["name", "prior_sd", "scale", "labels"],
+    meta_fields=["name", "prior_sd", "scale", "labels", "centre", "is_scale"],
 )
 @dataclass(frozen=True)
 class Block:
@@ -33,10 +33,12 @@ class Block:
     Attributes:
         name: Key of the array.
         bijector: From the block's slice of the free vector to the array.
-        prior_sd: Standard deviation of the prior: normal for real parameters, half-normal for positive ones; for a
-            random facet the free vector is standard normal and `prior_sd` is unused.
+        prior_sd: Standard deviation of the prior: normal on the free vector, half-normal on the value of a scale; for
+            a random facet the free vector is standard normal and `prior_sd` is unused.
         scale: Name of the positive parameter that multiplies this block (a random facet), or None.
         labels: The axes, for messages.
+        centre: Mean of the prior on the free vector, and where engines start.
+        is_scale: Whether this is the sd of a population or of a random facet.
     """
 
     name: str
@@ -44,6 +46,8 @@ class Block:
     prior_sd: float
     scale: str | None = None
     labels: tuple[str, ...] = ()
+    centre: float = 0.0
+    is_scale: bool = False
 
 
 @final
@@ -63,6 +67,10 @@ class ParameterSpace:
         """Where each block sits in the free vector."""
         ends = np.cumsum([block.bijector.size for block in self.blocks]).tolist()
         return {block.name: slice(end - block.bijector.size, end) for block, end in zip(self.blocks, ends, strict=True)}
+
+    def start(self) -> NDArray[np.float64]:
+        """Where the priors are centred, shape (size,)."""
+        return np.concatenate([np.zeros(0), *(np.full(block.bijector.size, block.centre) for block in self.blocks)])
 
     def constrain(self, free: Array) -> Parameters:
         """Free vector, shape (size,), to named constrained arrays."""
@@ -88,11 +96,12 @@ class ParameterSpace:
         where, total = self.slices(), jnp.zeros(())
         for block in self.blocks:
             part = free[where[block.name]]
-            jacobian = block.bijector.log_jacobian(part)
-            positive = block.name.endswith("_sd")
-            value = block.bijector.forward(part) if positive else part
-            sd = 1.0 if block.scale is not None else block.prior_sd
-            total = total - 0.5 * jnp.sum((value / sd) ** 2) + jacobian
+            if block.is_scale:
+                value = block.bijector.forward(part)
+                total = total - 0.5 * jnp.sum((value / block.prior_sd) ** 2) + block.bijector.log_jacobian(part)
+            else:
+                sd = 1.0 if block.scale is not None else block.prior_sd
+                total = total - 0.5 * jnp.sum(((part - block.centre) / sd) ** 2)
         return total
 
     def random_log_density(self, free: Array) -> Array:

@@ -1,15 +1,19 @@
 """Observed information of a marginal problem by Louis' identity.
 
 The Hessian of a marginal log-likelihood is the expected Hessian of the complete-data log-likelihood plus, for every
-subject, the posterior covariance of the complete-data gradient (Louis, 1982, JRSS B 44, 226-233). The first part
-lives on the small table of cells × nodes. The second is small as well, because a subject's gradient moves only along
-the levels that the subject met: a hundred judges cost no more than the five who rated it.
+subject, the posterior covariance of the complete-data gradient (Louis, 1982, JRSS B 44, 226-233). Both are taken in
+the constrained values, where a row of the table (cells × categories, nodes) depends on one level of every block: a
+handful of directions instead of all parameters. A subject's gradient moves along the levels that the subject met, and
+counts on the nodes where the subject may be: a hundred judges cost no more than the five who rated it, and a grid of a
+hundred nodes no more than the thirty under its posterior.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
+from math import prod
 from typing import final
 
 import jax
@@ -20,6 +24,7 @@ from jax.scipy.special import logsumexp
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from psymetric.core.distinct import factorized
 from psymetric.estimation.problems import MarginalProblem
 
 __all__ = ["marginal_hessian", "subject_posteriors"]
@@ -28,36 +33,55 @@ Matrix = NDArray[np.float64]
 Index = NDArray[np.int64]
 
 _CHUNK = 4_000_000
-"""Numbers in memory at a time: subjects × local parameters × nodes."""
+"""Numbers in memory at a time: subjects × levels met × nodes."""
+_SUBJECTS = 1024
+"""Most subjects in a chunk: more of them spread over more nodes."""
+_NEGLIGIBLE = 1e-13
+"""Posterior mass of a node that no covariance can show."""
 
 
 @final
 @dataclass(frozen=True)
-class _Local:
-    """Gradients of the subjects along one block's levels.
+class _Direction:
+    """Constrained values of which a row of the table depends on one: the levels of a block, one step of them.
 
     Attributes:
-        gradient: Of the log-likelihood of one subject along one level that it met, shape (owners, width, nodes); owners
-            are sorted by subject.
-        position: Where the level sits in the flat vector of constrained values, shape (owners, width).
-        start: First owner of each subject, shape (subjects + 1,).
+        name: The block.
+        step: Which step, or None.
+        level: On which each cell depends, shape (cells,).
+        first, stride: Level k has its value at `first + k · stride` of the flat constrained vector.
     """
 
-    gradient: Matrix
-    position: Index
-    start: Index
+    name: str
+    step: int | None
+    level: Index
+    first: int
+    stride: int
+
+    def position(self, level: Index) -> Index:
+        """Places of some levels in the flat constrained vector."""
+        return self.first + level * self.stride
 
 
 def marginal_hessian(problem: MarginalProblem, free: NDArray[np.float64]) -> Matrix:
     """Exact Hessian of the log density in the free vector, shape (parameters, parameters)."""
-    posterior, expected = subject_posteriors(problem, jnp.asarray(free))
-    complete, jacobian, derivatives = _on_the_table(problem, jnp.asarray(free), expected)
-    posterior, jacobian = np.asarray(posterior), np.asarray(jacobian)
-    blocks = [*_local_gradients(problem, np.asarray(derivatives))]
-    covariance = np.zeros((len(jacobian), len(jacobian)))
-    for subjects in _alike(blocks):
-        _add_covariance(covariance, blocks, subjects, posterior[subjects])
-    return np.asarray(complete) + jacobian.T @ covariance @ jacobian
+    point = jnp.asarray(free)
+    posterior, expected = subject_posteriors(problem, point)
+    directions = _directions(problem)
+    found = _on_the_table(problem, point, expected, tuple((each.name, each.step) for each in directions))
+    met = [*_met(problem, directions)]  # while the table is differentiated on the other core
+    posterior, slopes, gradient, curvature = (np.asarray(array) for array in (posterior, *found))
+    multiplicity = np.asarray(problem.multiplicity)
+    position = np.stack([direction.position(direction.level) for direction in directions])
+    n_values = sum(prod(block.bijector.shape) for block in problem.space.blocks)
+    total = np.zeros((n_values, n_values))
+    np.add.at(total, (position[:, None, :], position[None, :, :]), curvature)
+    for subjects in _chunks(met, posterior):
+        place, spread = _gradients(met, slopes, subjects, posterior)
+        _add_covariances(total, place, spread * np.sqrt(multiplicity[subjects])[:, None, None])
+    constrained = np.bincount(position.ravel(), weights=gradient.ravel(), minlength=n_values)
+    jacobian, bend = (np.asarray(array) for array in _constraints(problem, point, jnp.asarray(constrained)))
+    return jacobian.T @ total @ jacobian + bend
 
 
 @jax.jit
@@ -66,108 +90,161 @@ def subject_posteriors(problem: MarginalProblem, free: Array) -> tuple[Array, Ar
     sums, spread = jax.vjp(problem.responses, problem.table(problem.space.constrain(free)))
     log_joint = sums + problem.log_weights
     posterior = jnp.exp(log_joint - logsumexp(log_joint, axis=1, keepdims=True))
-    return posterior, spread(posterior)[0]
-
-
-@jax.jit
-def _on_the_table(problem: MarginalProblem, free: Array, expected: Array) -> tuple[Array, Array, Array]:
-    """Expected complete-data Hessian, Jacobian of the constraints, and the table's derivatives by direction."""
-
-    def complete(point: Array) -> Array:
-        return jnp.sum(expected * problem.table(problem.space.constrain(point))) + problem.penalty(point)
-
-    params = problem.space.constrain(free)
-    _, product = jax.linearize(jax.grad(complete), free)
-    _, push = jax.linearize(problem.table, params)
-    hessian = jax.lax.map(product, jnp.eye(free.shape[0]))
-    jacobian = jax.jacfwd(lambda point: _flat(problem.space.constrain(point)))(free)
-    return hessian, jacobian, jax.lax.map(push, _directions(problem, params))
+    return posterior, spread(posterior * problem.multiplicity[:, None])[0]
 
 
 def _flat(params: dict[str, Array]) -> Array:
     return jnp.concatenate([params[name].ravel() for name in sorted(params)])
 
 
-def _blocks(problem: MarginalProblem) -> list[tuple[str, tuple[str, ...], int]]:
-    """Blocks that the table depends on: name, axes, and derivatives per row (one, or one per step)."""
+@jax.jit
+def _constraints(problem: MarginalProblem, free: Array, gradient: Array) -> tuple[Array, Array]:
+    """Jacobian of the constrained values, and what their bending and the penalty add to the Hessian."""
+
+    def bent(point: Array) -> Array:
+        return jnp.vdot(gradient, _flat(problem.space.constrain(point))) + problem.penalty(point)
+
+    jacobian = jax.jacfwd(lambda point: _flat(problem.space.constrain(point)))(free)
+    return jacobian, jax.hessian(bent)(free)
+
+
+def _directions(problem: MarginalProblem) -> list[_Direction]:
     scales = {block.scale for block in problem.space.blocks}
-    return [
-        (block.name, block.labels, block.bijector.shape[-1] if "step" in block.labels else 1)
-        for block in problem.space.blocks
-        if block.name not in scales  # the sd of a random facet acts through its levels alone
-    ]
-
-
-def _directions(problem: MarginalProblem, params: dict[str, Array]) -> dict[str, Array]:
-    """Tangents that move all levels of a block at once: a row of the table depends on one, so that it sees its own."""
-    blocks = _blocks(problem)
-    total, start = sum(width for _, _, width in blocks), 0
-    tangents = {name: jnp.zeros((total, *value.shape)) for name, value in params.items()}
-    for name, axes, width in blocks:
-        for step in range(width):
-            place = (start + step, ..., step) if "step" in axes else (start,)
-            tangents[name] = tangents[name].at[place].set(1.0)
-        start += width
-    return tangents
-
-
-def _local_gradients(problem: MarginalProblem, derivatives: Matrix) -> Iterator[_Local]:
-    """Sum the derivatives of the table, shape (directions, rows, nodes), by subject and level, block by block."""
-    owner, row, weight = problem.responses.entries()
-    cell = row // problem.n_categories
-    shapes = {block.name: block.bijector.shape for block in problem.space.blocks}
-    sizes = {name: int(np.prod(shape, dtype=np.int64)) for name, shape in shapes.items()}
-    offsets = dict(zip(sorted(sizes), np.cumsum([0, *(sizes[name] for name in sorted(sizes))]).tolist(), strict=False))
-    _, n_rows, n_nodes = derivatives.shape
-    n_owners, first = problem.responses.n_owners, 0
-    for name, axes, width in _blocks(problem):
-        if width == 0:
+    sizes = {block.name: prod(block.bijector.shape) for block in problem.space.blocks}
+    offset = dict(zip(sorted(sizes), np.cumsum([0, *(sizes[name] for name in sorted(sizes))]).tolist(), strict=False))
+    found: list[_Direction] = []
+    for block in problem.space.blocks:
+        # The sd of a random facet acts through its levels alone; a block without freedom is constant.
+        if block.name in scales or not block.bijector.size:
             continue
-        own = derivatives[first : first + width].transpose(1, 0, 2).reshape(n_rows, width * n_nodes)
-        first += width
-        level = np.zeros(len(cell), np.int64)
-        for facet, size in zip((axis for axis in axes if axis != "step"), shapes[name], strict=False):
-            level = level * size + np.asarray(problem.cells[facet])[cell]
-        keys, place = _met(owner, level, n_owners, sizes[name] // width)
-        gradient: Matrix = np.asarray(csr_array((weight, (place, row)), shape=(len(keys), n_rows)) @ own)
-        subject, level = np.divmod(keys, sizes[name] // width)
-        position = offsets[name] + level[:, None] * width + np.arange(width)
-        start = np.searchsorted(subject, np.arange(n_owners + 1))
-        yield _Local(gradient.reshape(len(subject), width, n_nodes), position, start)
+        level = np.zeros(len(next(iter(problem.cells.values()))), np.int64)
+        for facet, size in zip((axis for axis in block.labels if axis != "step"), block.bijector.shape, strict=False):
+            level = level * size + np.asarray(problem.cells[facet])
+        first = offset[block.name]
+        if "step" in block.labels:
+            stride = block.bijector.shape[-1]
+            found += [_Direction(block.name, step, level, first + step, stride) for step in range(stride)]
+        else:
+            found.append(_Direction(block.name, None, level, first, 1))
+    return found
 
 
-def _met(owner: Index, level: Index, n_owners: int, n_levels: int) -> tuple[Index, Index]:
-    """Sorted keys `owner · n_levels + level` of the pairs that occur, and where each entry stands among them."""
-    if n_levels == 1:
-        return np.arange(n_owners), owner
-    keys, place = np.unique(owner * n_levels + level, return_inverse=True)
-    return keys, place.reshape(-1)
+@partial(jax.jit, static_argnames="directions")
+def _on_the_table(
+    problem: MarginalProblem, free: Array, expected: Array, directions: tuple[tuple[str, int | None], ...]
+) -> tuple[Array, Array, Array]:
+    """Derivatives of the table by direction, and the expected log-likelihood's first and second ones by cell.
+
+    All levels of a block move at once, since a row sees its own: shapes (rows, directions, nodes), (directions, cells)
+    and (directions, directions, cells).
+    """
+    params = problem.space.constrain(free)
+    tangents = {name: jnp.zeros((len(directions), *value.shape)) for name, value in params.items()}
+    for place, (name, step) in enumerate(directions):
+        index = (place, ...) if step is None else (place, ..., step)
+        tangents[name] = tangents[name].at[index].set(1.0)
+
+    def by_cell(values: Array) -> Array:
+        return jnp.sum((expected * values).reshape(-1, problem.n_categories * expected.shape[1]), axis=1)
+
+    def bend(pair: Array) -> Array:
+        one, other = ({name: tangent[place] for name, tangent in tangents.items()} for place in pair)
+        return by_cell(jax.jvp(lambda at: jax.jvp(problem.table, (at,), (one,))[1], (params,), (other,))[1])
+
+    upper = np.triu_indices(len(directions))
+    bends = jax.lax.map(bend, jnp.stack(upper, axis=1))
+    curvature = jnp.zeros((len(directions), len(directions), bends.shape[1])).at[upper].set(bends)
+    curvature = curvature.at[upper[::-1]].set(bends)
+    slopes = jax.lax.map(jax.linearize(problem.table, params)[1], tangents)
+    return slopes.transpose(1, 0, 2), jax.lax.map(by_cell, slopes), curvature
 
 
-def _alike(blocks: list[_Local]) -> Iterator[Index]:
-    """Subjects that met equally many levels of every block, in groups small enough to hold."""
-    counts = np.stack([np.diff(block.start) for block in blocks], axis=1)
-    _, group = np.unique(counts, axis=0, return_inverse=True)
-    order = np.argsort(group.reshape(-1), kind="stable")
-    for members in np.split(order, np.flatnonzero(np.diff(group.reshape(-1)[order])) + 1):
-        per_subject = sum(
-            int(n) * block.gradient.shape[1] * block.gradient.shape[2]
-            for n, block in zip(counts[members[0]], blocks, strict=True)
-        )
-        yield from np.array_split(members, max(1, -(-len(members) * per_subject // _CHUNK)))
+@final
+@dataclass(frozen=True)
+class _Met:
+    """The levels that subjects met, for directions that move along the same ones.
+
+    Attributes:
+        directions: Their places among all directions.
+        sums: Adds the rows of the table, shape (owners + 1, rows): owners are (subject, level) pairs sorted by subject,
+            the last one has nothing.
+        start: First owner of each subject, shape (subjects + 1,).
+        position: In the flat constrained vector, shape (owners + 1, directions).
+    """
+
+    directions: list[int]
+    sums: csr_array
+    start: Index
+    position: Index
+
+    def gradients(self, slopes: Matrix, subjects: Index) -> tuple[Matrix, Index]:
+        """Gradients of some subjects, shape (subjects, most met, nodes), and their positions; zero beyond those met.
+
+        `slopes` are the derivatives of the table, shape (rows, directions, nodes).
+        """
+        first, count = self.start[subjects], self.start[subjects + 1] - self.start[subjects]
+        slot = np.arange(int(count.max(initial=0)))
+        owner = np.where(slot < count[:, None], first[:, None] + slot, len(self.position) - 1)
+        own = slopes[:, self.directions]
+        sums = self.sums[owner.ravel()] @ own.reshape(len(own), -1)
+        return sums.reshape(len(subjects), -1, own.shape[2]), self.position[owner].reshape(len(subjects), -1)
 
 
-def _add_covariance(total: Matrix, blocks: list[_Local], subjects: Index, posterior: Matrix) -> None:
-    """Add the posterior covariances of some subjects' gradients at the places of their levels."""
-    gradients, positions = [], []
-    for block in blocks:
-        first = block.start[subjects]
-        mine = first[:, None] + np.arange(block.start[subjects[0] + 1] - first[0])
-        gradients.append(block.gradient[mine].reshape(len(subjects), -1, posterior.shape[1]))
-        positions.append(block.position[mine].reshape(len(subjects), -1))
-    gradient, position = np.concatenate(gradients, axis=1), np.concatenate(positions, axis=1)
-    gradient -= np.einsum("smq,sq->sm", gradient, posterior)[:, :, None]
-    gradient *= np.sqrt(posterior)[:, None, :]
-    products = gradient @ gradient.transpose(0, 2, 1)
-    flat = position[:, :, None] * len(total) + position[:, None, :]
-    np.add.at(total.reshape(-1), flat.ravel(), products.ravel())
+def _met(problem: MarginalProblem, directions: list[_Direction]) -> Iterator[_Met]:
+    counts = problem.responses.matrix()
+    n_subjects, n_rows = problem.responses.shape
+    subject_of, cell = np.repeat(np.arange(n_subjects), np.diff(counts.indptr)), counts.indices // problem.n_categories
+    alike: dict[bytes, list[int]] = {}
+    for place, direction in enumerate(directions):
+        alike.setdefault(direction.level.tobytes(), []).append(place)
+    for places in alike.values():
+        level = directions[places[0]].level
+        n_levels = int(level.max()) + 1
+        keys, owner = factorized(subject_of * n_levels + level[cell], n_subjects * n_levels)
+        subject, met = np.divmod(np.append(keys, 0), n_levels)
+        sums = csr_array((counts.data, (owner, counts.indices)), shape=(len(keys) + 1, n_rows))
+        start = np.searchsorted(subject[:-1], np.arange(n_subjects + 1))
+        yield _Met(places, sums, start, np.stack([directions[place].position(met) for place in places], axis=1))
+
+
+def _chunks(met: list[_Met], posterior: Matrix) -> Iterator[Index]:
+    """Subjects who met about equally many levels and stand at about the same place, in groups small enough to hold."""
+    # A subject without a response of positive weight met no level.
+    size = np.maximum(np.sum([np.diff(each.start) * len(each.directions) for each in met], axis=0), 1)
+    group, place = np.ceil(4 * np.log2(size)), posterior @ np.arange(posterior.shape[1])
+    order = np.lexsort((place, group))
+    for members in np.split(order, np.flatnonzero(np.diff(group[order])) + 1):
+        most = min(_SUBJECTS, _CHUNK // int(size[members].max() * posterior.shape[1]))
+        yield from np.array_split(members, -(-len(members) // max(most, 1)))
+
+
+def _gradients(met: list[_Met], slopes: Matrix, subjects: Index, posterior: Matrix) -> tuple[Index, Matrix]:
+    """Positions of what some subjects met, shape (subjects, met), and their gradients there.
+
+    Gradients are centred at their posterior mean and carry the root of the posterior, shape (subjects, met, nodes), so
+    that their products over nodes are posterior covariances.
+    """
+    mass = posterior[subjects]
+    reached = np.flatnonzero(mass.max(axis=0) > _NEGLIGIBLE)
+    window = slice(int(reached[0]), int(reached[-1]) + 1)
+    mass = mass[:, window]
+    parts = [each.gradients(slopes[:, :, window], subjects) for each in met]
+    gradient = np.concatenate([part[0] for part in parts], axis=1)
+    gradient -= gradient @ mass[:, :, None]
+    gradient *= np.sqrt(mass)[:, None, :]
+    return np.concatenate([part[1] for part in parts], axis=1), gradient
+
+
+def _add_covariances(total: Matrix, position: Index, gradient: Matrix) -> None:
+    """Add the products of some subjects' gradients at pairs of their positions."""
+    if (position == position[0]).all():  # all met the same, as in an inventory: one product for all of them
+        n_subjects, n_met, n_nodes = gradient.shape
+        stacked = gradient.transpose(1, 0, 2).reshape(n_met, n_subjects * n_nodes)
+        total[np.ix_(position[0], position[0])] += stacked @ stacked.T
+        return
+    products = (gradient @ gradient.transpose(0, 2, 1)).ravel()
+    flat = (position[:, :, None] * len(total) + position[:, None, :]).ravel()
+    if total.size <= len(flat):
+        total += np.bincount(flat, weights=products, minlength=total.size).reshape(total.shape)
+    else:
+        np.add.at(total.reshape(-1), flat, products)

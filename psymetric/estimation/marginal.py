@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import final
 
@@ -17,7 +18,7 @@ from psymetric.estimation.problems import MarginalProblem, Problem, marginal_pro
 from psymetric.models.base import AbstractMeasurementModel, Table
 from psymetric.models.space import POPULATION_SD
 
-__all__ = ["Climb", "MarginalSolution", "climb", "solve_marginal"]
+__all__ = ["Climb", "MarginalSolution", "climb", "is_resolved", "resolved_problem", "solve_marginal"]
 
 Vector = NDArray[np.float64]
 
@@ -25,13 +26,16 @@ _GRIDS = (61, 73, 87, 103, 121, 145, 171, 205, 241, 289, 341, 409, 481, 577, 681
 """Node counts to choose from: few, so that compiled programs are shared, and close enough to waste little."""
 _NEWTON_STEPS = 60
 _FIRST_HALF_WIDTH = 6.0
-_SPACING = 0.9
-"""Largest node spacing, in sds of the narrowest posterior: the rectangle rule then errs by about 3e-11."""
-_COARSE_FROM, _COARSE = 20_000, 0.4
-"""From this many responses on the climb is made on a grid of this share of the nodes: a second program, a third of the
-time, and an error that the Newton steps on the full grid mend."""
-_REACH = 5.0
-"""The grid must extend this many posterior sds beyond the outermost posterior mean."""
+_SPACING = 1.0
+"""Largest node spacing, in sds of the narrowest posterior: the rectangle rule then errs by about 3e-9."""
+_COARSE_FROM, _COARSE = 20_000, 0.5
+"""From this many responses on the climb is made on a grid of this share of the nodes: a second program, half the time,
+and an error that the Newton steps on the full grid mend."""
+_CLOSE = 2.1
+"""A climb on a grid this much wider than the last one ends close enough to the top for Newton steps."""
+_EDGE, _REACH = 1e-8, 6.0
+"""Posterior mass that an end node may hold, since about as much lies beyond it; a grid that is too short is made to
+reach this many posterior sds beyond every posterior mean."""
 _SUSPICIOUS_SD = 0.1
 """Logits: a population sd under this is checked for being on its way to zero."""
 
@@ -137,25 +141,21 @@ def solve_marginal(
         max_iterations: Cap on quasi-Newton iterations per grid, and on Newton steps.
     """
     problem = marginal_problem(model, table, prior=prior, n_nodes=_first_grid(table), half_width=_FIRST_HALF_WIDTH)
-    point = np.zeros(problem.space.size)
+    point = problem.space.start()
     scales = scale_mask(problem.space)
     active = np.ones(len(point), bool) if prior else ~scales
-    evaluations, settled = 0, False
-    if len(table.response) >= _COARSE_FROM:
-        coarse = problem.with_grid(int(np.ceil(_COARSE * len(problem.nodes))), _FIRST_HALF_WIDTH)
-        point, evaluations = Climb(coarse, point, active).ascend(max_iterations)
-        settled = _needed_grid(problem, point) == (len(problem.nodes), _FIRST_HALF_WIDTH)
-        if settled and not prior:
-            point, active = _hold_at_bound(problem, point, active, max_iterations)
-    while not settled:
-        point, used = Climb(problem, point, active).ascend(max_iterations)
-        evaluations += used
-        if not prior:
-            point, active = _hold_at_bound(problem, point, active, max_iterations)
-        n_nodes, half_width = _needed_grid(problem, point)
-        settled = n_nodes == len(problem.nodes) and half_width == float(problem.nodes[-1])
-        if not settled:
-            problem = problem.with_grid(n_nodes, half_width)
+    evaluations, climbed_at = 0, np.inf
+    while True:
+        if climbed_at > _CLOSE * _spacing(problem):
+            where = _coarser(problem) if len(table.response) >= _COARSE_FROM else problem
+            point, used = Climb(where, point, active).ascend(max_iterations)
+            evaluations, climbed_at = evaluations + used, _spacing(where)
+            if not prior:
+                point, active = _hold_at_bound(problem, point, active, max_iterations)
+        needed = _needed_grid(problem, point)
+        if needed == (len(problem.nodes), float(problem.nodes[-1])):
+            break
+        problem = problem.with_grid(*needed)
 
     def polish(start: Vector) -> Maximum[Information]:
         return Climb(problem, start, active).polish(tolerance, evaluations, max_iterations)
@@ -169,6 +169,30 @@ def solve_marginal(
     )
 
 
+def _spacing(problem: MarginalProblem) -> float:
+    return float(problem.nodes[1] - problem.nodes[0])
+
+
+def _coarser(problem: MarginalProblem) -> MarginalProblem:
+    return problem.with_grid(int(np.ceil(_COARSE * len(problem.nodes))), float(problem.nodes[-1]))
+
+
+def resolved_problem(
+    model: AbstractMeasurementModel, table: Table, parameters: Mapping[str, Vector], *, prior: bool
+) -> tuple[MarginalProblem, Vector]:
+    """The marginal problem on a grid fine enough for known parameters, and those as a free vector."""
+    problem = marginal_problem(model, table, prior=prior, n_nodes=_first_grid(table), half_width=_FIRST_HALF_WIDTH)
+    point = problem.space.unconstrain(parameters)
+    while not is_resolved(problem, point):
+        problem = problem.with_grid(*_needed_grid(problem, point))
+    return problem, point
+
+
+def is_resolved(problem: MarginalProblem, point: Vector) -> bool:
+    """Whether the grid is fine and wide enough for the subjects' posteriors at a free vector."""
+    return _needed_grid(problem, point) == (len(problem.nodes), float(problem.nodes[-1]))
+
+
 def _hold_at_bound(
     problem: MarginalProblem, point: Vector, active: NDArray[np.bool_], max_iterations: int
 ) -> tuple[Vector, NDArray[np.bool_]]:
@@ -178,7 +202,8 @@ def _hold_at_bound(
     step of the climb may end on that plateau though the likelihood has its maximum elsewhere.
     """
     place = problem.space.slices()[POPULATION_SD]
-    if not active[place].all() or float(point[place][0]) > np.log(_SUSPICIOUS_SD):
+    is_known = place.stop == place.start
+    if is_known or not active[place].all() or float(point[place][0]) > np.log(_SUSPICIOUS_SD):
         return point, active
     held, start = active.copy(), point.copy()
     held[place] = False
@@ -212,7 +237,9 @@ def _needed_grid(problem: MarginalProblem, point: Vector) -> tuple[int, float]:
     mean = posterior @ nodes
     sd = np.sqrt(np.maximum(posterior @ nodes**2 - mean**2, 0.0))
     n_nodes, spacing = len(nodes), float(nodes[1] - nodes[0])
-    half_width = max(float(nodes[-1]), float(np.ceil(np.max(np.abs(mean) + _REACH * sd))))
+    half_width = float(nodes[-1])
+    if posterior[:, [0, -1]].max() > _EDGE:
+        half_width = max(half_width + 1, float(np.ceil(np.max(np.abs(mean) + _REACH * sd))))
     # A posterior narrower than the spacing hides in one node, and its sd reads as nearly zero: refine step by step.
     narrowest = max(float(sd.min()), spacing / 4)
     if narrowest * _SPACING >= spacing and half_width <= float(nodes[-1]):

@@ -13,7 +13,7 @@ from psymetric.core.precision import double_precision
 from psymetric.estimation.assemble import build_fit, constrain, uncertainty
 from psymetric.estimation.empirical_bayes import LEAST_SD
 from psymetric.estimation.fit import Fit, FitStatus
-from psymetric.estimation.identification import check_curvature, check_extremes, require_ability
+from psymetric.estimation.identification import check_curvature, check_extremes, crowded_notes, require_ability
 from psymetric.estimation.marginal import MarginalSolution, solve_marginal
 from psymetric.models.base import AbstractMeasurementModel, Table
 from psymetric.models.space import POPULATION_SD
@@ -76,7 +76,8 @@ def _label(model: AbstractMeasurementModel, table: Table, engine: MarginalML, fo
         standard_errors=errors,
         covariances=covariances,
         penalised=False,
-        notes=tuple(
+        notes=crowded_notes(model, table)
+        + tuple(
             f"{name} is at its lower bound of {LEAST_SD} logits: its levels differ no more than chance lets them, and "
             "it has no standard error"
             for name in (*held, *found.at_bound)

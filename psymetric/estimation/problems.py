@@ -17,7 +17,9 @@ import numpy as np
 from jax import Array
 from jax.scipy.special import logsumexp
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
+from psymetric.core.distinct import factorized
 from psymetric.core.gather_sum import GatherSum
 from psymetric.core.parameters import ParameterSpace
 from psymetric.core.quadrature import normal_grid
@@ -37,7 +39,7 @@ __all__ = [
 @final
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=["space", "cells", "responses", "nodes", "log_weights"],
+    data_fields=["space", "cells", "responses", "nodes", "log_weights", "multiplicity"],
     meta_fields=["model", "n_categories", "prior"],
 )
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ class MarginalProblem:
         cells: Codes of the distinct facet-level combinations, each of shape (cells,).
         responses: Sums rows of the (cells × categories, nodes) table by subject.
         nodes: Standard-normal nodes, shape (nodes,), and their log weights.
+        multiplicity: How many subjects with the same responses each subject stands for, shape (subjects,). The weight
+            of a response counts within a subject, inside the integral; this counts whole subjects.
         prior: Whether the priors are part of the density (MAP, Laplace, NUTS) or not (maximum likelihood).
     """
 
@@ -60,6 +64,7 @@ class MarginalProblem:
     responses: GatherSum
     nodes: Array
     log_weights: Array
+    multiplicity: Array
     n_categories: int
     prior: bool
 
@@ -85,7 +90,7 @@ class MarginalProblem:
 
     def log_likelihood(self, free: Array) -> Array:
         """Marginal log-likelihood, a scalar."""
-        return jnp.sum(logsumexp(self.log_joint(free), axis=1))
+        return jnp.sum(self.multiplicity * logsumexp(self.log_joint(free), axis=1))
 
     def log_density(self, free: Array) -> Array:
         """What the engine maximises or samples."""
@@ -133,17 +138,20 @@ Problem = MarginalProblem | JointProblem
 
 
 def rough_information(problem: Problem) -> NDArray[np.float64]:
-    """A guess at the information about each free parameter, shape (parameters,): responses × their variance."""
+    """A guess at the information about each free parameter, shape (parameters,)."""
     if isinstance(problem, MarginalProblem):
-        n_responses, n_subjects = float(problem.responses.weights.sum()), problem.responses.n_owners
+        n_responses, n_subjects = float(problem.responses.forward.weights.sum()), problem.responses.shape[0]
     else:
         n_responses, n_subjects = float(problem.weight.sum()), 1
-    per_response = (problem.n_categories**2 - 1) / 24
+    # Of a location: the variance of evenly used categories, less what subjects explain and what they leave unknown.
+    # Of a step: how well two neighbouring categories out of all can be told apart.
+    of_location, of_step = (problem.n_categories**2 - 1) / 36, 1 / (2 * problem.n_categories)
     parts: list[NDArray[np.float64]] = []
     for block in problem.space.blocks:
-        levels = prod(block.bijector.shape[: len([axis for axis in block.labels if axis != "step"])])
+        is_step = "step" in block.labels
+        levels = prod(block.bijector.shape[: len(block.labels) - is_step])
         population = {POPULATION_MEAN: n_subjects, POPULATION_SD: 2 * n_subjects}
-        guess = population.get(block.name, n_responses * per_response / levels)
+        guess = population.get(block.name, n_responses * (of_step if is_step else of_location) / levels)
         parts.append(np.full(block.bijector.size, max(guess, 1.0)))
     return np.concatenate(parts)
 
@@ -156,12 +164,12 @@ def distinct_cells(
     flat = np.zeros(len(table.response), np.int64)
     for facet, size in zip(model.facets, sizes, strict=True):
         flat = flat * size + table.codes[facet]
-    keys, cell = np.unique(flat, return_inverse=True)
+    keys, cell = factorized(flat, prod(sizes))
     codes: dict[str, NDArray[np.int32]] = {}
     for facet, size in zip(reversed(model.facets), reversed(sizes), strict=True):
         codes[facet] = (keys % size).astype(np.int32)
         keys = keys // size
-    return codes, cell.reshape(-1)
+    return codes, cell
 
 
 def marginal_problem(
@@ -170,19 +178,18 @@ def marginal_problem(
     """Set up the marginal problem of a response model; equal responses of one subject are counted, not repeated."""
     cells, cell = distinct_cells(model, table)
     n_categories, n_cells = len(table.categories), len(next(iter(cells.values())))
-    n_subjects = len(table.levels["subject"])
-    rows = cell * n_categories + table.response
-    pairs, place = np.unique(table.codes["subject"] * np.int64(n_cells * n_categories) + rows, return_inverse=True)
-    weight = np.bincount(place.reshape(-1), weights=table.weight, minlength=len(pairs)).astype(np.float64)
-    owner, row = np.divmod(pairs, n_cells * n_categories)
+    entries = (table.codes["subject"], cell * n_categories + table.response)
+    # The conversion to compressed rows sums the weights of equal responses.
+    counts = csr_array((table.weight, entries), shape=(len(table.levels["subject"]), n_cells * n_categories))
     nodes, log_weights = normal_grid(n_nodes, half_width)
     return MarginalProblem(
         model=model,
         space=parameter_space(model, table, ability="integrated"),
         cells={name: jnp.asarray(code) for name, code in cells.items()},
-        responses=GatherSum.build(owner, row, weight, n_owners=n_subjects, n_rows=n_cells * n_categories),
+        responses=GatherSum.build(counts),
         nodes=jnp.asarray(nodes),
         log_weights=jnp.asarray(log_weights),
+        multiplicity=jnp.ones(counts.shape[0]),
         n_categories=n_categories,
         prior=prior,
     )

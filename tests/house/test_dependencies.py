@@ -15,10 +15,18 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 
 # Declared although nothing imports them by name.
 INDIRECT = {
+    "filelock": "JAX locks its compilation cache with it, which processes share",
     "pyarrow": "pandas keeps its strings and reads Parquet with it",
 }
 # Installed by a declared package, whose interface they are.
-BROUGHT = {"jaxlib": "jax", "xarray": "arviz", "pydantic-core": "pydantic", "click": "typer", "anyio": "httpx"}
+BROUGHT = {
+    "jaxlib": "jax",
+    "xarray": "arviz",
+    "arviz-stats": "arviz",
+    "pydantic-core": "pydantic",
+    "click": "typer",
+    "anyio": "httpx",
+}
 
 
 def normal(name: str) -> str:

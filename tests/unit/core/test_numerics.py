@@ -6,12 +6,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 from scipy.special import log_ndtr
+from threadpoolctl import threadpool_info
 
+from psymetric.core.distinct import distinct, factorized
 from psymetric.core.gather_sum import GatherSum
 from psymetric.core.optimizers import ascend, polish
 from psymetric.core.precision import double_precision
 from psymetric.core.quadrature import normal_grid
+from psymetric.core.threads import single_threaded_blas
 
 
 def test_grid_has_the_moments_of_a_normal():
@@ -39,15 +43,32 @@ def test_gather_sum_is_a_sparse_product(seed):
     matrix = np.zeros((10, 7))
     np.add.at(matrix, (owner, rows), weights)
     with double_precision():
-        plan = GatherSum.build(owner, rows, weights, n_owners=10, n_rows=7)
+        plan = GatherSum.build(csr_array((weights, (owner, rows)), shape=(10, 7)))
         table = jnp.asarray(rng.normal(size=(7, 5)))
         np.testing.assert_allclose(plan(table), matrix @ np.asarray(table), atol=1e-12)
         cotangent = rng.normal(size=(10, 5))
         np.testing.assert_allclose(jax.vjp(plan, table)[1](jnp.asarray(cotangent))[0], matrix.T @ cotangent, atol=1e-12)
-    again = np.zeros_like(matrix)
-    found_owner, found_row, found_weight = plan.entries()
-    np.add.at(again, (found_owner, found_row), found_weight)
-    np.testing.assert_allclose(again, matrix)
+    np.testing.assert_allclose(plan.matrix().toarray(), matrix)
+
+
+@pytest.mark.parametrize("bound", [50, 10**9])
+def test_distinct_is_unique(bound):
+    """By flags where keys are dense, by sorting where they are not."""
+    keys = np.random.default_rng(0).integers(0, min(bound, 10**6), 400)
+    values, place = np.unique(keys, return_inverse=True)
+    np.testing.assert_array_equal(distinct(keys, bound), values)
+    for found, expected in zip(factorized(keys, bound), (values, place), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_one_blas_thread():
+    def threads():
+        return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+
+    before = threads()
+    with single_threaded_blas():
+        assert set(threads()) == {1}
+    assert threads() == before
 
 
 class Curved:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import model_cases
@@ -44,3 +46,19 @@ def test_ragged_designs():
         free = np.random.default_rng(4).normal(0, 0.4, problem.space.size)
         expected = np.asarray(second_derivative(problem, jnp.asarray(free)))
         np.testing.assert_allclose(marginal_hessian(problem, free), expected, atol=1e-9)
+
+
+def test_subjects_counted_more_than_once_and_not_at_all():
+    """By multiplicity, which counts integrals, and by weights of zero within one."""
+    frame = model_cases.response_frame(4).assign(w=1.0)
+    frame.loc[frame["subject"] == "s3", "w"] = 0.0
+    model = next(case.model for case in CASES if str(case).startswith("ManyFacetRasch"))
+    with double_precision():
+        problem = marginal_problem(
+            model, model_cases.response_table(frame, "w"), prior=False, n_nodes=21, half_width=5.0
+        )
+        counted = replace(problem, multiplicity=jnp.asarray([2.0, 0.0, 3.0] + [1.0] * 9))
+        free = np.random.default_rng(4).normal(0, 0.4, problem.space.size)
+        expected = np.asarray(second_derivative(counted, jnp.asarray(free)))
+        np.testing.assert_allclose(marginal_hessian(counted, free), expected, atol=1e-9)
+        assert not np.allclose(marginal_hessian(problem, free), expected, atol=1e-3)

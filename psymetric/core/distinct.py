@@ -1,0 +1,40 @@
+"""Distinct values of bounded whole numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["distinct", "factorized"]
+
+_SPARE = 8
+"""A table of flags may have this many places for each key: filling it then costs less than sorting the keys."""
+
+
+def distinct(keys: NDArray[np.integer[Any]], bound: int) -> NDArray[np.int64]:
+    """Sorted distinct keys, as `np.unique` finds them but mostly without a sort.
+
+    Args:
+        keys: Whole numbers from 0 to `bound` - 1, shape (keys,).
+        bound: Above the largest key.
+    """
+    if bound > _SPARE * len(keys):
+        return np.unique(keys).astype(np.int64)
+    return np.flatnonzero(_flags(keys, bound))
+
+
+def factorized(keys: NDArray[np.integer[Any]], bound: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Sorted distinct keys, and the place of every key among them; arguments as for `distinct`."""
+    if bound > _SPARE * len(keys):
+        found, place = np.unique(keys, return_inverse=True)
+        return found.astype(np.int64), place.reshape(-1).astype(np.int64)
+    present = _flags(keys, bound)
+    return np.flatnonzero(present), (np.cumsum(present) - 1)[keys]
+
+
+def _flags(keys: NDArray[np.integer[Any]], bound: int) -> NDArray[np.bool_]:
+    present = np.zeros(bound, bool)
+    present[keys] = True
+    return present
