@@ -23,6 +23,7 @@ _VARIANTS: tuple[AbstractMeasurementModel, ...] = (
     ManyFacetRasch(interactions=(("judge", "item"),)),
     ManyFacetRasch(random=("judge",)),
     ManyFacetRasch(anchors={"judge": {"j1": 0.4}}),
+    ManyFacetRasch(slopes=("item", "judge")),
     BradleyTerry(ties="davidson"),
     BradleyTerry(position=True),
     BradleyTerry(ties="davidson", position=True),

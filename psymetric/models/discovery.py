@@ -6,6 +6,7 @@ import re
 from dataclasses import asdict
 from importlib import import_module
 from importlib.metadata import entry_points
+from inspect import isabstract
 from pkgutil import iter_modules
 from typing import Any
 
@@ -21,11 +22,10 @@ def available_models() -> dict[str, type[AbstractMeasurementModel]]:
     found: dict[str, type[AbstractMeasurementModel]] = {}
     for module in iter_modules(package.__path__):
         for value in vars(import_module(f"{package.__name__}.{module.name}")).values():
-            if isinstance(value, type) and issubclass(value, AbstractMeasurementModel):
+            if isinstance(value, type) and issubclass(value, AbstractMeasurementModel) and not isabstract(value):
                 found[value.__name__] = value
     for entry in entry_points(group="psymetric.models"):
         found[entry.name] = entry.load()
-    del found[AbstractMeasurementModel.__name__]
     return found
 
 

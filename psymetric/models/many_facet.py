@@ -31,9 +31,11 @@ class ManyFacetRasch(AbstractMeasurementModel):
     * one array γ per facet, shape (levels,), centred unless the facet is anchored;
     * `step` τ, shape (groups, categories - 1), one group when common; each group sums to zero, which makes γ the
       location of its scale;
-    * one array β per interaction, shape (levels, levels), both margins summing to zero.
+    * one array β per interaction, shape (levels, levels), both margins summing to zero;
+    * one array `<facet>_slope` a > 0 per facet in `slopes`, of geometric mean one: the right side above is multiplied
+      by the slopes of the levels met (generalised many-facet Rasch model). A judge's slope is its consistency.
 
-    The origin is fixed by the centring (or the anchors) and the scale by the unit slope.
+    The origin is fixed by the centring (or the anchors) and the scale by the unit slope, or the slopes' mean.
 
     Args:
         facets: Columns of the table that move the response, besides the subject.
@@ -42,13 +44,15 @@ class ManyFacetRasch(AbstractMeasurementModel):
         random: Facets, or interactions written "judge:item", whose levels are draws from N(0, sd²) with sd estimated.
         anchors: Levels fixed at known values: {facet: {level: logits}}.
         interactions: Pairs of facets whose joint departures are estimated.
+        slopes: Facets whose levels differ in discrimination.
         prior_sd: Scale in logits of the normal prior on facets, steps and interactions under MAP, Laplace and NUTS.
+        slope_prior_sd: Scale of the normal prior on the logs of the slopes, centred at 0.
 
     Raises:
         DesignError: A setting names a facet that is not in `facets`.
 
     Source: Linacre (1989), Many-Facet Rasch Measurement, eq. 4; Andrich (1978), Psychometrika 43, 561-573; Masters
-    (1982), Psychometrika 47, 149-174.
+    (1982), Psychometrika 47, 149-174; Uto & Ueno (2020), Behaviormetrika 47, 469-496, for the slopes.
     """
 
     facets: tuple[str, ...] = ("item", "judge")  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -56,15 +60,18 @@ class ManyFacetRasch(AbstractMeasurementModel):
     random: tuple[str, ...] = ()
     anchors: Mapping[str, Mapping[Label, float]] = field(default_factory=dict[str, Mapping[Label, float]], hash=False)
     interactions: tuple[tuple[str, str], ...] = ()
+    slopes: tuple[str, ...] = ()
     prior_sd: float = 2.0
+    slope_prior_sd: float = 0.5
 
     def __post_init__(self) -> None:
-        for name in ("facets", "random"):
+        for name in ("facets", "random", "slopes"):
             value = getattr(self, name)
             object.__setattr__(self, name, (value,) if isinstance(value, str) else tuple(value))
         object.__setattr__(self, "interactions", tuple((a, b) for a, b in self.interactions))
         self._check_names()
         check_prior_sd(self, self.prior_sd)
+        check_prior_sd(self, self.slope_prior_sd, name="slope_prior_sd")
 
     def _check_names(self) -> None:
         pairs = {f"{a}:{b}" for a, b in self.interactions}
@@ -75,6 +82,7 @@ class ManyFacetRasch(AbstractMeasurementModel):
             "steps": {self.steps} - {"common"} - known,
             "random": set(self.random) - known - pairs,
             "anchors": set(self.anchors) - known,
+            "slopes": set(self.slopes) - known,
             "interactions": {facet for pair in self.interactions for facet in pair} - known,
         }
         for setting, unknown in named.items():
@@ -119,6 +127,17 @@ class ManyFacetRasch(AbstractMeasurementModel):
                 )
                 for a, b in self.interactions
             ),
+            *(
+                ParamSpec(
+                    f"{facet}_slope",
+                    (facet,),
+                    support="positive",
+                    identification="sum_to_zero",
+                    prior_sd=self.slope_prior_sd,
+                    unit="slope",
+                )
+                for facet in self.slopes
+            ),
             ParamSpec("step", steps, identification="sum_to_zero", prior_sd=self.prior_sd),
         )
 
@@ -130,5 +149,7 @@ class ManyFacetRasch(AbstractMeasurementModel):
         for a, b in self.interactions:
             location = location - params[f"{a}:{b}"][codes[a], codes[b]]
         steps = params["step"] if self.steps == "common" else params["step"][codes[self.steps]]
-        logits = jnp.cumsum(location[:, None] - steps, axis=1)
-        return jax.nn.log_softmax(jnp.pad(logits, ((0, 0), (1, 0))), axis=1)
+        logits = location[:, None] - steps
+        for facet in self.slopes:
+            logits = params[f"{facet}_slope"][codes[facet]][:, None] * logits
+        return jax.nn.log_softmax(jnp.pad(jnp.cumsum(logits, axis=1), ((0, 0), (1, 0))), axis=1)

@@ -11,8 +11,14 @@ import jax.numpy as jnp
 from jax import Array
 from typing_extensions import override
 
-from psymetric.errors import DataError
-from psymetric.models.base import ABILITY, AbstractMeasurementModel, ParamSpec, Table, check_prior_sd
+from psymetric.models.base import (
+    ABILITY,
+    AbstractMeasurementModel,
+    ParamSpec,
+    Table,
+    check_prior_sd,
+    require_two_categories,
+)
 
 __all__ = ["Rasch"]
 
@@ -61,8 +67,4 @@ class Rasch(AbstractMeasurementModel):
 
     @override
     def check(self, table: Table) -> None:
-        if len(table.categories) != 2:
-            raise DataError(
-                f"Rasch needs two categories, but the table has {len(table.categories)} ({list(table.categories)}): "
-                'use ManyFacetRasch(facets=("item",), steps="item") for ordered categories'
-            )
+        require_two_categories(self, table, 'ManyFacetRasch(facets=("item",), steps="item")')

@@ -7,7 +7,18 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from psymetric.core.bijectors import Anchored, Bijector, Centred, Free, Positive, Steps
+from psymetric.core.bijectors import (
+    Anchored,
+    Bijector,
+    Centred,
+    Fixed,
+    Free,
+    GeometricMeanOne,
+    Ordered,
+    Positive,
+    Steps,
+    Unit,
+)
 from psymetric.core.parameters import Block, ParameterSpace
 from psymetric.errors import DataError, DesignError
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, ParamSpec, Table
@@ -45,29 +56,35 @@ def parameter_space(
             blocks += _blocks(spec, table)
         elif ability == "free":
             blocks.append(Block(ABILITY, Free((len(table.levels["subject"]),)), spec.prior_sd, None, spec.axes))
+        elif model.population == "standard":
+            blocks += [Block(POPULATION_MEAN, Fixed.build(0.0), 1.0), Block(POPULATION_SD, Fixed.build(1.0), 1.0)]
         else:
             blocks.append(Block(POPULATION_MEAN, Free(()), _POPULATION_MEAN_PRIOR_SD))
-            blocks.append(Block(POPULATION_SD, Positive(()), _SCALE_PRIOR_SD))
+            blocks.append(Block(POPULATION_SD, Positive(()), _SCALE_PRIOR_SD, is_scale=True))
     return ParameterSpace(tuple(blocks))
 
 
 def _blocks(spec: ParamSpec, table: Table) -> list[Block]:
     bijector = _bijector(spec, table)
     if not spec.random or bijector.size == 0:
-        return [Block(spec.name, bijector, spec.prior_sd, None, spec.axes)]
+        return [Block(spec.name, bijector, spec.prior_sd, None, spec.axes, spec.centre)]
     scale = f"{spec.name}_sd"
     return [
         Block(spec.name, bijector, spec.prior_sd, scale, spec.axes),
-        Block(scale, Positive(()), _SCALE_PRIOR_SD),
+        Block(scale, Positive(()), _SCALE_PRIOR_SD, is_scale=True),
     ]
 
 
 def _bijector(spec: ParamSpec, table: Table) -> Bijector:
-    if "step" in spec.axes:
+    if "step" in spec.axes and spec.identification == "sum_to_zero" and spec.support == "real":
         return Steps.build(step_groups(spec, table))
-    shape = tuple(len(table.levels[axis]) for axis in spec.axes)
+    shape = tuple(len(table.categories) - 1 if axis == "step" else len(table.levels[axis]) for axis in spec.axes)
     if spec.support == "positive":
-        return Positive(shape)
+        return GeometricMeanOne(shape) if spec.identification == "sum_to_zero" else Positive(shape)
+    if spec.support == "unit":
+        return Unit(shape)
+    if spec.support == "ordered":
+        return Ordered(shape)
     if spec.anchors:
         return Anchored.build(_anchor_values(spec, table))
     if spec.identification == "sum_to_zero":
@@ -86,8 +103,8 @@ def _anchor_values(spec: ParamSpec, table: Table) -> NDArray[np.float64]:
     return values
 
 
-def step_groups(spec: ParamSpec, table: Table) -> NDArray[np.bool_]:
-    """Which categories each step group uses, shape (groups, categories).
+def step_groups(spec: ParamSpec, table: Table, *, keep: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
+    """Which categories each step group uses, shape (groups, categories), among all rows or those in `keep`.
 
     Raises:
         DataError: The whole table uses a single category.
@@ -98,7 +115,8 @@ def step_groups(spec: ParamSpec, table: Table) -> NDArray[np.bool_]:
     )
     n_groups = 1 if len(spec.axes) == 1 else len(table.levels[spec.axes[0]])
     cells = owner * n_categories + table.response
-    counts = np.bincount(cells, weights=table.weight, minlength=n_groups * n_categories)
+    weight = table.weight if keep is None else table.weight * keep
+    counts = np.bincount(cells, weights=weight, minlength=n_groups * n_categories)
     used = counts.reshape(n_groups, n_categories) > 0
     if np.count_nonzero(used.any(axis=0)) < 2:
         raise DataError(

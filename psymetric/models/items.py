@@ -1,0 +1,61 @@
+"""What the models of items with slopes share: no judges, and subjects from N(0, 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, Literal, final
+
+from jax import Array
+from typing_extensions import override
+
+from psymetric.models.base import ABILITY, AbstractMeasurementModel, ParamSpec, check_prior_sd
+
+__all__ = ["AbstractItemModel", "asymptote", "check_scales", "distance", "locations_and_slopes"]
+
+
+class AbstractItemModel(AbstractMeasurementModel):
+    """A model of responses to items whose slopes and locations are free: subjects fix the origin and the scale."""
+
+    @property
+    @final
+    @override
+    def table_kind(self) -> Literal["responses", "pairs"]:
+        return "responses"
+
+    @property
+    @final
+    @override
+    def facets(self) -> tuple[str, ...]:
+        return ("item",)
+
+    @property
+    @final
+    @override
+    def population(self) -> Literal["estimated", "standard"]:
+        return "standard"
+
+
+def check_scales(model: Any) -> None:
+    """Raise DesignError unless every setting of a prior's scale is a positive, finite number."""
+    for setting in fields(model):
+        if setting.name.endswith("prior_sd"):
+            check_prior_sd(model, getattr(model, setting.name), name=setting.name)
+
+
+def locations_and_slopes(prior_sd: float, slope_prior_sd: float) -> tuple[ParamSpec, ParamSpec]:
+    """`item` in logits, and `discrimination` of either sign around one."""
+    return (
+        ParamSpec("item", ("item",), prior_sd=prior_sd),
+        ParamSpec("discrimination", ("item",), centre=1.0, prior_sd=slope_prior_sd, unit="slope"),
+    )
+
+
+def asymptote(name: str, centre: float, prior_sd: float) -> ParamSpec:
+    """A probability per item, `prior_sd` in logits around `centre` in logits."""
+    return ParamSpec(name, ("item",), support="unit", centre=centre, prior_sd=prior_sd, unit="probability")
+
+
+def distance(params: Mapping[str, Array], codes: Mapping[str, Array]) -> Array:
+    """θ − δ of every response, shape (responses,)."""
+    return params[ABILITY][codes["subject"]] - params["item"][codes["item"]]
