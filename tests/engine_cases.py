@@ -10,11 +10,13 @@ import psymetric as ps
 MODEL = ps.ManyFacetRasch()
 ENGINES = {
     "MarginalML": ps.MarginalML(),
+    "ConditionalML": ps.ConditionalML(),
     "JointML": ps.JointML(),
     "MAP": ps.MAP(),
     "Laplace": ps.Laplace(draws=1_000),
     # Short chains, and one set of settings throughout: every other set is another program to compile.
     "NUTS": ps.NUTS(warmup=200, draws=1_000, chains=2),
+    "SVI": ps.SVI(),
 }
 N_SUBJECTS = 60
 DIFFICULTY, SEVERITY, STEPS = np.array([-0.4, 0.4]), np.array([0.5, -0.5]), np.array([-0.6, 0.6])

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logsumexp
 
 from psymetric.estimation.fit import Fit
 
-__all__ = ["named_draws", "to_arviz"]
+__all__ = ["load_arviz", "named_draws", "pareto_smoothed", "to_arviz"]
+
+_EQUAL = 1e-9
+"""Log ratios that differ by less are equal: a tail of rounding errors has no shape."""
+
+
+def load_arviz() -> Any:
+    """ArviZ without the notice it gives at its first import of a day: that is news for its own users, not for ours.
+
+    Where warnings are errors the notice would stop the fit.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"\s*ArviZ is undergoing", FutureWarning)
+        import arviz
+    return arviz
 
 
 def to_arviz(fit: Fit) -> Any:
@@ -38,11 +55,36 @@ def named_draws(
     coords: Mapping[str, list[Any]] | None = None,
 ) -> Any:
     """Arrays of shape (chains, draws, ...) in whichever container this ArviZ has."""
-    import arviz
-
-    if hasattr(arviz, "InferenceData"):
+    arviz = load_arviz()
+    if "InferenceData" in vars(arviz):  # ArviZ 1 has a `__getattr__` that warns of the old name
         return arviz.from_dict(posterior=posterior, dims=dims, coords=coords)
     return arviz.from_dict({"posterior": posterior}, dims=dims, coords=coords)
+
+
+def pareto_smoothed(log_ratios: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Pareto-smoothed importance weights.
+
+    Args:
+        log_ratios: Log of target over proposal at every draw, up to a constant, shape (..., draws).
+
+    Returns:
+        Log weights that sum to one over the draws, shape (..., draws), and the tails' shapes k-hat, shape (...).
+        Equal ratios have no tail, and a k-hat of zero.
+
+    Source: Vehtari et al. (2024), JMLR 25(72), 1-58.
+    """
+    arviz = load_arviz()
+    if "psislw" in vars(arviz):
+        # It shifts the ratios in place.
+        log_weights, k_hat = arviz.psislw(log_ratios.copy())
+    else:
+        from arviz_stats.base import array_stats  # pyright: ignore[reportMissingImports]
+
+        # ArviZ 1 wants the log-likelihood that is left out, which is minus the log of the ratio.
+        log_weights, k_hat = array_stats.psislw(-log_ratios)
+    equal = np.ptp(log_ratios, axis=-1) < _EQUAL
+    weights = np.where(equal[..., None], 0.0, log_weights)
+    return weights - logsumexp(weights, axis=-1, keepdims=True), np.where(equal, 0.0, k_hat)
 
 
 def _coordinate(fit: Fit, axis: str) -> list[Any]:

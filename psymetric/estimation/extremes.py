@@ -8,13 +8,14 @@ fraction of a point.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, final
 
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from psymetric.core.distinct import distinct
 from psymetric.data.coding import Label
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, Table
 from psymetric.models.space import step_groups
@@ -43,7 +44,7 @@ class Rows:
         codes, levels = dict(table.codes), dict(table.levels)
         for facet, labels in table.levels.items():
             columns = ("left", "right") if "left" in codes and facet == "item" else (facet,)
-            present = np.unique(np.concatenate([table.codes[column][keep] for column in columns]))
+            present = distinct(np.concatenate([table.codes[column][keep] for column in columns]), len(labels))
             recode = np.full(len(labels), -1, np.int32)
             recode[present] = np.arange(len(present))
             for column in columns:
@@ -74,11 +75,12 @@ def find_extremes(
     while found and keep.any():
         found = False
         low, high = reach(model, table, keep)
+        rows = keep, keep & (table.response == low), keep & (table.response == high)
         for facet in facets:
-            codes, n_levels = table.codes[facet], len(table.levels[facet])
-            present = np.bincount(codes[keep], minlength=n_levels)
-            at_low = np.bincount(codes[keep & (table.response == low)], minlength=n_levels)
-            at_high = np.bincount(codes[keep & (table.response == high)], minlength=n_levels)
+            n_levels = len(table.levels[facet])
+            present, at_low, at_high = (
+                np.bincount(table.codes[facet], weights=chosen, minlength=n_levels) for chosen in rows
+            )
             for side, count in (("minimum", at_low), ("maximum", at_high)):
                 extreme = (present > 0) & (count == present) & (sides[facet] == "") & free[facet]
                 sides[facet][extreme] = side
@@ -96,8 +98,7 @@ def reach(
     if steps is None:
         n_rows = len(table.response)
         return np.zeros(n_rows, np.int64), np.full(n_rows, len(table.categories) - 1, np.int64)
-    weighted = replace(Rows.of(table, np.ones(len(table.response), bool)), weight=table.weight * keep)
-    used = step_groups(steps, weighted)
+    used = step_groups(steps, table, keep=keep)
     low, high = used.argmax(axis=1), used.shape[1] - 1 - used[:, ::-1].argmax(axis=1)
     group = table.codes[steps.axes[0]] if len(steps.axes) == 2 else np.zeros(len(table.response), np.int64)
     return low[group], high[group]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import ndtri
+from scipy.special import expit, ndtri
 
 from psymetric.core.provenance import Provenance
 from psymetric.data.coding import Label
@@ -122,7 +122,7 @@ class Fit:
         Returns:
             Columns level (or group and step, or the two facets of an interaction), estimate, se, lower, upper in
             logits, n (responses), note. Intervals are normal at a mode and quantiles where there are draws; scales
-            use the log.
+            and slopes above zero use the log, probabilities the logit.
 
         Raises:
             DataError: Unknown facet, a level outside (0, 1), or subjects of a fit that integrated them out.
@@ -141,9 +141,13 @@ class Fit:
             ends = np.quantile(flat, [tail, 1 - tail], axis=0)
             return ends[0], ends[1]
         estimate, se, z = self.parameters[name], self.standard_errors[name], float(ndtri(1 - tail))
-        if name.endswith("_sd"):
+        support = next((spec.support for spec in self.model.parameters if spec.name == name), "real")
+        if name.endswith("_sd") or support == "positive":
             factor = np.exp(z * se / estimate)
             return estimate / factor, estimate * factor
+        if support == "unit":
+            logit, reach = np.log(estimate) - np.log1p(-estimate), z * se / (estimate * (1 - estimate))
+            return expit(logit - reach), expit(logit + reach)
         return estimate - z * se, estimate + z * se
 
     def summary(self) -> str:

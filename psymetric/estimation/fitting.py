@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol, final, runtime_checkable
 
 import numpy as np
 import pandas as pd
 
+from psymetric.core.threads import single_threaded_blas
 from psymetric.data.coding import Label
 from psymetric.data.connectivity import connectivity
 from psymetric.data.pairs import PairTable
 from psymetric.data.responses import ResponseTable
 from psymetric.errors import ConvergenceError, DataError, DesignError, IdentificationError
+from psymetric.estimation.conditional_ml import ConditionalML
 from psymetric.estimation.fit import Fit
 from psymetric.estimation.identification import check_table
 from psymetric.estimation.joint_ml import JointML
 from psymetric.estimation.map_laplace import MAP, Laplace
 from psymetric.estimation.marginal_ml import MarginalML
 from psymetric.estimation.nuts import NUTS
+from psymetric.estimation.svi import SVI
 from psymetric.models.base import AbstractMeasurementModel, ParamSpec, Table
 from psymetric.models.space import has_ability
 
 __all__ = ["Engine", "FitSet", "fit", "fit_each", "recommended_engine"]
 
-_PENALISED = (MAP, Laplace, NUTS)
+_PENALISED = (MAP, Laplace, NUTS, SVI)
+_MANY_LEVELS = 1_000
 
 
 @runtime_checkable
@@ -38,7 +43,9 @@ class Engine(Protocol):
 
 
 def recommended_engine(model: AbstractMeasurementModel) -> Engine:
-    """MarginalML where there are subjects to integrate over, JointML (maximum likelihood) elsewhere."""
+    """MarginalML where there are subjects to integrate over, MAP where they need a prior as well, JointML elsewhere."""
+    if model.needs_prior:
+        return MAP()
     return MarginalML() if has_ability(model) else JointML()
 
 
@@ -54,7 +61,8 @@ def fit(
     Args:
         model: What to fit, such as `ManyFacetRasch(facets=("item", "judge"))`.
         table: Responses or comparisons. Missing responses are left out of the likelihood (ignorable), never scored.
-        engine: How: MarginalML, JointML, MAP, Laplace or NUTS; by default the one recommended for the model.
+        engine: How: MarginalML, ConditionalML, JointML, MAP, Laplace, NUTS or SVI; by default the one recommended for
+            the model.
         throw: Raise on non-convergence; else return the fit, whose `status` says so.
 
     Raises:
@@ -72,14 +80,25 @@ def fit(
         )
     engine = recommended_engine(model) if engine is None else engine
     if not isinstance(engine, Engine):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise DataError(f"engine={engine!r} is not an engine: use MarginalML(), JointML(), MAP(), Laplace() or NUTS()")
+        raise DataError(
+            f"engine={engine!r} is not an engine: use MarginalML(), ConditionalML(), JointML(), MAP(), Laplace(), "
+            "NUTS() or SVI()"
+        )
     check_table(model, table)
     _check_connected(model, table, engine)
-    result = engine.run(model, table)
+    with _threads(model, table):
+        result = engine.run(model, table)
     _check_finite(result)
     if throw and not result.status.converged:
         raise ConvergenceError(f"{result.engine} did not converge: {result.status.message}", result)
     return result
+
+
+def _threads(model: AbstractMeasurementModel, table: ResponseTable | PairTable) -> AbstractContextManager[object]:
+    """One thread for the linear algebra, but where it factorises matrices of thousands of levels."""
+    n_levels = sum(len(table.levels[axis]) for spec in model.parameters for axis in spec.axes if axis in table.levels)
+    n_subjects = len(table.levels["subject"]) if has_ability(model) else 0
+    return nullcontext() if n_levels - n_subjects > _MANY_LEVELS else single_threaded_blas()
 
 
 def _check_connected(model: AbstractMeasurementModel, table: ResponseTable | PairTable, engine: Engine) -> None:
@@ -96,8 +115,9 @@ def _check_connected(model: AbstractMeasurementModel, table: ResponseTable | Pai
     if not facets:
         return
     found = connectivity(table, facets=("subject", *facets))
-    # Subjects that are integrated over count as alike across groups; those with a parameter of their own do not.
-    nested = found.nested or (isinstance(engine, JointML) and found.nested_subjects)
+    # Subjects that are integrated over count as alike across groups; those with a parameter of their own, or compared
+    # only with themselves, do not.
+    nested = found.nested or (isinstance(engine, (JointML, ConditionalML)) and found.nested_subjects)
     if found.n_subsets > 1 or nested:
         raise DesignError(
             f"{found.describe()} Or anchor levels, or declare a facet random (which takes its levels for exchangeable)."
@@ -105,7 +125,7 @@ def _check_connected(model: AbstractMeasurementModel, table: ResponseTable | Pai
 
 
 def _needs_linking(spec: ParamSpec) -> bool:
-    single = len(spec.axes) == 1 and spec.axes[0] not in ("subject", "step")
+    single = len(spec.axes) == 1 and spec.is_location
     return single and not spec.random and not spec.anchors
 
 

@@ -105,5 +105,6 @@ def summary_text(fit: Fit) -> str:
     for spec in fit.model.parameters:
         if spec.name in fit.parameters and spec.axes and "step" not in spec.axes:
             values = fit.parameters[spec.name]
-            lines.append(f"  {spec.name}: {values.size} values, {values.min():.2f} to {values.max():.2f} logits")
+            unit = " logits" if spec.unit == "logit" else ""
+            lines.append(f"  {spec.name}: {values.size} values, {values.min():.2f} to {values.max():.2f}{unit}")
     return "\n".join(lines + [f"  note: {note}" for note in fit.notes])

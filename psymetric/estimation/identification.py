@@ -15,11 +15,12 @@ from psymetric.estimation.extremes import find_extremes, reach
 from psymetric.models.base import AbstractMeasurementModel, ParamSpec, Table
 from psymetric.models.space import has_ability
 
-__all__ = ["check_curvature", "check_extremes", "check_table", "require_ability"]
+__all__ = ["check_curvature", "check_extremes", "check_table", "crowded_notes", "require_ability"]
 
 _SHOWN = 6
 _SHARE = 0.3
 """Parameters that move less than this share of the largest move go unnamed."""
+_MANY_LEVELS, _FEW_RESPONSES = 100, 100
 _MEND = (
     "Leave such levels out, anchor them, cross the design, declare the facet random, or use MAP(), Laplace() or "
     "NUTS(), whose priors decide what the data do not."
@@ -100,6 +101,25 @@ def _check_cells(model: AbstractMeasurementModel, table: Table, spec: ParamSpec)
             )
 
 
+def crowded_notes(model: AbstractMeasurementModel, table: Table) -> tuple[str, ...]:
+    """Facets with so many fixed levels, on so few responses each, that maximum likelihood is no longer unbiased.
+
+    Source: Neyman & Scott (1948), Econometrica 16, 1-32. The size was simulated: 1,000 judges of 60 ratings each.
+    """
+    notes: list[str] = []
+    for spec in model.parameters:
+        if spec.name not in model.facets or spec.random or spec.anchors:
+            continue
+        n_levels = len(table.levels[spec.name])
+        each = float(table.weight.sum()) / n_levels
+        if n_levels >= _MANY_LEVELS and each < _FEW_RESPONSES:
+            notes.append(
+                f"facet {spec.name!r} has {n_levels:,} fixed levels with about {each:.0f} responses each: so many "
+                f"parameters spread all estimates too far, by some per cent; random=({spec.name!r},) does not"
+            )
+    return tuple(notes)
+
+
 def check_curvature(
     found: Maximum[Information], space: ParameterSpace, active: NDArray[np.bool_], table: Table
 ) -> None:
@@ -135,6 +155,8 @@ def _name(block: Block, place: tuple[int, ...], table: Table) -> str:
         parts.append(f"step {index + 1}" if axis == "step" else f"{axis} {table.levels[axis][index]!r}")
     if block.labels == ("step",):
         parts = [f"step {place[-1] + 1}"]
+    if block.labels and block.name not in (*block.labels, "worth") and ":" not in block.name:
+        parts.append(block.name)
     return " of ".join(reversed(parts)) if parts else f"{block.name!r}"
 
 

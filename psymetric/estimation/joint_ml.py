@@ -60,6 +60,11 @@ class JointML:
             raise DesignError(
                 f"JointML cannot estimate the sd of random facet {random[0]!r}: use MarginalML() or NUTS()"
             )
+        if model.population == "standard":
+            raise DesignError(
+                f"JointML has no population of subjects to fix the scale of {type(model).__name__} with: use "
+                "MarginalML(), MAP(), Laplace() or NUTS()"
+            )
         with double_precision():
             if not has_ability(model):
                 return self._fit(model, table, table, {})
@@ -77,7 +82,7 @@ class JointML:
         self, model: AbstractMeasurementModel, table: Table, kept: Table, sides: dict[str, tuple[str, ...]]
     ) -> Fit:
         problem = joint_problem(model, kept, prior=False)
-        start = np.zeros(problem.space.size)
+        start = problem.space.start()
         active = np.ones(len(start), bool)
         found = climb(problem, start, tolerance=self.tolerance, max_iterations=self.max_iterations)
         check_curvature(found, problem.space, active, kept)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from psymetric.core.precision import double_precision
 from psymetric.errors import DataError
-from psymetric.estimation.arviz_adapter import named_draws
+from psymetric.estimation.arviz_adapter import load_arviz, named_draws
 from psymetric.estimation.fit import Fit, FitStatus
 from psymetric.estimation.posterior import fit_from_draws, posterior_mode, whitening
 from psymetric.estimation.problems import Problem
@@ -120,10 +120,9 @@ def _sample(
 
 
 def _diagnose(free: NDArray[np.float64], divergences: int, steps: float) -> tuple[FitStatus, tuple[str, ...]]:
-    import arviz
-
     if free.shape[2] == 0:
         return FitStatus(True, "nothing to sample", 0), ()
+    arviz = load_arviz()
     container = named_draws({"x": free})
     bulk, tail = (float(_values(arviz.ess(container, method=method)).min()) for method in ("bulk", "tail"))
     r_hat = float(_values(arviz.rhat(container)).max()) if free.shape[0] > 1 else 1.0

@@ -43,7 +43,7 @@ def posterior_mode(model: AbstractMeasurementModel, table: Table, *, tolerance: 
         found = solve_marginal(model, table, prior=True, tolerance=tolerance, max_iterations=max_iterations)
         return Mode(found.problem, found.maximum)
     problem = joint_problem(model, table, prior=True)
-    start = np.zeros(problem.space.size)
+    start = problem.space.start()
     maximum = climb(problem, start, tolerance=tolerance, max_iterations=max_iterations)
     return Mode(problem, maximum)
 

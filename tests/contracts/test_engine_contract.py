@@ -14,7 +14,8 @@ from psymetric.errors import DataError
 
 # Two runs of the same optimiser on the same numbers in another order.
 ROUNDING = 1e-6
-SAMPLING = ("Laplace", "NUTS")
+SAMPLING = ("Laplace", "NUTS", "SVI")
+PENALISED = ("MAP", *SAMPLING)
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +101,10 @@ def test_status(fit, name):
     if name == "NUTS":
         assert set(fit.status.details) == {"r_hat", "ess_bulk", "ess_tail", "divergences", "mean_steps"}
         assert fit.status.details["r_hat"] < 1.05
+    elif name == "SVI":
+        assert set(fit.status.details) == {"elbo", "elbo_rise", "pareto_k", "ess_importance"}
+        assert fit.status.message.startswith("approximate: full-rank Gaussian")
+        assert fit.status.details["pareto_k"] < 0.7
     else:
         assert fit.status.details["last_step"] < 1e-5
 
@@ -128,7 +133,7 @@ def test_population_and_subjects(fit, name):
         assert fit.estimates("population").empty
     else:
         assert list(fit.estimates("population")["level"]) == ["population_mean", "population_sd"]
-    if name in ("MarginalML", "MAP"):
+    if name in ("MarginalML", "ConditionalML", "MAP"):
         with pytest.raises(DataError, match=rf"{name} integrates subjects out: use psymetric.score\(fit, table\)"):
             fit.estimates("subject")
     else:
@@ -145,9 +150,9 @@ def test_wrong_questions(fit):
 def test_summary_says_what_was_done(fit, name):
     text = fit.summary()
     assert text.startswith(f"ManyFacetRasch by {name}")
-    assert ("penalised" in text) == fit.penalised == (name in ("MAP", "Laplace", "NUTS"))
+    assert ("penalised" in text) == fit.penalised == (name in PENALISED)
     assert "converged" in text
-    assert np.isnan(fit.aic) == (name in ("MAP", "Laplace", "NUTS"))
+    assert np.isnan(fit.aic) == (name in PENALISED)
 
 
 def test_provenance(fit, name, frame):

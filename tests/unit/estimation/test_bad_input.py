@@ -274,3 +274,16 @@ def test_part_that_cannot_be_fitted_is_named(frame):
     )
     with pytest.raises(DataError, match=r"^trait = cold: all responses fall in one category \(1\): nothing varies"):
         ps.fit_each(ps.ManyFacetRasch(), whole, by="trait")
+
+
+def test_many_judges_of_few_ratings_are_noted():
+    """120 judges of four ratings each; as draws from a population they are no parameters, and nothing is noted."""
+    rng = np.random.default_rng(2)
+    rows = [(f"s{k % 40}", f"j{k % 120}", int(rng.integers(0, 3))) for k in range(480)]
+    rows += [(f"s{(k + 7) % 40}", f"j{k}", value) for k in range(120) for value in (0, 2)]
+    frame = pd.DataFrame(rows, columns=["subject", "judge", "rating"])
+    table = ps.ResponseTable.from_frame(frame, response="rating", subject="subject", facets=("judge",))
+    fixed = ps.fit(ps.ManyFacetRasch(facets=("judge",)), table)
+    assert any("120 fixed levels with about 6 responses each" in note for note in fixed.notes)
+    drawn = ps.fit(ps.ManyFacetRasch(facets=("judge",), random=("judge",)), table)
+    assert not any("fixed levels" in note for note in drawn.notes)

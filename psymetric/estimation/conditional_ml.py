@@ -1,0 +1,185 @@
+"""Conditional maximum likelihood: subjects eliminated by conditioning on their sums."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from psymetric.core.optimizers import Maximum, polish
+from psymetric.core.parameters import ParameterSpace
+from psymetric.core.precision import double_precision
+from psymetric.errors import DataError, DesignError, IdentificationError
+from psymetric.estimation.assemble import build_fit, constrain, uncertainty
+from psymetric.estimation.conditional import ConditionalProblem, answer_patterns, cell_weights, structural_space
+from psymetric.estimation.curvature import Information
+from psymetric.estimation.empirical_bayes import LEAST_SD
+from psymetric.estimation.extremes import Rows, find_extremes
+from psymetric.estimation.fit import Fit, FitStatus
+from psymetric.estimation.identification import check_curvature, check_extremes
+from psymetric.estimation.population_ml import fit_population, item_share, sum_groups
+from psymetric.models.base import ABILITY, AbstractMeasurementModel, Table
+from psymetric.models.space import POPULATION_MEAN, POPULATION_SD, has_ability
+
+__all__ = ["ConditionalML"]
+
+Vector = NDArray[np.float64]
+
+_WHO = "ConditionalML"
+
+
+@final
+@dataclass(frozen=True)
+class ConditionalML:
+    """Conditional maximum likelihood, as eRm and psychotools fit.
+
+    Given a subject's sum over what it answered, the probability of its responses does not depend on the subject.
+    Items, judges and steps are therefore estimated without anything said about the population, and consistently for
+    any number of responses per subject. Every combination of levels acts as an item whose category weights are sums of
+    the facets' parameters and steps; missing responses leave a subject with fewer of them. Intervals come from the
+    information of the conditional likelihood.
+
+    For `Rasch` and `ManyFacetRasch` with fixed facets. Subjects with an extreme sum carry no information; a note counts
+    them. `log_likelihood` is the conditional one, not to be compared with that of another engine. A normal population
+    is fitted afterwards to the sums, items and judges at their estimates, for `score` and the fit statistics.
+
+    Args:
+        tolerance: Convergence: largest last Newton step, in logits.
+        max_iterations: Cap on Newton steps.
+
+    Source: Andersen (1972), JRSS B 34, 42-54; Fischer & Molenaar (1995), Rasch Models, ch. 3 and 15.
+    """
+
+    tolerance: float = 1e-6
+    max_iterations: int = 100
+
+    def run(self, model: AbstractMeasurementModel, table: Table) -> Fit:
+        """Fit `model` to `table`; call it through `psymetric.fit`, which checks the table first."""
+        _check_model(model)
+        if np.bincount(table.codes["subject"], table.weight).max() < 2:
+            raise DataError(
+                f"{_WHO}: no subject has two responses, and the sum of one is the response itself; use MarginalML()"
+            )
+        keep, sides = find_extremes(model, table, ("subject",))
+        if not keep.any():
+            raise DataError(
+                f"{_WHO}: every subject has an extreme sum (all lowest or all highest), so that there is nothing to "
+                "compare; use MarginalML() or MAP(), or a finer rating scale"
+            )
+        kept = table if keep.all() else Rows.of(table, keep)
+        _check_levels(model, table, kept)
+        check_extremes(model, kept)
+        with double_precision():
+            space = structural_space(model, kept)
+            # Of all subjects: those with an extreme sum add exactly nothing here, and inform the population.
+            problem = _problem(model, table, space)
+            found = self._climb(problem, np.zeros(space.size))
+            check_curvature(found, space, np.ones(space.size, bool), kept)
+            parameters = {name: np.asarray(value) for name, value in constrain(space, jnp.asarray(found.point)).items()}
+            errors, covariances = uncertainty(space, found, parameters)
+        population, population_errors, population_notes = _population(problem, found)
+        return build_fit(
+            model,
+            table,
+            self,
+            status=FitStatus(
+                found.converged,
+                f"last Newton step {found.last_step:.1e} logits",
+                found.iterations,
+                {"last_step": found.last_step},
+            ),
+            log_likelihood=found.value,
+            n_parameters=space.size,
+            parameters=parameters | population,
+            standard_errors=errors | population_errors,
+            covariances=covariances,
+            penalised=False,
+            notes=_notes(sides["subject"]) + population_notes,
+        )
+
+    def _climb(self, problem: ConditionalProblem, start: Vector) -> Maximum[Information]:
+        def curvature(point: Vector) -> Information:
+            return Information(np.zeros(0), np.zeros((len(point), 0)), problem.information(point))
+
+        return polish(
+            problem.value_and_gradient,
+            curvature,
+            start,
+            tolerance=self.tolerance,
+            evaluations=1,
+            max_steps=self.max_iterations,
+        )
+
+
+def _problem(model: AbstractMeasurementModel, table: Table, space: ParameterSpace) -> ConditionalProblem:
+    blocks, codes, observed = answer_patterns(model, table, _WHO)
+    if not space.size:
+        raise DataError(
+            f"{_WHO}: nothing to estimate: the table has {len(observed)} combination(s) of {list(model.facets)}, and "
+            "what could differ between them is anchored or absent"
+        )
+    return ConditionalProblem(blocks, cell_weights(model, space, codes, len(table.categories), _WHO), observed)
+
+
+def _population(
+    problem: ConditionalProblem, found: Maximum[Information]
+) -> tuple[dict[str, Vector], dict[str, Vector], tuple[str, ...]]:
+    """Mean and sd of the subjects, their standard errors with the items' own carried, and what to note."""
+    weights = problem.weights.at(found.point)
+    groups = sum_groups(problem.blocks, weights)
+    normal, n_nodes = fit_population(groups, weights)
+    parameters = {POPULATION_MEAN: np.array(normal.mean), POPULATION_SD: np.array(normal.sd)}
+    variance = np.full(2, np.nan)
+    if found.converged:
+        share = item_share(groups, weights, problem.weights.design, normal, n_nodes)
+        carried = normal.covariance @ share if not normal.held else normal.covariance[:, :1] @ share[:1]
+        variance = np.diag(normal.covariance + carried @ found.curvature.covariance() @ carried.T)
+    errors = {POPULATION_MEAN: np.sqrt(variance[0]), POPULATION_SD: np.sqrt(variance[1]) * normal.sd}
+    notes: list[str] = []
+    if normal.held:
+        notes.append(
+            f"{POPULATION_SD} is at its lower bound of {LEAST_SD} logits: its levels differ no more than chance lets "
+            "them, and it has no standard error"
+        )
+    if groups.n_impossible:
+        notes.append(
+            f"{groups.n_impossible} subject(s) with an extreme sum are left out of the population: they alone used "
+            "some category, which has no estimate"
+        )
+    return parameters, errors, tuple(notes)
+
+
+def _check_model(model: AbstractMeasurementModel) -> None:
+    name = type(model).__name__
+    if not has_ability(model):
+        raise DesignError(
+            f"{_WHO} conditions on the sums of subjects, and {name} has none: use JointML() for plain maximum "
+            "likelihood, or MAP(), Laplace(), NUTS()"
+        )
+    if random := [spec.name for spec in model.parameters if spec.random and spec.name != ABILITY]:
+        raise DesignError(f"{_WHO} cannot estimate the sd of random facet {random[0]!r}: use MarginalML() or NUTS()")
+
+
+def _check_levels(model: AbstractMeasurementModel, table: Table, kept: Table) -> None:
+    """Raise where only extreme subjects met some level: nothing then says where it lies."""
+    for facet in model.facets:
+        if lost := [label for label in table.levels[facet] if label not in set(kept.levels[facet])]:
+            raise IdentificationError(
+                f"{_WHO}: {len(lost)} of {len(table.levels[facet])} levels of {facet!r} were met only by subjects with "
+                f"an extreme sum, the first {lost[0]!r}; such subjects carry no information. Leave these levels out, "
+                "or use MarginalML() or MAP()"
+            )
+
+
+def _notes(sides: tuple[str, ...]) -> tuple[str, ...]:
+    n_extreme = sum(map(bool, sides))
+    if not n_extreme:
+        return ()
+    low = sum(side == "minimum" for side in sides)
+    return (
+        f"{n_extreme} of {len(sides)} subjects have an extreme sum ({low} lowest, {n_extreme - low} highest) and carry "
+        "no information about items and judges",
+    )

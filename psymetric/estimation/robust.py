@@ -1,0 +1,277 @@
+"""Sandwich standard errors: what the estimates' spread is when responses depend on one another beyond the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, final
+
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from psymetric.core.parameters import ParameterSpace
+from psymetric.core.precision import double_precision
+from psymetric.data.pairs import PairTable
+from psymetric.data.responses import ResponseTable
+from psymetric.errors import ConvergenceError, DataError, DesignError
+from psymetric.estimation.assemble import constrained_uncertainty
+from psymetric.estimation.casewise import constraint_jacobian, joint_scores, marginal_scores, structural_space
+from psymetric.estimation.curvature import Information, information
+from psymetric.estimation.extremes import Rows, find_extremes
+from psymetric.estimation.fit import Fit
+from psymetric.estimation.marginal import resolved_problem
+from psymetric.estimation.problems import joint_problem
+from psymetric.models.base import ABILITY, Table
+from psymetric.models.space import POPULATION_SD, has_ability
+
+__all__ = ["robust_errors"]
+
+Matrix = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+_CHUNK = 4_000_000
+"""Numbers in memory at a time: clusters × parameters."""
+_ROUNDING = 1e-10
+"""A negative eigenvalue this small relative to the largest is zero but for rounding."""
+_FEW = 40
+"""Clusters below which sandwich errors come out too small by more than a few per cent (Cameron & Miller, 2015)."""
+
+
+@final
+@dataclass(frozen=True)
+class _Mode:
+    """A fit taken apart again.
+
+    Attributes:
+        table: The rows behind the estimates. space: Without the subjects' parameters. free: Its free vector. active:
+            Positions of those that were estimated. curvature: Negative Hessian at the mode over them.
+        scores: Rows' gradients in the constrained values, weights left out. ability: In the row's own ability, or None.
+    """
+
+    table: Table
+    space: ParameterSpace
+    free: Matrix
+    active: Index
+    curvature: Information
+    scores: csr_array
+    ability: Matrix | None
+
+
+def robust_errors(fit: Fit, table: ResponseTable | PairTable, *, cluster: str | None = None) -> Fit:
+    r"""Huber-White or cluster-robust standard errors of a fit: the same estimates with another covariance.
+
+    $$V = H^{-1} \Big(\tfrac{C}{C-1} \sum_c g_c g_c^\top\Big) H^{-1}$$
+
+    with H the observed information (of the posterior under MAP) and g the gradients of the log-likelihood, summed over
+    each of C clusters. Right where the model holds for single responses but those of one cluster move together, and
+    for the parameters that come closest to the truth where it does not hold at all; estimates are not mended.
+
+    * **Subjects integrated out** (MarginalML, MAP): the independent unit is the subject, whose gradient is the
+      posterior mean of its complete-data gradient. A cluster that holds whole subjects sums them. A cluster that
+      crosses subjects (a template, a day) does not split the likelihood into independent factors, and its sums alone
+      would leave out that responses share a subject; errors are then two-way, by subject plus by cluster less by both
+      (Cameron, Gelbach & Miller, 2011, eq. 2.3), from each response's posterior-mean gradient. Its noise grows
+      with the responses per subject, so that this takes many clusters and short tests: a difference that is no
+      covariance is refused. So is a cluster that is a facet of the model: at the maximum the gradients of a level with
+      a location of its own sum to zero, so that such clusters say nothing about locations.
+    * **JointML of responses**: gradients have the subjects' own parameters profiled out; a subject's own error stays
+      model-based, with the robust uncertainty of everything else carried. The bias of short tests is not removed.
+    * **Pairs** (JointML, MAP): the unit is one comparison, or the cluster.
+
+    Parameters that belong to the levels of the cluster facet itself have NaN: a cluster of its own says nothing.
+
+    Args:
+        fit: From MarginalML, JointML or MAP, converged, without random facets.
+        table: The table it was fitted to.
+        cluster: "subject", "judge" or any other column of the table; by default the subject, or the comparison. A row
+            of weight w counts as w rows, all of one cluster; without clusters as w comparisons.
+
+    Returns:
+        The fit with new `standard_errors` and `covariances`, a note, and the setting in `provenance`. Missing
+        responses are left out of the likelihood, as in the fit.
+
+    Raises:
+        DataError: Another table, a fit of draws, an unknown cluster, fewer than two clusters, or too few for two ways.
+        DesignError: Random facets, or a cluster that crosses subjects and is a facet of the model.
+        ConvergenceError: The fit did not converge.
+
+    Source: Huber (1967), Proc. 5th Berkeley Symposium 1, 221-233; White (1982), Econometrica 50, 1-25; Liang & Zeger
+    (1986), Biometrika 73, 13-22; Cameron, Gelbach & Miller (2011), J. Bus. Econ. Stat. 29, 238-249; Yuan, Cheng &
+    Patton (2014), Psychometrika 79, 232-254 (item response models).
+    """
+    _check(fit, table, cluster)
+    with double_precision():
+        mode = _joint(fit, table) if ABILITY in fit.parameters or not has_ability(fit.model) else _marginal(fit, table)
+        bread = mode.curvature.covariance()
+        meat, sizes, is_two_way = _meat(fit, mode, cluster)
+        covariance = bread @ meat @ bread
+        if is_two_way:
+            _check_definite(covariance, sizes)
+        errors, covariances = constrained_uncertainty(mode.space, mode.free, covariance, mode.active)
+        if mode.ability is not None:
+            errors[ABILITY] = np.sqrt(mode.curvature.incidental_variance(covariance))
+    for name in _own(fit, cluster, errors):
+        errors[name] = np.full_like(errors[name], np.nan)
+        covariances.pop(name, None)
+    if ABILITY not in fit.parameters and np.isnan(fit.standard_errors.get(POPULATION_SD, np.zeros(()))):
+        errors[POPULATION_SD] = np.full((), np.nan)
+    provenance = replace(fit.provenance, settings=fit.provenance.settings | {"robust_errors": {"cluster": cluster}})
+    return replace(
+        fit,
+        standard_errors=_expanded(fit, mode.table, errors),
+        covariances={name: value for name, value in covariances.items() if name in fit.covariances},
+        notes=(*fit.notes, *_notes(sizes, len(mode.active))),
+        provenance=provenance,
+    )
+
+
+def _check(fit: Fit, table: ResponseTable | PairTable, cluster: str | None) -> None:
+    if fit.draws is not None:
+        raise DataError(
+            f"robust_errors needs a maximum and {fit.engine} gives draws: fit with MarginalML() or JointML()"
+        )
+    if fit.table_hash != str(table.hash):
+        raise DataError("robust_errors(fit, table): the fit is of another table; pass the one it was fitted to")
+    if not fit.status.converged:
+        raise ConvergenceError(f"robust_errors: {fit.engine} did not converge: {fit.status.message}", fit)
+    if random := [spec.name for spec in fit.model.parameters if spec.random and spec.name != ABILITY]:
+        raise DesignError(
+            f"robust_errors: random facet {random[0]!r} ties all subjects together, so that no cluster is independent "
+            "of the others: declare it fixed, or use bootstrap()"
+        )
+    known = [name for name in table.codes if name not in ("left", "right")]
+    if cluster is not None and cluster not in known:
+        raise DataError(f"robust_errors(cluster={cluster!r}) is not a column of the table: it has {known}")
+
+
+def _marginal(fit: Fit, table: Table) -> _Mode:
+    problem, free = resolved_problem(fit.model, table, fit.parameters, prior=fit.penalised)
+    active = np.ones(len(free), bool)
+    # An sd held at its lower bound has no standard error and was not estimated.
+    active[problem.space.slices()[POPULATION_SD]] = np.isfinite(fit.standard_errors[POPULATION_SD])
+    curvature = information(problem, free, None if active.all() else active)
+    scores = marginal_scores(problem, table, free)
+    return _Mode(table, problem.space, free, np.flatnonzero(active), curvature, scores, None)
+
+
+def _joint(fit: Fit, table: Table) -> _Mode:
+    kept, parameters = table, dict(fit.parameters)
+    if any(map(any, fit.extremes.values())):
+        rows, _ = find_extremes(fit.model, table, ("subject", *fit.model.facets))
+        kept = Rows.of(table, rows)
+        for spec in fit.model.parameters:
+            parameters[spec.name] = parameters[spec.name][_places(fit, kept, spec.axes)]
+    problem = joint_problem(fit.model, kept, prior=fit.penalised)
+    free = problem.space.unconstrain(parameters)
+    curvature = information(problem, free)
+    scores, ability = joint_scores(problem, kept, free)
+    space, n_own = structural_space(problem.space), len(curvature.diagonal)
+    active = np.arange(space.size)
+    return _Mode(kept, space, free[n_own:], active, curvature, scores, ability if n_own else None)
+
+
+def _places(fit: Fit, kept: Table, axes: tuple[str, ...]) -> tuple[Any, ...]:
+    """Index of the kept levels in an array over all of them."""
+    facets = [axis for axis in axes if axis != "step"]
+    if not facets:
+        return (...,)
+    place = {axis: {label: code for code, label in enumerate(fit.levels[axis])} for axis in facets}
+    return np.ix_(*([place[axis][label] for label in kept.levels[axis]] for axis in facets))
+
+
+def _expanded(fit: Fit, kept: Table, errors: dict[str, Matrix]) -> dict[str, Matrix]:
+    """Errors over all levels; those of extreme elements, which inform nothing else, stay as they are."""
+    axes = {spec.name: spec.axes for spec in fit.model.parameters}
+    whole = {name: np.array(value, np.float64) for name, value in fit.standard_errors.items()}
+    for name, value in errors.items():
+        if whole[name].shape == value.shape:
+            whole[name] = value
+        else:
+            whole[name][_places(fit, kept, axes[name])] = value
+    return whole
+
+
+def _meat(fit: Fit, mode: _Mode, cluster: str | None) -> tuple[Matrix, dict[str, int], bool]:
+    """Covariance of the gradient, the number of clusters by name, and whether it is two-way."""
+    codes, weight = mode.table.codes, mode.table.weight
+    if "subject" not in codes and cluster is None:
+        rows = np.arange(len(weight))
+        return _one_way(mode, rows, np.sqrt(weight), float(weight.sum())), {"comparison": int(weight.sum())}, False
+    name = cluster or "subject"
+    owner = codes[name].astype(np.int64)
+    n_clusters = len(np.unique(owner[weight > 0]))
+    if n_clusters < 2:
+        raise DataError(f"robust_errors(cluster={name!r}): {n_clusters} cluster shows no spread between clusters")
+    first = _one_way(mode, owner, weight, n_clusters)
+    if mode.ability is not None or "subject" not in codes or name == "subject":
+        return first, {name: n_clusters}, False
+    subject = codes["subject"].astype(np.int64)
+    both = np.unique(subject * len(mode.table.levels[name]) + owner, return_inverse=True)[1].reshape(-1)
+    n_subjects, n_both = (len(np.unique(of[weight > 0])) for of in (subject, both))
+    if n_both == n_subjects:
+        return first, {name: n_clusters}, False
+    if name in fit.model.facets:
+        raise DesignError(
+            f"robust_errors(cluster={name!r}): subjects are integrated out and meet several levels of {name!r}, each "
+            "of which has a location of its own, at whose maximum its gradients sum to zero: such clusters say nothing "
+            f'about locations. Use cluster="subject", or bootstrap(resample={name!r})'
+        )
+    second, shared = _one_way(mode, subject, weight, n_subjects), _one_way(mode, both, weight, n_both)
+    return first + second - shared, {name: n_clusters, "subject": n_subjects}, True
+
+
+def _one_way(mode: _Mode, owner: Index, weight: Matrix, n_clusters: float) -> Matrix:
+    """Sum over clusters of the outer products of their gradients, with the small-sample factor."""
+    jacobian = np.asarray(constraint_jacobian(mode.space, jnp.asarray(mode.free)))[:, mode.active]
+    n_rows, n_owners = len(owner), int(owner.max()) + 1
+    by_owner = csr_array((weight, (owner, np.arange(n_rows))), shape=(n_owners, n_rows))
+    scores, total = by_owner @ mode.scores, np.zeros((jacobian.shape[1], jacobian.shape[1]))
+    own = None
+    if mode.ability is not None:
+        places = (np.arange(n_rows), mode.table.codes["subject"])
+        own = by_owner @ csr_array((mode.ability, places), shape=(n_rows, len(mode.curvature.diagonal)))
+    reach = (mode.curvature.border / mode.curvature.diagonal).T if own is not None else None
+    size = max(_CHUNK // max(jacobian.shape[1], 1), 1)
+    for start in range(0, n_owners, size):
+        gradient = scores[start : start + size] @ jacobian
+        if own is not None and reach is not None:
+            gradient = gradient - own[start : start + size] @ reach
+        total += gradient.T @ gradient
+    return total * n_clusters / (n_clusters - 1)
+
+
+def _check_definite(covariance: Matrix, sizes: dict[str, int]) -> None:
+    values = np.linalg.eigvalsh(covariance)
+    if values[0] < -_ROUNDING * values[-1]:
+        name, n_clusters = next(iter(sizes.items()))
+        raise DataError(
+            f"robust_errors(cluster={name!r}): {n_clusters} clusters that cross subjects are too few for "
+            f"{len(values)} parameters on this many responses per subject (by cluster plus by subject less by both is "
+            "no covariance): use "
+            f'cluster="subject", or bootstrap(resample={name!r})'
+        )
+
+
+def _own(fit: Fit, cluster: str | None, errors: dict[str, Matrix]) -> list[str]:
+    """Parameters that belong to the clusters themselves; a subject's ability has a model-based error instead."""
+    if cluster is None:
+        return []
+    return [
+        spec.name
+        for spec in fit.model.parameters
+        if cluster in spec.axes and spec.name in errors and spec.name != ABILITY and not spec.anchors
+    ]
+
+
+def _notes(sizes: dict[str, int], n_parameters: int) -> list[str]:
+    way = " and ".join(f"{size:,} clusters of {name!r}" for name, size in sizes.items())
+    notes = [f"standard errors are robust (sandwich), from {way}"]
+    least = min(sizes.values())
+    if least < _FEW:
+        notes.append(f"{least} clusters are few: robust standard errors are then too small more often than too large")
+    if least <= n_parameters:
+        notes.append(
+            f"{least} clusters do not determine the covariance of {n_parameters} parameters: use it one by one"
+        )
+    return notes
