@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import final
 
@@ -17,6 +18,7 @@ from psymetric.scoring.likelihood import log_likelihoods
 __all__ = ["Posterior", "subject_posterior"]
 
 Array = NDArray[np.float64]
+_LogLikelihood = Callable[[AlignedRows, Array], Array]
 
 _REACH, _NODES = 8.0, 33
 """Nodes per subject, over ± this many posterior sds: spacing half a sd, moments exact to about 1e-7 sd."""
@@ -85,7 +87,9 @@ def _quantile(theta: Array, weight: Array, probability: Array) -> Array:
     return theta[:, :1] + fraction * (theta[:, -1:] - theta[:, :1])
 
 
-def subject_posterior(rows: AlignedRows, mean: float, sd: float) -> Posterior:
+def subject_posterior(
+    rows: AlignedRows, mean: float, sd: float, *, log_likelihood: _LogLikelihood = log_likelihoods
+) -> Posterior:
     """Posterior of every subject under a normal population.
 
     Nodes are centred on the mode and then on the posterior mean, and rescaled until they span the posterior, so that a
@@ -95,21 +99,24 @@ def subject_posterior(rows: AlignedRows, mean: float, sd: float) -> Posterior:
         rows: The responses.
         mean: Population mean, logits.
         sd: Population sd, logits.
+        log_likelihood: From rows and abilities, shape (S, M), to each subject's log-likelihood there.
     """
     # A rough place to centre the nodes; they are moved to the posterior mean where it matters.
     mode = posterior_mode(rows, mean, sd, tolerance=sd / 100)
     centre, scale = mode.estimate, mode.se
-    found = _on_nodes(rows, mean, sd, centre, scale)
+    found = _on_nodes(rows, mean, sd, centre, scale, log_likelihood)
     for _ in range(_MAX_ROUNDS):
         shift, ratio = np.abs(found.mean - centre) / scale, found.sd / scale
         if shift.max() < 0.3 and ratio.max() < 1.1 and ratio.min() > 0.7:
             break
         centre, scale = found.mean, found.sd
-        found = _on_nodes(rows, mean, sd, centre, scale)
+        found = _on_nodes(rows, mean, sd, centre, scale, log_likelihood)
     return found
 
 
-def _on_nodes(rows: AlignedRows, mean: float, sd: float, centre: Array, scale: Array) -> Posterior:
+def _on_nodes(
+    rows: AlignedRows, mean: float, sd: float, centre: Array, scale: Array, log_likelihood: _LogLikelihood
+) -> Posterior:
     theta = centre[:, None] + scale[:, None] * np.linspace(-_REACH, _REACH, _NODES)
-    log_joint = log_likelihoods(rows, theta) - 0.5 * ((theta - mean) / sd) ** 2
+    log_joint = log_likelihood(rows, theta) - 0.5 * ((theta - mean) / sd) ** 2
     return Posterior(theta, np.exp(log_joint - logsumexp(log_joint, axis=1, keepdims=True)))

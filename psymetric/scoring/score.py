@@ -29,11 +29,12 @@ from psymetric.scoring.alignment import AlignedRows, align
 from psymetric.scoring.likelihood import check_possible
 from psymetric.scoring.population import keeps_subjects, population
 from psymetric.scoring.posterior import subject_posterior
+from psymetric.scoring.sum_scores import sum_score_posterior
 
 __all__ = ["Method", "score"]
 
 Array = NDArray[np.float64]
-Method = Literal["eap", "map", "ml", "wle", "plausible"]
+Method = Literal["eap", "sum_eap", "map", "ml", "wle", "plausible"]
 
 _WHO = "score"
 _HELD = "The spread of each subject's responses; items, judges, steps and population are taken as known."
@@ -70,10 +71,15 @@ def score(
     | method | estimate | standard error | interval |
     |---|---|---|---|
     | `eap` | posterior mean | posterior sd | posterior quantiles |
+    | `sum_eap` | posterior mean given the sum of the responses only | posterior sd | posterior quantiles |
     | `map` | posterior mode | curvature at the mode | normal |
     | `ml` | maximum likelihood; extreme scores moved inwards by `adjustment` | $1/\sqrt{I}$ | normal |
     | `wle` | Warm's weighted likelihood, finite for extreme scores | $1/\sqrt{I}$ | normal |
     | `plausible` | as `eap`; draws from each posterior in `pv1`, `pv2`, … | posterior sd | posterior quantiles |
+
+    `sum_eap` gives one measure per sum score of the same cells. Where the sum is all that counts (the Rasch family) it
+    is `eap`; where items differ in discrimination it forgoes a little precision for a table that anyone can read. A
+    sum over different cells is judged by its own cells, and a missing response is no zero.
 
     EAP and MAP are drawn towards the population mean, more so the fewer the responses; ML and WLE are not. Plausible
     values are for group statistics: compute the statistic once per `pv` column and pool.
@@ -100,11 +106,12 @@ def score(
         says why.
 
     Raises:
-        DataError: A model without subjects, an unknown level, category, method or facet, or a population that cannot be
-            estimated (JointML).
+        DataError: A model without subjects, an unknown level, category, method or facet, a population that cannot be
+            estimated (JointML), or a sum score of responses whose weights are not whole numbers.
 
     Source: Bock & Mislevy (1982), Applied Psychological Measurement 6, 431-444 (EAP); Warm (1989), Psychometrika 54,
-    427-450 (WLE); Mislevy (1991), Psychometrika 56, 177-196 (plausible values).
+    427-450 (WLE); Thissen, Pommerich, Billeaud & Williams (1995), Applied Psychological Measurement 19, 39-49 (sum
+    scores); Mislevy (1991), Psychometrika 56, 177-196 (plausible values).
     """
     _check(fit, method, level, draws, adjustment)
     rows = align(fit, table, who=_WHO)
@@ -114,7 +121,7 @@ def score(
     extremes = find_extremes(rows)
     if own and method in ("eap", "plausible") and fit.draws is not None and ABILITY in fit.draws:
         found = _from_draws(fit, method, level, draws, seed)
-    elif method in ("eap", "plausible"):
+    elif method in ("eap", "sum_eap", "plausible"):
         found = _from_posterior(fit, rows, method, level, draws, seed)
     else:
         found = _from_points(fit, rows, extremes, method, level, adjustment, own=own)
@@ -178,7 +185,10 @@ def _from_points(
 
 def _from_posterior(fit: Fit, rows: AlignedRows, method: str, level: float, draws: int, seed: int) -> _Columns:
     normal = population(fit, who=_WHO)
-    posterior = subject_posterior(rows, normal.mean, normal.sd)
+    if method == "sum_eap":
+        posterior = sum_score_posterior(rows, normal.mean, normal.sd, who=_WHO)
+    else:
+        posterior = subject_posterior(rows, normal.mean, normal.sd)
     tail = (1 - level) / 2
     ends = posterior.quantile(np.tile([tail, 1 - tail], (len(rows.subjects), 1)))
     values: dict[str, Array] = {}

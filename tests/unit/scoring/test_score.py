@@ -228,7 +228,10 @@ def test_eap_of_joint_ml_without_spread_is_refused(joint, table):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"method": "mle"}, r"method='mle' is not known: use one of \['eap', 'map', 'ml', 'wle', 'plausible'\]"),
+        (
+            {"method": "mle"},
+            r"method='mle' is not known: use one of \['eap', 'sum_eap', 'map', 'ml', 'wle', 'plausible'\]",
+        ),
         ({"level": 95}, r"level=95 is not a coverage between 0 and 1"),
         ({"method": "plausible", "draws": 0}, r"draws=0 plausible values; ask for at least 1"),
         ({"method": "ml", "adjustment": 0.5}, r"adjustment=0.5 must lie between 0 and 0.5"),
