@@ -27,7 +27,7 @@ from psymetric.models.space import has_ability
 from psymetric.scoring.alignment import AlignedRows
 from psymetric.scoring.likelihood import derivatives, model_log_probs, pieces
 
-__all__ = ["bias_analysis"]
+__all__ = ["bias_analysis", "estimate_terms", "stuck_cells"]
 
 Array = NDArray[np.float64]
 
@@ -74,8 +74,8 @@ def bias_analysis(fit: Fit, table: ResponseTable, first: str, second: str) -> pd
     cell = cell.reshape(-1)
     weight = np.where(measured.extreme, 0.0, measured.rows.weight)
     n = np.bincount(cell, weight, len(keys)).astype(np.float64)
-    stuck = _stuck(measured.rows, weight, cell, n)
-    estimate, se = _estimate(measured, cell, len(keys), (weight > 0) & ~stuck[cell])
+    stuck = stuck_cells(measured.rows, weight, cell, n)
+    estimate, se = estimate_terms(measured, cell, len(keys), (weight > 0) & ~stuck[cell])
     moments = response_moments(measured)
     with np.errstate(divide="ignore", invalid="ignore"):
         observed, expected = (
@@ -121,7 +121,7 @@ def _holm(p: Array) -> Array:
     return adjusted
 
 
-def _stuck(rows: AlignedRows, weight: Array, cell: NDArray[np.int64], n: Array) -> NDArray[np.bool_]:
+def stuck_cells(rows: AlignedRows, weight: Array, cell: NDArray[np.int64], n: Array) -> NDArray[np.bool_]:
     """Cells whose responses are all the lowest, or all the highest, in reach."""
     found = n <= 0
     for side in (-_FAR, _FAR):
@@ -172,9 +172,17 @@ def _blocks(rows: AlignedRows, cell: NDArray[np.int64], keep: NDArray[np.bool_])
         )
 
 
-def _estimate(
+def estimate_terms(
     measured: Measured, cell: NDArray[np.int64], n_cells: int, keep: NDArray[np.bool_]
 ) -> tuple[Array, Array]:
+    """One number added to the difficulty of each cell's responses, and its standard error, shape (cells,) each.
+
+    Args:
+        measured: The responses and where their subjects are.
+        cell: Cell of each row, shape (R,).
+        n_cells: How many cells there are.
+        keep: Which rows count, shape (R,).
+    """
     estimate, se = np.full(n_cells, np.nan), np.full(n_cells, np.nan)
     for block in _blocks(measured.rows, cell, keep):
         bias = np.zeros(len(block.cells))

@@ -14,7 +14,6 @@ from psymetric.data.responses import ResponseTable
 from psymetric.diagnostics.moments import Measured, Moments, measure, owners, response_moments, share_values
 from psymetric.errors import DataError
 from psymetric.estimation.fit import Fit
-from psymetric.models.base import ABILITY
 from psymetric.models.space import has_ability
 
 __all__ = ["fit_statistics", "locations", "mean_squares", "sum_by", "unexpected_responses", "wilson_hilferty"]
@@ -147,7 +146,7 @@ def locations(fit: Fit, measured: Measured) -> Array:
         return np.full(len(rows.response), np.nan)
     location = measured.abilities.mean[rows.subject]
     for spec in fit.model.parameters:
-        if spec.name != ABILITY and spec.axes and "step" not in spec.axes and spec.support == "real":
+        if spec.is_location:
             location = location - rows.params[spec.name][tuple(rows.codes[axis] for axis in spec.axes)]
     return location
 

@@ -1,4 +1,4 @@
-"""Fits of one small world, shared by the tests of this folder."""
+"""Fits of one small world, shared by the tests of scores and diagnostics."""
 
 from __future__ import annotations
 
