@@ -12,39 +12,72 @@ __version__ = "0.1.0"
 
 # The one map from public name to the module that owns it; `tests/house/test_public_api.py` keeps it true.
 _EXPORTS = {
+    "Bootstrap": "psymetric.estimation.bootstrap",
     "BradleyTerry": "psymetric.models.bradley_terry",
+    "ConditionalML": "psymetric.estimation.conditional_ml",
     "Connectivity": "psymetric.data.connectivity",
     "Fit": "psymetric.estimation.fit",
     "FitSet": "psymetric.estimation.fitting",
+    "FourPL": "psymetric.models.four_pl",
+    "GeneralizedPartialCredit": "psymetric.models.generalized_partial_credit",
+    "GradedResponse": "psymetric.models.graded_response",
+    "InformationCriteria": "psymetric.diagnostics.information",
     "JointML": "psymetric.estimation.joint_ml",
+    "JudgeAgreement": "psymetric.diagnostics.judge_agreement",
     "Laplace": "psymetric.estimation.map_laplace",
+    "Link": "psymetric.diagnostics.linking",
     "MAP": "psymetric.estimation.map_laplace",
     "ManyFacetRasch": "psymetric.models.many_facet",
     "MarginalML": "psymetric.estimation.marginal_ml",
     "NUTS": "psymetric.estimation.nuts",
+    "NominalResponse": "psymetric.models.nominal_response",
     "NonResponse": "psymetric.data.nonresponse",
     "PairTable": "psymetric.data.pairs",
     "Plan": "psymetric.design.plan",
     "Rasch": "psymetric.models.rasch",
     "Report": "psymetric.reporting.report",
     "ResponseTable": "psymetric.data.responses",
+    "SVI": "psymetric.estimation.svi",
+    "ScaleReliability": "psymetric.diagnostics.reliability",
+    "ScoreTable": "psymetric.scoring.score_table",
     "Scores": "psymetric.data.scores",
     "Study": "psymetric.design.study",
+    "ThreePL": "psymetric.models.three_pl",
+    "TwoPL": "psymetric.models.two_pl",
     "administer": "psymetric.administration.administer",
+    "andersen_test": "psymetric.diagnostics.rasch_tests",
     "bias_analysis": "psymetric.diagnostics.bias",
+    "bootstrap": "psymetric.estimation.bootstrap",
     "category_statistics": "psymetric.diagnostics.categories",
     "connectivity": "psymetric.data.connectivity",
+    "displacement": "psymetric.diagnostics.displacement",
+    "drift": "psymetric.diagnostics.drift",
     "facet_summary": "psymetric.diagnostics.facets",
     "fair_averages": "psymetric.scoring.fair",
     "fit": "psymetric.estimation.fitting",
     "fit_each": "psymetric.estimation.fitting",
     "fit_statistics": "psymetric.diagnostics.residuals",
+    "information_criteria": "psymetric.diagnostics.information",
+    "item_fit": "psymetric.diagnostics.item_fit",
+    "judge_agreement": "psymetric.diagnostics.judge_agreement",
+    "limited_information": "psymetric.diagnostics.limited_information",
+    "link": "psymetric.diagnostics.linking",
     "load_instrument": "psymetric.instruments.library",
+    "martin_loef_test": "psymetric.diagnostics.rasch_tests",
+    "norms": "psymetric.scoring.norms",
     "p_best": "psymetric.scoring.ranks",
+    "person_fit": "psymetric.diagnostics.person_fit",
     "plan": "psymetric.design.plan",
+    "posterior_predictive": "psymetric.diagnostics.predictive",
     "rank_intervals": "psymetric.scoring.ranks",
     "report": "psymetric.reporting.report",
+    "residual_components": "psymetric.diagnostics.components",
+    "residual_correlations": "psymetric.diagnostics.local_dependence",
+    "robust_errors": "psymetric.estimation.robust",
+    "scale_reliability": "psymetric.diagnostics.reliability",
     "score": "psymetric.scoring.score",
+    "score_reliability": "psymetric.diagnostics.reliability",
+    "score_table": "psymetric.scoring.score_table",
     "to_table": "psymetric.administration.tables",
 }
 
@@ -79,19 +112,54 @@ if TYPE_CHECKING:
     from psymetric.design.study import Study as Study
     from psymetric.diagnostics.bias import bias_analysis as bias_analysis
     from psymetric.diagnostics.categories import category_statistics as category_statistics
+    from psymetric.diagnostics.components import residual_components as residual_components
+    from psymetric.diagnostics.displacement import displacement as displacement
+    from psymetric.diagnostics.drift import drift as drift
     from psymetric.diagnostics.facets import facet_summary as facet_summary
+    from psymetric.diagnostics.information import (
+        InformationCriteria as InformationCriteria,
+        information_criteria as information_criteria,
+    )
+    from psymetric.diagnostics.item_fit import item_fit as item_fit
+    from psymetric.diagnostics.judge_agreement import (
+        JudgeAgreement as JudgeAgreement,
+        judge_agreement as judge_agreement,
+    )
+    from psymetric.diagnostics.limited_information import limited_information as limited_information
+    from psymetric.diagnostics.linking import Link as Link, link as link
+    from psymetric.diagnostics.local_dependence import residual_correlations as residual_correlations
+    from psymetric.diagnostics.person_fit import person_fit as person_fit
+    from psymetric.diagnostics.predictive import posterior_predictive as posterior_predictive
+    from psymetric.diagnostics.rasch_tests import andersen_test as andersen_test, martin_loef_test as martin_loef_test
+    from psymetric.diagnostics.reliability import (
+        ScaleReliability as ScaleReliability,
+        scale_reliability as scale_reliability,
+        score_reliability as score_reliability,
+    )
     from psymetric.diagnostics.residuals import fit_statistics as fit_statistics
+    from psymetric.estimation.bootstrap import Bootstrap as Bootstrap, bootstrap as bootstrap
+    from psymetric.estimation.conditional_ml import ConditionalML as ConditionalML
     from psymetric.estimation.fit import Fit as Fit
     from psymetric.estimation.fitting import FitSet as FitSet, fit as fit, fit_each as fit_each
     from psymetric.estimation.joint_ml import JointML as JointML
     from psymetric.estimation.map_laplace import MAP as MAP, Laplace as Laplace
     from psymetric.estimation.marginal_ml import MarginalML as MarginalML
     from psymetric.estimation.nuts import NUTS as NUTS
+    from psymetric.estimation.robust import robust_errors as robust_errors
+    from psymetric.estimation.svi import SVI as SVI
     from psymetric.instruments.library import load_instrument as load_instrument
     from psymetric.models.bradley_terry import BradleyTerry as BradleyTerry
+    from psymetric.models.four_pl import FourPL as FourPL
+    from psymetric.models.generalized_partial_credit import GeneralizedPartialCredit as GeneralizedPartialCredit
+    from psymetric.models.graded_response import GradedResponse as GradedResponse
     from psymetric.models.many_facet import ManyFacetRasch as ManyFacetRasch
+    from psymetric.models.nominal_response import NominalResponse as NominalResponse
     from psymetric.models.rasch import Rasch as Rasch
+    from psymetric.models.three_pl import ThreePL as ThreePL
+    from psymetric.models.two_pl import TwoPL as TwoPL
     from psymetric.reporting.report import Report as Report, report as report
     from psymetric.scoring.fair import fair_averages as fair_averages
+    from psymetric.scoring.norms import norms as norms
     from psymetric.scoring.ranks import p_best as p_best, rank_intervals as rank_intervals
     from psymetric.scoring.score import score as score
+    from psymetric.scoring.score_table import ScoreTable as ScoreTable, score_table as score_table

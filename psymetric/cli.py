@@ -43,6 +43,8 @@ class _Commands(TyperGroup):
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "psymetric" / "jax"
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+        # With a limit JAX locks the cache; without one a process may read a program that another is still writing.
+        os.environ.setdefault("JAX_COMPILATION_CACHE_MAX_SIZE", str(2**30))
         try:
             return super().invoke(ctx)
         except PsymetricError as error:
@@ -163,7 +165,7 @@ def fit(
     outcome: Annotated[str, typer.Option(help="Comparisons: column with left, right or tie.")] = "",
     steps: Annotated[str, typer.Option(help='"common", or the facet whose levels own their steps.')] = "",
     random: Annotated[list[str] | None, typer.Option(help="Facet whose levels are a sample; repeatable.")] = None,
-    engine: Annotated[str, typer.Option(help="marginal_ml, joint_ml, map, laplace or nuts.")] = "",
+    engine: Annotated[str, typer.Option(help="marginal_ml, conditional_ml, joint_ml, map, laplace, nuts or svi.")] = "",
     title: Annotated[str, typer.Option(help="Heading of the report.")] = "",
     level: Annotated[float, typer.Option(help="Coverage of the intervals.")] = 0.95,
     out: Out = Path("out"),
@@ -190,16 +192,29 @@ def report(
     table: Annotated[Path, typer.Argument(help="Table (.parquet) that it was fitted to.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The page.")] = Path("report.html"),
     title: Annotated[str, typer.Option(help="Heading of the report.")] = "",
+    plan: Annotated[Path | None, typer.Option(help="Plan (.parquet) behind the table.")] = None,
+    truth: Annotated[Path | None, typer.Option(help="CSV of known values: facet, level, true (logits).")] = None,
+    level: Annotated[float, typer.Option(help="Coverage of the intervals.")] = 0.95,
 ) -> None:
     """Write the report of a stored fit again."""
+    import pandas as pd
+
     from psymetric.data.pairs import PairTable
     from psymetric.data.responses import ResponseTable
+    from psymetric.design.plan import Plan
     from psymetric.estimation.fit import Fit
     from psymetric.reporting import report as reporting
 
     result = Fit.load(fitted)
     kind = PairTable if result.model.table_kind == "pairs" else ResponseTable
-    page = reporting.report(result, kind.read(table), title=title or None)
+    page = reporting.report(
+        result,
+        kind.read(table),
+        title=title or None,
+        plan=None if plan is None else Plan.read(plan),
+        truth=None if truth is None else pd.read_csv(truth),
+        level=level,
+    )
     _wrote({"report": page.save(out)})
 
 

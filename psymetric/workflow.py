@@ -17,12 +17,14 @@ from psymetric.data.responses import ResponseTable
 from psymetric.design.plan import Plan
 from psymetric.design.settings import EngineSettings, ModelSettings
 from psymetric.errors import DataError, StoreError, StudyError
+from psymetric.estimation.conditional_ml import ConditionalML
 from psymetric.estimation.fit import Fit
 from psymetric.estimation.fitting import Engine, FitSet, fit, fit_each
 from psymetric.estimation.joint_ml import JointML
 from psymetric.estimation.map_laplace import MAP, Laplace
 from psymetric.estimation.marginal_ml import MarginalML
 from psymetric.estimation.nuts import NUTS
+from psymetric.estimation.svi import SVI
 from psymetric.models.base import AbstractMeasurementModel
 from psymetric.models.bradley_terry import BradleyTerry
 from psymetric.models.many_facet import ManyFacetRasch
@@ -49,7 +51,15 @@ __all__ = [
     "simulate_study",
 ]
 
-ENGINES: Final = {"marginal_ml": MarginalML, "joint_ml": JointML, "map": MAP, "laplace": Laplace, "nuts": NUTS}
+ENGINES: Final = {
+    "marginal_ml": MarginalML,
+    "conditional_ml": ConditionalML,
+    "joint_ml": JointML,
+    "map": MAP,
+    "laplace": Laplace,
+    "nuts": NUTS,
+    "svi": SVI,
+}
 _REPLICATES: Final = ("occasion",)
 """Facets that repeat a request without changing it: their levels have no effect of their own to estimate."""
 

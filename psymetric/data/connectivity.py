@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from psymetric.core.distinct import distinct
 from psymetric.data.coding import Label
 from psymetric.data.messages import counted, listing, nearest
 from psymetric.data.pairs import PairTable
@@ -160,42 +161,50 @@ def connectivity(table: ResponseTable | PairTable, *, facets: str | Sequence[str
     if not names:
         raise DataError(f"connectivity: facets is empty; name some of {listing(table.levels)}.")
     if is_pairs:
-        return Connectivity("pairs", _subsets(table, names), strong=_strong(table))
-    subsets = _subsets(table, names)
-    whole = int(subsets["subset"].max())
+        return Connectivity("pairs", _subsets(table, names, _weak(table, names)), strong=_strong(table))
+    labels = _weak(table, names)
+    whole = int(labels.max())
     nested, nested_subjects = [], []
-    for first, second in combinations(names, 2) if len(names) > 2 else ():
-        nesting = Nesting((first, second), _subsets(table, (first, second)))
-        if nesting.n_subsets > whole:
-            (nested_subjects if "subject" in (first, second) else nested).append(nesting)
-    return Connectivity("responses", subsets, tuple(nested), tuple(nested_subjects))
+    for pair in combinations(names, 2) if len(names) > 2 else ():
+        groups = _weak(table, pair)
+        if groups.max() > whole:
+            found = Nesting(pair, _subsets(table, pair, groups))
+            (nested_subjects if "subject" in pair else nested).append(found)
+    return Connectivity("responses", _subsets(table, names, labels), tuple(nested), tuple(nested_subjects))
 
 
-def _subsets(table: ResponseTable | PairTable, facets: tuple[str, ...]) -> pd.DataFrame:
-    """The components of the graph that the rows draw between the levels of some facets."""
-    rows = table.weight > 0
+def _subsets(table: ResponseTable | PairTable, facets: tuple[str, ...], labels: NDArray[np.int64]) -> pd.DataFrame:
+    """The component of every level of some facets, as a table."""
     sizes = [len(table.levels[facet]) for facet in facets]
-    start = dict(zip(facets, np.cumsum([0, *sizes[:-1]]).tolist(), strict=True))
-    ends = [
-        start[table.level_of(code)] + table.codes[code][rows].astype(np.int64)
-        for code in table.codes
-        if table.level_of(code) in facets
-    ]
-    # One facet alone has no other to be confounded with: its levels are compared directly.
-    labels = _components(ends, sum(sizes)) if len(ends) > 1 else np.zeros(sum(sizes), dtype=np.int64)
     return pd.DataFrame(
         {
             "facet": np.repeat(np.array(facets, dtype=object), sizes).astype(str),
             "level": pd.Series([label for facet in facets for label in table.levels[facet]], dtype=object),
-            "subset": _by_size(labels),
+            "subset": labels,
         }
     )
 
 
-def _components(ends: list[NDArray[np.int64]], size: int, *, strong: bool = False) -> NDArray[np.int64]:
-    """Component of each vertex, where row r joins `ends[0][r]` to every other `ends[k][r]`."""
-    tails = np.concatenate([ends[0]] * (len(ends) - 1))
-    heads = np.concatenate(ends[1:])
+def _weak(table: ResponseTable | PairTable, facets: tuple[str, ...]) -> NDArray[np.int64]:
+    """Component of every level of some facets, one after the other, in the graph that the rows draw between them."""
+    sizes = [len(table.levels[facet]) for facet in facets]
+    start = dict(zip(facets, np.cumsum([0, *sizes[:-1]]).tolist(), strict=True))
+    first, *others = [code for code in table.codes if table.level_of(code) in facets]
+    if not others:  # one facet alone has no other to be confounded with: its levels are compared directly
+        return np.ones(sum(sizes), np.int64)
+    rows, edges = table.weight > 0, np.zeros((2, 0), np.int64)
+    for other in others:
+        n_first, n_other = (len(table.levels[table.level_of(code)]) for code in (first, other))
+        met = distinct(table.codes[first][rows] * np.int64(n_other) + table.codes[other][rows], n_first * n_other)
+        tails, heads = start[table.level_of(first)] + met // n_other, start[table.level_of(other)] + met % n_other
+        edges = np.concatenate([edges, [tails, heads]], axis=1)
+    return _by_size(_components(edges[0], edges[1], sum(sizes)))
+
+
+def _components(
+    tails: NDArray[np.int64], heads: NDArray[np.int64], size: int, *, strong: bool = False
+) -> NDArray[np.int64]:
+    """Component of each vertex of a graph with these edges."""
     graph = coo_array((np.ones(tails.size), (tails, heads)), shape=(size, size))
     _, labels = connected_components(graph, directed=strong, connection="strong" if strong else "weak")
     return labels.astype(np.int64)
@@ -218,7 +227,7 @@ def _strong(table: PairTable) -> pd.DataFrame:
     winner = np.concatenate([left[left_won], right[right_won]])
     loser = np.concatenate([right[left_won], left[right_won]])
     items: tuple[Label, ...] = table.levels["item"]
-    group = _by_size(_components([winner, loser], len(items), strong=True))
+    group = _by_size(_components(winner, loser, len(items), strong=True))
     weight = np.concatenate([table.weight[left_won], table.weight[right_won]])
     across = weight * (group[winner] != group[loser])
     wins = np.bincount(group[winner], weights=across, minlength=group.max() + 1)

@@ -32,7 +32,7 @@ class Scores:
         frame: One row per subject: `subject` (its label), `estimate`, `se`, `lower`, `upper` (all in `unit`), `n` (how
             many responses it rests on), `extreme` (whether all of them were the lowest or all the highest possible).
             Further columns may follow. A missing estimate is allowed only where `notes` says why.
-        method: How they were computed: `eap`, `map`, `ml`, `wle`, `plausible`.
+        method: How they were computed: `eap`, `sum_eap`, `map`, `ml`, `wle`, `plausible`.
         level: Coverage of the intervals, in (0, 1).
         unit: Unit of estimates and standard errors.
         carries: Which uncertainty the standard errors hold, and which they do not, in words.

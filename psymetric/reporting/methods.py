@@ -26,15 +26,20 @@ _SOURCES = {
     "within-pair order effects. Biometrics, 33, 693–702.",
     "MarginalML": "Bock, R. D., & Aitkin, M. (1981). Marginal maximum likelihood estimation of item parameters. "
     "Psychometrika, 46, 443–459.",
+    "ConditionalML": "Andersen, E. B. (1972). The numerical solution of a set of conditional estimation equations. "
+    "JRSS B, 34, 42–54.",
     "JointML": "Wright, B. D., & Masters, G. N. (1982). Rating Scale Analysis. MESA Press.",
     "MAP": "Mislevy, R. J. (1986). Bayes modal estimation in item response models. Psychometrika, 51, 177–195.",
     "Laplace": "Tierney, L., & Kadane, J. B. (1986). Accurate approximations for posterior moments and marginal "
     "densities. JASA, 81, 82–86.",
     "NUTS": "Hoffman, M. D., & Gelman, A. (2014). The No-U-Turn sampler. JMLR, 15, 1593–1623.",
+    "SVI": "Kucukelbir, A., et al. (2017). Automatic differentiation variational inference. JMLR, 18(14), 1–45.",
     "rhat": "Vehtari, A., et al. (2021). Rank-normalization, folding, and localization: an improved R-hat. Bayesian "
     "Analysis, 16, 667–718.",
     "eap": "Bock, R. D., & Mislevy, R. J. (1982). Adaptive EAP estimation of ability. Applied Psychological "
     "Measurement, 6, 431–444.",
+    "sum_eap": "Thissen, D., Pommerich, M., Billeaud, K., & Williams, V. S. L. (1995). Item response theory for scores "
+    "on tests including polytomous items with ordered responses. Applied Psychological Measurement, 19, 39–49.",
     "map": "Samejima, F. (1969). Estimation of latent ability using a response pattern of graded scores. "
     "Psychometrika Monograph 17.",
     "wle": "Warm, T. A. (1989). Weighted likelihood estimation of ability in item response theory. Psychometrika, "
@@ -48,15 +53,19 @@ _SOURCES = {
 
 _ENGINES = {
     "MarginalML": "marginal maximum likelihood, with the subjects integrated out over a normal population",
+    "ConditionalML": "conditional maximum likelihood given each subject's sum of responses",
     "JointML": "maximum likelihood of all parameters together",
     "MAP": "the mode of the posterior",
     "Laplace": "a normal approximation at the mode of the posterior",
     "NUTS": "Hamiltonian Monte Carlo (No-U-Turn sampler)",
+    "SVI": "variational inference (a Gaussian close to the posterior, an approximation)",
 }
 
 _SCORES = {
     "eap": "expected a posteriori estimates, which are drawn towards the population mean, the more so the fewer the "
     "answers",
+    "sum_eap": "expected a posteriori estimates given the sum of the answers, which are drawn towards the population "
+    "mean",
     "map": "posterior modes, which are drawn towards the population mean",
     "ml": "maximum likelihood estimates",
     "wle": "weighted likelihood estimates, which correct the bias of maximum likelihood",
@@ -177,4 +186,6 @@ def _prior(part: Part, spec: ParamSpec) -> str:
     if spec.random:
         return "normal around 0, sd estimated"
     rule = ", sums to zero" if spec.identification == "sum_to_zero" else ""
-    return f"normal, sd {spec.prior_sd:g} logits{rule}" if part.fit.penalised else f"none{rule}"
+    at = f"around {spec.centre:g}, " if spec.centre else ""
+    scale = {"positive": " of the log", "unit": " of the logit"}.get(spec.support, " logits")
+    return f"normal, {at}sd {spec.prior_sd:g}{scale}{rule}" if part.fit.penalised else f"none{rule}"

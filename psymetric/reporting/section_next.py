@@ -33,7 +33,7 @@ def project(part: Part, factor: float) -> Array:
     prior = 0.0
     if (
         part.scores is not None
-        and part.scores.method in ("eap", "map", "plausible")
+        and part.scores.method in ("eap", "sum_eap", "map", "plausible")
         and "population_sd" in part.fit.parameters
     ):
         prior = 1 / float(part.fit.parameters["population_sd"]) ** 2

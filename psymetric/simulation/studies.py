@@ -157,7 +157,7 @@ def draw_parameters(
     drawn: dict[str, NDArray[np.float64]] = {}
     for spec in model.parameters:
         shape = tuple(n_categories - 1 if axis == "step" else len(levels[axis]) for axis in spec.axes)
-        if "step" in spec.axes:
+        if "step" in spec.axes and spec.unit != "slope":
             even = step_gap * (np.arange(shape[-1]) - (shape[-1] - 1) / 2)
             value = even + rng.uniform(-step_gap / 5, step_gap / 5, shape)
             drawn[spec.name] = value - value.mean(axis=-1, keepdims=True)
@@ -251,8 +251,12 @@ def _coded(rows: pd.DataFrame, name: str, labels: Sequence[Label]) -> NDArray[np
 
 
 def _constrained(spec: ParamSpec, value: NDArray[np.float64], levels: Levels) -> NDArray[np.float64]:
+    if spec.support == "unit":
+        return 1 / (1 + np.exp(-spec.centre - value))
     if spec.support == "positive":
-        return np.exp(value)
+        centred = value - value.mean() if spec.identification == "sum_to_zero" else spec.centre + value
+        return np.exp(centred)
+    value = value + spec.centre
     if spec.anchors:
         places = {label: code for code, label in enumerate(levels[spec.axes[0]])}
         for label, anchor in spec.anchors:
