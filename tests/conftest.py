@@ -23,6 +23,8 @@ ROOT = Path(__file__).resolve().parent.parent
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".jax_cache"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+# A limit makes JAX lock the cache that the test processes share.
+os.environ.setdefault("JAX_COMPILATION_CACHE_MAX_SIZE", str(2**31))
 os.environ.setdefault("MPLBACKEND", "agg")
 
 _CREDENTIAL = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD)$", re.IGNORECASE)
@@ -136,19 +138,20 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def record_validation() -> Callable[[str, str, Sequence[Mapping[str, object]]], None]:
-    """Write a table of measured numbers: `record_validation("coverage", "what was simulated, how often", rows)`.
+    """Write a table of measured numbers: `record_validation("Coverage", "what was simulated, how often", rows)`.
 
     `make validate` sets PSYMETRIC_VALIDATION to the folder it goes to; elsewhere nothing is written.
     """
     folder = os.environ.get("PSYMETRIC_VALIDATION")
 
-    def record(name: str, method: str, rows: Sequence[Mapping[str, object]]) -> None:
+    def record(title: str, method: str, rows: Sequence[Mapping[str, object]]) -> None:
         if folder is None:
             return
         head = [*rows[0]]
         cells = [head, ["---"] * len(head), *([f"{value}" for value in row.values()] for row in rows)]
         table = "\n".join(f"| {' | '.join(line)} |" for line in cells)
-        title = name.replace("_", " ").capitalize()
-        (ROOT / folder / f"{name}.md").write_text(f"# {title}\n\n{method}\n\n{table}\n", encoding="utf-8")
+        (ROOT / folder / f"{title.lower().replace(' ', '_')}.md").write_text(
+            f"# {title}\n\n{method}\n\n{table}\n", encoding="utf-8"
+        )
 
     return record

@@ -150,6 +150,8 @@ def test_no_machine_paths() -> None:
 
 def is_source(path: Path) -> bool:
     parts = path.relative_to(ROOT).parts
+    if path.name == ".git":  # a worktree names its repository there
+        return False
     return parts[0] in {"psymetric", "tests", "docs", "examples", "benchmarks", "scripts"} or len(parts) == 1
 
 

@@ -64,6 +64,16 @@ def test_fit_finds_columns_with_usual_names_and_writes_everything(ratings, tmp_p
     again = run("report", out / "fit.npz", out / "table.parquet", "--out", tmp_path / "again.html")
     assert again.exit_code == 0, again.output
     assert "<!doctype html>" in (tmp_path / "again.html").read_text().lower()
+    scores = pd.read_csv(out / "scores.csv")
+    known = tmp_path / "known.csv"
+    scores.assign(facet="subject", true=0.0).rename(columns={"subject": "level"})[["facet", "level", "true"]].to_csv(
+        known, index=False
+    )
+    options = ("--truth", known, "--level", 0.8, "--out", tmp_path / "known.html")
+    assert run("report", out / "fit.npz", out / "table.parquet", *options).exit_code == 0
+    page = (tmp_path / "known.html").read_text()
+    assert "80%" in page
+    assert "true values" in page.lower()
 
 
 def test_fit_compares_pairs(tmp_path):

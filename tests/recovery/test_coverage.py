@@ -55,7 +55,6 @@ def test_a_wrong_standard_error_is_noticed(forty):
 @pytest.mark.parametrize("name", ENGINES)
 def test_coverage(name, record_validation):
     tallies = recovery_study.replicate(ENGINES[name], range(200))
-    page = {"MarginalML": "coverage_under_marginal_ml", "NUTS": "coverage_under_nuts"}[name]
-    record_validation(page, METHOD, [tally.row(name, key) for key, tally in tallies.items()])
+    record_validation(f"Coverage under {name}", METHOD, [tally.row(name, key) for key, tally in tallies.items()])
     # A posterior mean is pulled by priors and by the posterior's skew: 60 subjects show it, and the page says how much.
     check(tallies, ("subject", "item", "judge"), unbiased=name != "NUTS")
