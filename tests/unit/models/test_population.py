@@ -174,8 +174,8 @@ def test_scores_are_drawn_towards_each_subjects_own_mean(method):
     else:
         mode = scores["estimate"].to_numpy()
         slope = (RIGHT - expit(mode[:, None] - fit.parameters["item"])).sum(axis=1) - (mode - mean) / sd**2
-        # Modes are found to 1e-7 logits, and the slope falls by at most three per logit.
-        np.testing.assert_allclose(slope, 0, atol=1e-6)
+        # Modes are found to 1e-9 logits, and the slope falls by at most three per logit.
+        np.testing.assert_allclose(slope, 0, atol=1e-8)
 
 
 def test_new_subjects_are_scored_by_their_labels(tmp_path):
