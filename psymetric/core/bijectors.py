@@ -185,24 +185,48 @@ class Unit:
 
 
 @final
-@partial(jax.tree_util.register_dataclass, data_fields=[], meta_fields=["shape"])
+@partial(jax.tree_util.register_dataclass, data_fields=["finite", "gaps", "beyond"], meta_fields=["shape"])
 @dataclass(frozen=True)
 class Ordered:
-    """Rows of rising numbers that sum to zero: logs of their gaps free, shape (groups, steps)."""
+    """Rows of rising numbers that sum to zero: logs of their gaps free.
+
+    Categories that a group never used lie at an end of its scale; the thresholds into them are out of reach.
+
+    Attributes:
+        shape: (groups, steps).
+        finite: One at thresholds between used categories, else zero, shape `shape`.
+        gaps: Places of the free gaps in the flattened array of gaps, shape (free,).
+        beyond: ±UNUSED, rising, at the other thresholds, else zero, shape `shape`.
+    """
 
     shape: Shape
+    finite: Array
+    gaps: Array
+    beyond: Array
+
+    @classmethod
+    def build(cls, used: NDArray[np.bool_]) -> Ordered:
+        """From a mask of used categories, contiguous in every group, shape (groups, categories)."""
+        place = np.arange(used.shape[1] - 1)
+        first, last = used.argmax(axis=1)[:, None], used.shape[1] - 1 - used[:, ::-1].argmax(axis=1)[:, None]
+        finite = (place >= first) & (place < last)
+        beyond = UNUSED * (np.minimum(place - first, 0) + np.maximum(place - last + 1, 0))
+        gaps = np.flatnonzero(finite[:, 1:] & finite[:, :-1])
+        return cls(finite.shape, jnp.asarray(finite, float), jnp.asarray(gaps, jnp.int32), jnp.asarray(beyond))
 
     @property
     def size(self) -> int:
-        return self.shape[0] * (self.shape[1] - 1)
+        return self.gaps.shape[0]
 
     def forward(self, free: Array) -> Array:
-        gaps = jnp.exp(free.reshape(self.shape[0], self.shape[1] - 1))
+        groups, steps = self.shape
+        gaps = jnp.zeros(groups * (steps - 1)).at[self.gaps].set(jnp.exp(free)).reshape(groups, steps - 1)
         rising = jnp.pad(jnp.cumsum(gaps, axis=1), ((0, 0), (1, 0)))
-        return rising - jnp.mean(rising, axis=1, keepdims=True)
+        mean = jnp.sum(self.finite * rising, axis=1, keepdims=True) / jnp.sum(self.finite, axis=1, keepdims=True)
+        return self.finite * (rising - mean) + self.beyond
 
     def inverse(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.log(np.diff(value, axis=1)).ravel()
+        return np.log(np.diff(value, axis=1).ravel()[np.asarray(self.gaps)])
 
     def log_jacobian(self, free: Array) -> Array:
         return jnp.sum(free)

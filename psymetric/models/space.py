@@ -173,7 +173,7 @@ def _bijector(spec: ParamSpec, table: Table) -> Bijector:
     if spec.support == "unit":
         return Unit(shape)
     if spec.support == "ordered":
-        return Ordered(shape)
+        return Ordered.build(step_groups(spec, table))
     if spec.anchors:
         return Anchored.build(_anchor_values(spec, table))
     if spec.identification == "sum_to_zero":
