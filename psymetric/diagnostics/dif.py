@@ -173,7 +173,14 @@ def differential_functioning(
         frame, populations, notes = _tested(found, table, comparison, method, kind, anchors, alpha, level)
     rows = labelled(comparison, frame, correction=correction, alpha=alpha)
     return DifferentialFunctioning(
-        method, kind, facet, group, comparison.reference, rows, _groups(comparison, populations), comparison.notes + notes
+        method,
+        kind,
+        facet,
+        group,
+        comparison.reference,
+        rows,
+        _groups(comparison, populations),
+        comparison.notes + notes,
     )
 
 

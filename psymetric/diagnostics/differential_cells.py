@@ -66,7 +66,9 @@ def tested_cells(
     frame = pd.DataFrame(rows)
     z = float(norm.ppf((1 + level) / 2))
     for name in ("estimate", "log_slope") if search.model.with_slopes else ("estimate",):
-        frame[f"{name}_lower"], frame[f"{name}_upper"] = (frame[name] + side * z * frame[f"{name}_se"] for side in (-1, 1))
+        frame[f"{name}_lower"], frame[f"{name}_upper"] = (
+            frame[name] + side * z * frame[f"{name}_se"] for side in (-1, 1)
+        )
     return frame
 
 
@@ -106,7 +108,9 @@ def _combination_counts(problem: MarginalProblem) -> Array:
     return by_row.reshape(-1, problem.n_categories).sum(axis=1)
 
 
-def drawn_cells(fit: Fit, model: DifferentialModel, table: ResponseTable, cells: Cells, *, level: float) -> pd.DataFrame:
+def drawn_cells(
+    fit: Fit, model: DifferentialModel, table: ResponseTable, cells: Cells, *, level: float
+) -> pd.DataFrame:
     """One row per cell, from the posterior draws of a fit of the model to the marked table."""
     problem = marginal_problem(model, table, prior=True, n_nodes=61, half_width=6.0)
     counts = _combination_counts(problem)
@@ -114,7 +118,10 @@ def drawn_cells(fit: Fit, model: DifferentialModel, table: ResponseTable, cells:
     shifts = _flat(fit, SHIFT)[:, 1:]
     tail = (1 - level) / 2
     frame = pd.DataFrame({"anchor": np.zeros(len(cells.labels), bool), "note": "", "discrimination": slopes})
-    for name, draws in (("estimate", shifts), *((("log_slope", _flat(fit, SLOPE)[:, 1:]),) if model.with_slopes else ())):
+    for name, draws in (
+        ("estimate", shifts),
+        *((("log_slope", _flat(fit, SLOPE)[:, 1:]),) if model.with_slopes else ()),
+    ):
         frame[name], frame[f"{name}_se"] = draws.mean(axis=0), draws.std(axis=0, ddof=1)
         frame[f"{name}_lower"], frame[f"{name}_upper"] = np.quantile(draws, [tail, 1 - tail], axis=0)
     frame[["p_a", "p_b", "p_c"]] = class_probabilities(shifts * slopes).T

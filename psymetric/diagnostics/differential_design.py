@@ -103,7 +103,9 @@ def check_groups(table: ResponseTable, group: str, used: Sequence[str], *, who: 
     return owner
 
 
-def reference_group(table: ResponseTable, group: str, wanted: Label | None, owner: NDArray[np.int64], *, who: str) -> int:
+def reference_group(
+    table: ResponseTable, group: str, wanted: Label | None, owner: NDArray[np.int64], *, who: str
+) -> int:
     """Code of the reference group: the one wanted, or the one with most subjects.
 
     Raises:
@@ -139,7 +141,9 @@ def compare(
         DataError: What `check_groups` and `reference_group` raise, a facet of one level, or unknown anchors.
     """
     if missing := [name for name in model.facets if name not in table.codes]:
-        raise DataError(f"{who}: the table has no facet {missing[0]!r}, which the model reads; it has {[*table.facets]}")
+        raise DataError(
+            f"{who}: the table has no facet {missing[0]!r}, which the model reads; it has {[*table.facets]}"
+        )
     owner = check_groups(table, group, model.facets, who=who)
     first = reference_group(table, group, reference, owner, who=who)
     levels, groups = table.levels[facet], table.levels[group]
@@ -172,10 +176,14 @@ def compare(
 def _anchors(levels: Sequence[Label], anchors: str | Sequence[Label], facet: str, *, who: str) -> set[Label]:
     if isinstance(anchors, str):
         if anchors not in ("purified", "others"):
-            raise DataError(f"{who}: anchors={anchors!r} is not 'purified', 'others' or a sequence of levels of {facet!r}")
+            raise DataError(
+                f"{who}: anchors={anchors!r} is not 'purified', 'others' or a sequence of levels of {facet!r}"
+            )
         return set()
     if unknown := [label for label in anchors if label not in levels]:
-        raise DataError(f"{who}: anchors names {listing(unknown)}, not among the levels of {facet!r}, {listing(levels)}")
+        raise DataError(
+            f"{who}: anchors names {listing(unknown)}, not among the levels of {facet!r}, {listing(levels)}"
+        )
     if not 0 < len(set(anchors)) < len(levels):
         raise DataError(f"{who}: anchors names {len(set(anchors))} of {len(levels)} levels; name some, and not all")
     return set(anchors)

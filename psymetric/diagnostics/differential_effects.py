@@ -109,7 +109,8 @@ def score_effects(
     rows = np.flatnonzero(np.asarray(problem.cells[CELL]) == cell + 1)
     share = counts[rows] / counts[rows].sum()
     focal, reference = (
-        share @ np.asarray(scores)[rows] for scores in _expected(problem, jnp.asarray(free), cell + 1, model.with_slopes)
+        share @ np.asarray(scores)[rows]
+        for scores in _expected(problem, jnp.asarray(free), cell + 1, model.with_slopes)
     )
     weight = np.exp(np.asarray(problem.log_weights))
     weight = weight / weight.sum()

@@ -12,7 +12,7 @@ from statsmodels.stats.multitest import multipletests
 from psymetric.diagnostics.differential_design import NAMED, Comparison
 from psymetric.diagnostics.differential_effects import DELTA, LARGE, MODERATE, essd_size, ets_class
 
-__all__ = ["Correction", "adjusted", "labelled"]
+__all__ = ["Correction", "adjusted", "labelled", "shown_p"]
 
 Array = NDArray[np.float64]
 Correction = Literal["holm", "fdr_bh", "none"]
@@ -27,6 +27,11 @@ def adjusted(p: Array, method: Literal["holm", "fdr_bh"]) -> Array:
     if known.any():
         found[known] = multipletests(p[known], method=method)[1]
     return found
+
+
+def shown_p(p: float) -> str:
+    """A probability as a reader wants it: three digits, or that it is smaller than these can say."""
+    return f"under {_SHOWN_P}" if p < _SHOWN_P else f"{p:.3f}"
 
 
 def labelled(comparison: Comparison, found: pd.DataFrame, *, correction: Correction, alpha: float) -> pd.DataFrame:
@@ -87,8 +92,7 @@ def _flag(row: dict[Any, Any], comparison: Comparison, correction: Correction, a
         sure, why = row["p_a"] < alpha, f"negligible with probability {row['p_a']:.3f}"
     else:
         name = {"holm": "p_holm", "fdr_bh": "p_bh", "none": "p"}[correction]
-        shown = f"under {_SHOWN_P}" if row[name] < _SHOWN_P else f"{row[name]:.3f}"
-        sure, why = row[name] < alpha, f"{name} {shown}"
+        sure, why = row[name] < alpha, f"{name} {shown_p(row[name])}"
     parts: list[str] = []
     if row["effect_class"] != "A":
         way = "harder or more severe" if row["estimate"] > 0 else "easier or more lenient"

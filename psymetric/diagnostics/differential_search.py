@@ -34,6 +34,8 @@ __all__ = [
 Vector = NDArray[np.float64]
 
 _TOLERANCE, _MAX_ITERATIONS = 1e-6, 2_000
+_SOUND = 2.0
+"""Alphas beyond which a freed cell is held again: more than one, as borderline cells would come and go for ever."""
 
 
 @final
@@ -205,7 +207,7 @@ def purify(search: Search, cells: Cells, n_levels: NDArray[np.int64], *, alpha: 
         search.solve(chosen, near=previous)
         p = {cell: chi2.sf(wald_statistic(search, chosen, cell, search.places(cell)), df) for cell in chosen.shifts}
         soundest = max(p, key=lambda cell: p[cell])
-        if p[soundest] >= alpha:
+        if p[soundest] >= _SOUND * alpha:
             chosen = chosen.minus(soundest)
     return Purified(tuple(sorted(chosen.shifts)), "the search for anchors went in a circle and was stopped")
 
