@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, final
+from dataclasses import dataclass, replace
+from typing import Any, Literal, final
 
 import numpy as np
 import pandas as pd
@@ -25,7 +25,7 @@ from psymetric.diagnostics.differential_cells import (
 from psymetric.diagnostics.differential_design import Comparison, check_model, compare
 from psymetric.diagnostics.differential_model import Cells, DifferentialModel
 from psymetric.diagnostics.differential_report import Correction, labelled
-from psymetric.diagnostics.differential_search import Freed, purify, start_search
+from psymetric.diagnostics.differential_search import Freed, lone_anchors, purify, start_search
 from psymetric.errors import DataError
 from psymetric.estimation.fit import Fit
 from psymetric.estimation.fitting import fit as fit_model
@@ -33,6 +33,7 @@ from psymetric.estimation.map_laplace import Laplace
 from psymetric.estimation.marginal_ml import MarginalML
 from psymetric.estimation.nuts import NUTS
 from psymetric.models.base import AbstractMeasurementModel
+from psymetric.models.population import Population
 
 __all__ = ["DifferentialFunctioning", "differential_functioning"]
 
@@ -155,16 +156,20 @@ def differential_functioning(
             a facet that the model lacks or of one level; unknown anchors; settings out of range.
         DesignError: A model without locations, with random facets, or which needs a prior (the last two: "posterior").
 
-    Source: Thissen, Steinberg & Wainer (1993), in Holland & Wainer, Differential Item Functioning, 67-113; Lord (1980),
-    Applications of Item Response Theory, ch. 14; Kopf, Zeileis & Strobl (2015), Applied Psychological Measurement 39,
-    83-103 (choice of anchors); Holm (1979); Benjamini & Hochberg (1995), JRSS B 57, 289-300; Muthén & Asparouhov (2012),
-    Psychological Methods 17, 313-335 (small priors in place of anchors).
+    Source: Thissen, Steinberg & Wainer (1993), in Holland & Wainer, Differential Item Functioning, 67-113; Lord
+    (1980), Applications of Item Response Theory, ch. 14; Kopf, Zeileis & Strobl (2015), Applied Psychological
+    Measurement 39, 83-103 (choice of anchors); Muthén & Asparouhov (2012), Psychological Methods 17, 313-335 (small
+    priors in place of anchors); Holm (1979), Scandinavian Journal of Statistics 6, 65-70; Benjamini & Hochberg (1995),
+    JRSS B 57, 289-300.
     """
     base = model.model if isinstance(model, Fit) else model
     _check_settings(method, kind, alpha, level, prior_sd, correction)
-    check_model(base, facet, method, who=_WHO)
+    check_model(base, facet, group, method, who=_WHO)
     comparison = compare(base, table, facet, group, reference, anchors, who=_WHO)
-    found = DifferentialModel(base, group, comparison.reference, kind != "uniform", prior_sd, prior_sd / 2)
+    table = replace(table, weight=comparison.weight)
+    found = DifferentialModel(
+        _without_population(base), group, comparison.reference, kind != "uniform", prior_sd, prior_sd / 2
+    )
     if method == "posterior":
         frame, populations, notes = _posterior(found, table, comparison, engine or Laplace(), level)
     elif engine is not None:
@@ -182,6 +187,12 @@ def differential_functioning(
         _groups(comparison, populations),
         comparison.notes + notes,
     )
+
+
+def _without_population(model: AbstractMeasurementModel) -> AbstractMeasurementModel:
+    """The model itself, or without the groups that it told apart already."""
+    plain: Any = model
+    return replace(plain, population=Population()) if model.population.columns else model
 
 
 def _check_settings(method: str, kind: str, alpha: float, level: float, prior_sd: float, correction: str) -> None:
@@ -220,7 +231,8 @@ def _tested(
             pure = purify(search, cells, comparison.n_possible, alpha=alpha)
             chosen, notes = pure.cells, (pure.note,) * bool(pure.note)
         freed = Freed(frozenset(chosen), frozenset(chosen) if model.with_slopes else frozenset())
-        frame = tested_cells(search, freed, kind=kind, method=method, level=level)
+        alone = lone_anchors(cells, chosen, comparison.n_possible)
+        frame = tested_cells(search, freed, alone, kind=kind, method=method, level=level)
         return frame, searched_populations(search, search.solve(freed)), notes
 
 

@@ -54,15 +54,20 @@ def _contrast(search: Search, freed: Freed, cell: int, kind: Kind) -> _Contrast:
 
 
 def tested_cells(
-    search: Search, freed: Freed, *, kind: Kind, method: Literal["lr", "wald"], level: float
+    search: Search, freed: Freed, alone: set[int], *, kind: Kind, method: Literal["lr", "wald"], level: float
 ) -> pd.DataFrame:
     """One row per cell: estimates where the cell is free, and the test of what `kind` names against zero.
 
     Cells in `freed` are free in both models, so that no comparison rests on them; all others are anchors but for the
-    cell under test.
+    cell under test. Those in `alone` are their groups' only anchors and have no test.
     """
     counts = _combination_counts(search.problem)
-    rows = [_tested(search, freed, cell, kind, method, counts) for cell in range(search.n_cells)]
+    rows = [
+        _untested(search, cell, "the only anchor: others differ relative to it")
+        if cell in alone
+        else _tested(search, freed, cell, kind, method, counts)
+        for cell in range(search.n_cells)
+    ]
     frame = pd.DataFrame(rows)
     z = float(norm.ppf((1 + level) / 2))
     for name in ("estimate", "log_slope") if search.model.with_slopes else ("estimate",):
@@ -79,11 +84,9 @@ def _tested(
     found = search.solve(contrast.larger, near=freed)
     own, df = search.places(cell), len(contrast.places)
     row: dict[str, object] = {"anchor": cell not in freed.shifts, "statistic": np.nan, "df": df, "p": np.nan}
+    if not found.is_determined:
+        return row | _untested(search, cell, "the likelihood has no single maximum") | {"anchor": row["anchor"]}
     names = ("estimate", "log_slope")[: len(own)]
-    if not found.maximum.converged:
-        empty = [name for stem in names for name in (stem, f"{stem}_se")]
-        scores = ("discrimination", "sids", "uids", "essd")
-        return row | dict.fromkeys([*empty, *scores], np.nan) | {"note": "no maximum of the likelihood was found"}
     errors = np.sqrt(np.diag(found.covariance(own)))
     for name, place, error in zip(names, own, errors, strict=True):
         row |= {name: found.maximum.point[place], f"{name}_se": error}
@@ -95,11 +98,19 @@ def _tested(
     slope = cell_discriminations(search.model, search.problem, counts, params)[cell]
     row |= {"discrimination": slope, "sids": effect.signed, "uids": effect.unsigned, "essd": effect.standardised}
     if method == "wald":
-        statistic = wald_statistic(search, contrast.larger, cell, contrast.places)
+        statistic = wald_statistic(search, contrast.larger, contrast.places)
     else:
         without = search.solve(contrast.smaller, near=contrast.larger)
-        statistic = 2 * (found.maximum.value - without.maximum.value) if without.maximum.converged else np.nan
-    return row | {"statistic": max(statistic, 0.0), "p": float(chi2.sf(max(statistic, 0.0), df)), "note": ""}
+        statistic = 2 * (found.maximum.value - without.maximum.value) if without.is_determined else np.nan
+    statistic = float(np.maximum(statistic, 0.0))
+    return row | {"statistic": statistic, "p": float(chi2.sf(statistic, df)), "note": ""}
+
+
+def _untested(search: Search, cell: int, note: str) -> dict[str, object]:
+    names = ("estimate", "log_slope")[: len(search.places(cell))]
+    empty = [*names, *(f"{name}_se" for name in names), "statistic", "p", "discrimination", "sids", "uids", "essd"]
+    known: dict[str, object] = {"anchor": True, "df": len(names), "note": note}
+    return known | dict.fromkeys(empty, np.nan)
 
 
 def _combination_counts(problem: MarginalProblem) -> Array:

@@ -38,6 +38,8 @@ class Comparison:
         n: Sum of weights, shape (levels, groups).
         n_subjects: By group, shape (groups,).
         n_possible: By group, levels that may be anchors, shape (groups,).
+        weight: Of the rows, shape (rows,): zero where a level is all lowest or all highest in a group, since a
+            difference without bound leaves such responses certain, and an anchor they would spoil.
         notes: What a reader must know.
     """
 
@@ -50,10 +52,11 @@ class Comparison:
     n: NDArray[np.float64]
     n_subjects: NDArray[np.int64]
     n_possible: NDArray[np.int64]
+    weight: NDArray[np.float64]
     notes: tuple[str, ...]
 
 
-def check_model(model: AbstractMeasurementModel, facet: str, method: str, *, who: str) -> None:
+def check_model(model: AbstractMeasurementModel, facet: str, group: str, method: str, *, who: str) -> None:
     """Raise where the model has nothing that could differ, or no likelihood to test it by."""
     if not isinstance(model, AbstractMeasurementModel):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise DataError(f"{who}: the model is a {type(model).__name__}; pass one such as Rasch(), or a fit of it")
@@ -64,6 +67,11 @@ def check_model(model: AbstractMeasurementModel, facet: str, method: str, *, who
         raise DataError(f"{who}: {name} has no facet {facet!r}; {nearest(facet, model.facets)}")
     if all(spec.name != facet or not spec.is_location for spec in model.parameters):
         raise DesignError(f"{who}: {name} has no location for each {facet}, which could differ between groups")
+    if columns := [name for name in model.population.columns if name != group]:
+        raise DesignError(
+            f"{who}: the model's population reads {listing(columns)}; groups have populations of their own here: leave "
+            "population= out"
+        )
     if method == "posterior":
         return
     if random := [spec.name for spec in model.parameters if spec.random and spec.name != ABILITY]:
@@ -150,13 +158,14 @@ def compare(
     if len(levels) < 2:
         raise DataError(f"{who}: {facet!r} has one level, {listing(levels)}; a difference is one from the other levels")
     fixed = _anchors(levels, anchors, facet, who=who)
-    n, low, high = (_cell_extremes(table, facet, group, part) for part in ("n", "low", "high"))
+    n, low, high = (_cell_sums(table, facet, group, part) for part in ("n", "low", "high"))
+    stuck = (n > 0) & ((n == low) | (n == high))
     wanted = np.ones(n.shape, bool)
     wanted[:, first] = False
     excluded = tuple(
         (level, focal, reason)
         for level, focal in zip(*np.nonzero(wanted), strict=True)
-        if (reason := NAMED if levels[level] in fixed else _reason(level, (first, focal), groups, n, low, high))
+        if (reason := _reason(level, (first, focal), groups, n, stuck) or (NAMED if levels[level] in fixed else ""))
     )
     for level, focal, _ in excluded:
         wanted[level, focal] = False
@@ -170,7 +179,10 @@ def compare(
         if count < _FEW_SUBJECTS
     )
     cells = Cells.of(table, facet, group, wanted)
-    return Comparison(facet, levels, groups, groups[first], cells, excluded, n, size, np.sum(n > 0, axis=0), notes)
+    weight = np.where(stuck[table.codes[facet], table.codes[group]], 0.0, table.weight)
+    usable = (n > 0) & ~stuck
+    n_possible = np.sum(usable & usable[:, [first]], axis=0)
+    return Comparison(facet, levels, groups, groups[first], cells, excluded, n, size, n_possible, weight, notes)
 
 
 def _anchors(levels: Sequence[Label], anchors: str | Sequence[Label], facet: str, *, who: str) -> set[Label]:
@@ -189,7 +201,7 @@ def _anchors(levels: Sequence[Label], anchors: str | Sequence[Label], facet: str
     return set(anchors)
 
 
-def _cell_extremes(table: ResponseTable, facet: str, group: str, part: str) -> NDArray[np.float64]:
+def _cell_sums(table: ResponseTable, facet: str, group: str, part: str) -> NDArray[np.float64]:
     """Sum of weights of every level in every group, or of those in the level's lowest or highest used category."""
     n_levels, n_groups = len(table.levels[facet]), len(table.levels[group])
     level, used = table.codes[facet].astype(np.int64), table.weight > 0
@@ -199,22 +211,16 @@ def _cell_extremes(table: ResponseTable, facet: str, group: str, part: str) -> N
         (np.minimum if part == "low" else np.maximum).at(ends, level[used], table.response[used])
         weight = weight * (table.response == ends[level])
     flat = np.bincount(level * n_groups + table.codes[group], weight, n_levels * n_groups)
-    return flat.reshape(n_levels, n_groups)
+    return flat.astype(np.float64).reshape(n_levels, n_groups)
 
 
 def _reason(
-    level: int,
-    pair: tuple[int, int],
-    groups: Sequence[Label],
-    n: NDArray[np.float64],
-    low: NDArray[np.float64],
-    high: NDArray[np.float64],
+    level: int, pair: tuple[int, int], groups: Sequence[Label], n: NDArray[np.float64], stuck: NDArray[np.bool_]
 ) -> str:
     """Why a level cannot be compared between a pair of groups, or nothing."""
     for group in pair:
         if n[level, group] == 0:
             return f"no responses in group {groups[group]!r}"
-        if n[level, group] in (low[level, group], high[level, group]):
-            side = "lowest" if n[level, group] == low[level, group] else "highest"
-            return f"all {side} in group {groups[group]!r}: no finite difference"
+        if stuck[level, group]:
+            return f"all lowest or all highest in group {groups[group]!r}: no finite difference"
     return ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, final
 
@@ -68,6 +68,10 @@ class DifferentialModel(AbstractMeasurementModel):
     ability $\lambda + e^r(\theta - \lambda - s)$, where λ is the location of the response (difficulty, plus severity):
     the slope becomes $e^r$ times what it was, the location $\lambda + s$, and steps keep their distance in logits.
 
+    Focal groups have a mean and an sd of their own, as in `Population(groups=...)`: a subject's ability is a linear
+    function of one drawn as in the reference group. Written so, all subjects share one grid, the reference group
+    keeps the model's own scale whichever it is, and the information has its quick form.
+
     Attributes:
         base: The model without it.
         group: The facet of the groups.
@@ -96,8 +100,8 @@ class DifferentialModel(AbstractMeasurementModel):
 
     @property
     @override
-    def population(self) -> Literal["estimated", "standard"]:
-        return self.base.population
+    def scale(self) -> Literal["items", "subjects"]:
+        return self.base.scale
 
     @property
     @override

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import final
 
@@ -25,6 +25,7 @@ __all__ = [
     "Purified",
     "Search",
     "Solution",
+    "lone_anchors",
     "purify",
     "score_tests",
     "start_search",
@@ -68,6 +69,11 @@ class Solution:
     maximum: Maximum[Information]
     active: NDArray[np.bool_]
 
+    @property
+    def is_determined(self) -> bool:
+        """Whether the maximum was found, and is one in every direction."""
+        return self.maximum.converged and not self.maximum.curvature.null_directions().size
+
     def covariance(self, places: NDArray[np.int64]) -> Vector:
         """Covariance of some active parameters, by their places in the whole free vector."""
         index = np.cumsum(self.active)[places] - 1
@@ -108,11 +114,11 @@ class Search:
                 found[where[name].start + np.array(sorted(cells), np.int64)] = True
         return found
 
-    def solve(self, freed: Freed, near: Freed = Freed()) -> Solution:  # noqa: B008 - frozen
+    def solve(self, freed: Freed, near: Freed | None = None) -> Solution:
         """The maximum with some cells free, from that of another model."""
         if freed not in self.solved:
             active = self.active(freed)
-            start = self.solved[near].maximum.point if near in self.solved else self.start
+            start = self.start if near is None else self.solve(near).maximum.point
             climb = Climb(self.problem, np.where(active | self.active(Freed()), start, 0.0), active)
             found = climb.polish(_TOLERANCE, 0, _MAX_ITERATIONS)
             if not found.converged:
@@ -162,11 +168,11 @@ def score_tests(search: Search, freed: Freed, candidates: list[int]) -> Vector:
     return statistics
 
 
-def wald_statistic(search: Search, freed: Freed, cell: int, own: NDArray[np.int64]) -> float:
-    """Squared distance of a cell's parameters from zero in units of their errors (Lord's chi-square)."""
+def wald_statistic(search: Search, freed: Freed, places: NDArray[np.int64]) -> float:
+    """Squared distance from zero of some free parameters in units of their errors (Lord's chi-square)."""
     found = search.solve(freed)
-    estimate = found.maximum.point[own]
-    return float(estimate @ np.linalg.solve(found.covariance(own), estimate))
+    estimate = found.maximum.point[places]
+    return float(estimate @ np.linalg.solve(found.covariance(places), estimate))
 
 
 @final
@@ -192,11 +198,11 @@ def purify(search: Search, cells: Cells, n_levels: NDArray[np.int64], *, alpha: 
         alpha: Level of the tests.
     """
     both = search.model.with_slopes
-    df = 2 if both else 1
+    df, everyone = 2 if both else 1, set(range(search.n_cells))
     seen, chosen = set[frozenset[int]](), Freed()
     while chosen.shifts not in seen:
         seen.add(chosen.shifts)
-        candidates = list(_candidates(cells, chosen, n_levels))
+        candidates = sorted(everyone - chosen.shifts - lone_anchors(cells, chosen.shifts, n_levels))
         if not candidates:
             return Purified(tuple(sorted(chosen.shifts)), "no anchor is left to free: what is large is relative")
         statistics = np.nan_to_num(score_tests(search, chosen, candidates), nan=0.0)
@@ -204,17 +210,17 @@ def purify(search: Search, cells: Cells, n_levels: NDArray[np.int64], *, alpha: 
         if chi2.sf(statistics[worst], df) >= alpha:
             return Purified(tuple(sorted(chosen.shifts)))
         previous, chosen = chosen, chosen.plus(candidates[worst], slope=both)
-        search.solve(chosen, near=previous)
-        p = {cell: chi2.sf(wald_statistic(search, chosen, cell, search.places(cell)), df) for cell in chosen.shifts}
+        if not search.solve(chosen, near=previous).is_determined:
+            return Purified(tuple(sorted(previous.shifts)), f"{cells.labels[candidates[worst]]} could not be freed")
+        p = {cell: chi2.sf(wald_statistic(search, chosen, search.places(cell)), df) for cell in chosen.shifts}
         soundest = max(p, key=lambda cell: p[cell])
         if p[soundest] >= _SOUND * alpha:
             chosen = chosen.minus(soundest)
     return Purified(tuple(sorted(chosen.shifts)), "the search for anchors went in a circle and was stopped")
 
 
-def _candidates(cells: Cells, chosen: Freed, n_levels: NDArray[np.int64]) -> Iterator[int]:
-    """Anchors that can be freed and leave their group another one."""
-    freed = np.bincount(cells.group[sorted(chosen.shifts)], minlength=len(n_levels))
-    for cell, group in enumerate(cells.group.tolist()):
-        if cell not in chosen.shifts and n_levels[group] - freed[group] > 1:
-            yield cell
+def lone_anchors(cells: Cells, freed: Iterable[int], n_levels: NDArray[np.int64]) -> set[int]:
+    """Cells that are all their group has for an anchor, when some are free."""
+    others = set(range(len(cells.labels))) - set(freed)
+    n_freed = np.bincount(cells.group[sorted(freed)], minlength=len(n_levels))
+    return {cell for cell in others if n_levels[cells.group[cell]] - n_freed[cells.group[cell]] <= 1}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, final
+from typing import Any, Literal, final
 
 import numpy as np
 import pandas as pd
@@ -82,8 +82,8 @@ def mantel_haenszel(
         )
     if len(table.levels[facet]) < 3:
         raise DataError(
-            f"{_WHO}: {facet!r} has {len(table.levels[facet])} levels, {listing(table.levels[facet])}; a score to match "
-            "by takes three or more"
+            f"{_WHO}: {facet!r} has {len(table.levels[facet])} levels, {listing(table.levels[facet])}; a score to "
+            "match by takes three or more"
         )
     owner = check_groups(table, group, (facet,), who=_WHO)
     first = reference_group(table, group, reference, owner, who=_WHO)
@@ -137,7 +137,7 @@ def _matched(table: ResponseTable, facet: str, owner: NDArray[np.int64]) -> _Sco
             f"{_WHO}: only {int(whole.sum())} of {shape[0]} subjects responded to all {shape[1]} levels of {facet!r}, "
             "and none of some group, so that scores do not match them: use differential_functioning"
         )
-    return _Scores(total[whole], owner[whole], highest[whole], int(np.count_nonzero(~whole)))
+    return _Scores(total[whole].astype(np.float64), owner[whole], highest[whole], int(np.count_nonzero(~whole)))
 
 
 def _compared(
@@ -187,7 +187,7 @@ def _index(
         return row | _mantel(n, total, squares)
     # Reference above focal, right before wrong: an odds ratio above one is harder for the focal group.
     tables = np.stack([np.stack([total[:, g], n[:, g] - total[:, g]]) for g in range(2)])[:, :, informs]
-    found = StratifiedTable(tables)
+    found: Any = StratifiedTable(tables)
     test = found.test_null_odds(correction=True)
     row |= {"statistic": float(test.statistic), "p": float(test.pvalue)}
     off_diagonal = (tables[0, 0] * tables[1, 1]).sum(), (tables[0, 1] * tables[1, 0]).sum()
