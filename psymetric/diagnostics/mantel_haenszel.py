@@ -42,9 +42,9 @@ def mantel_haenszel(
 
     A check on `differential_functioning` that assumes no model. Subjects are matched on the sum over the levels of the
     facet, the one under test included (Holland & Thayer, 1988). With two categories the common odds ratio of all
-    strata and its test (continuity-corrected); with more, Mantel's test of the mean scores. Sums match exactly under a Rasch model; where
-    slopes differ, on short scales and between groups of very different ability, they match badly and differences
-    appear that are none.
+    strata and its test (continuity-corrected); with more, Mantel's test of the mean scores. Sums match exactly under
+    a Rasch model; where slopes differ, on short scales and between groups of very different ability, they match badly
+    and differences appear that are none.
 
     Args:
         table: The responses.
