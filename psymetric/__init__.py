@@ -16,6 +16,7 @@ _EXPORTS = {
     "BradleyTerry": "psymetric.models.bradley_terry",
     "ConditionalML": "psymetric.estimation.conditional_ml",
     "Connectivity": "psymetric.data.connectivity",
+    "DifferentialFunctioning": "psymetric.diagnostics.dif",
     "Fit": "psymetric.estimation.fit",
     "FitSet": "psymetric.estimation.fitting",
     "FourPL": "psymetric.models.four_pl",
@@ -51,6 +52,7 @@ _EXPORTS = {
     "bootstrap": "psymetric.estimation.bootstrap",
     "category_statistics": "psymetric.diagnostics.categories",
     "connectivity": "psymetric.data.connectivity",
+    "differential_functioning": "psymetric.diagnostics.dif",
     "displacement": "psymetric.diagnostics.displacement",
     "drift": "psymetric.diagnostics.drift",
     "facet_summary": "psymetric.diagnostics.facets",
@@ -64,6 +66,7 @@ _EXPORTS = {
     "limited_information": "psymetric.diagnostics.limited_information",
     "link": "psymetric.diagnostics.linking",
     "load_instrument": "psymetric.instruments.library",
+    "mantel_haenszel": "psymetric.diagnostics.mantel_haenszel",
     "martin_loef_test": "psymetric.diagnostics.rasch_tests",
     "norms": "psymetric.scoring.norms",
     "p_best": "psymetric.scoring.ranks",
@@ -114,6 +117,10 @@ if TYPE_CHECKING:
     from psymetric.diagnostics.bias import bias_analysis as bias_analysis
     from psymetric.diagnostics.categories import category_statistics as category_statistics
     from psymetric.diagnostics.components import residual_components as residual_components
+    from psymetric.diagnostics.dif import (
+        DifferentialFunctioning as DifferentialFunctioning,
+        differential_functioning as differential_functioning,
+    )
     from psymetric.diagnostics.displacement import displacement as displacement
     from psymetric.diagnostics.drift import drift as drift
     from psymetric.diagnostics.facets import facet_summary as facet_summary
@@ -129,6 +136,7 @@ if TYPE_CHECKING:
     from psymetric.diagnostics.limited_information import limited_information as limited_information
     from psymetric.diagnostics.linking import Link as Link, link as link
     from psymetric.diagnostics.local_dependence import residual_correlations as residual_correlations
+    from psymetric.diagnostics.mantel_haenszel import mantel_haenszel as mantel_haenszel
     from psymetric.diagnostics.person_fit import person_fit as person_fit
     from psymetric.diagnostics.predictive import posterior_predictive as posterior_predictive
     from psymetric.diagnostics.rasch_tests import andersen_test as andersen_test, martin_loef_test as martin_loef_test
