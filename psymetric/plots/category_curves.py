@@ -8,9 +8,10 @@ from typing import final
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from psymetric.plots.style import ACCENT, GRID, SOFT, WARN, canvas, round_ticks, shorten, style, to_svg
+from psymetric.plots.style import ACCENT, GRID, SOFT, WARN, canvas, round_ticks, shorten, style
 
 __all__ = ["CurvePanel", "draw_category_curves"]
 
@@ -37,17 +38,12 @@ class CurvePanel:
     marked: frozenset[int] = frozenset()
 
 
-def draw_category_curves(
-    panels: Sequence[CurvePanel], *, width: float, name: str, title: str, description: str, axis: str
-) -> str:
+def draw_category_curves(panels: Sequence[CurvePanel], *, width: float, axis: str) -> Figure:
     """One panel per group of steps; each curve carries its category's label at its peak.
 
     Args:
         panels: What to draw.
         width: Pixels.
-        name: Unique within the page.
-        title: Accessible name.
-        description: Alternative text.
         axis: What the horizontal axis measures, with its unit.
     """
     across = 1 if width < 480 or len(panels) == 1 else 2 if len(panels) in (2, 4) else 3
@@ -65,7 +61,7 @@ def draw_category_curves(
             axes = figure.add_axes((x / width, y / height, wide / width, tall / height))
             _draw_panel(axes, panel, labelled=column == 0)
         figure.text(34 / width, 4 / height, axis, size=12, color=SOFT)
-        return to_svg(figure, name=name, title=title, description=description)
+        return figure
 
 
 def _draw_panel(axes: Axes, panel: CurvePanel, *, labelled: bool) -> None:

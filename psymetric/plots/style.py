@@ -34,6 +34,7 @@ __all__ = [
     "style",
     "text_width",
     "to_svg",
+    "visible",
 ]
 
 # Drawn in these colours and written as CSS variables, so that one figure serves light, dark and print.
@@ -79,7 +80,7 @@ _SETTINGS: Final[Any] = {
     "axes.unicode_minus": True,
     "axes.formatter.use_mathtext": False,
     "axes.formatter.useoffset": False,
-    "figure.facecolor": "none",
+    "figure.facecolor": BACK,
     "figure.dpi": 72,
     "savefig.facecolor": "none",
     "xtick.color": LINE,
@@ -117,9 +118,26 @@ def canvas(
     return figure, figure.add_axes(box)
 
 
+def visible(label: object) -> str:
+    """A label as one line of visible text.
+
+    Line breaks become spaces. Characters that reorder or hide text (bidirectional controls, zero width, other control
+    characters) are written as their code, ⟨U+202E⟩, so that a name cannot pose as another.
+    """
+    text = str(label)
+    if not (text.isascii() and text.isprintable()):
+        text = "".join(map(_shown, text))
+    return " ".join(text.split())
+
+
+def _shown(character: str) -> str:
+    hidden = unicodedata.category(character) in ("Cf", "Cc", "Cs", "Co", "Cn") and character not in "\t\n\r\u200d"
+    return f"⟨U+{ord(character):04X}⟩" if hidden else character
+
+
 def shorten(label: object, limit: int) -> str:
-    """A label cut to `limit` characters, in the middle, where names of one family are least alike at the ends."""
-    text = " ".join(str(label).split())
+    """A label cut to `limit` visible characters, in the middle: names of one family are least alike at the ends."""
+    text = visible(label)
     if len(text) <= limit:
         return text
     tail = max((limit - 1) // 3, 1)
@@ -145,8 +163,8 @@ def pixels_by_data(axes: Axes) -> Transform:
 def to_svg(figure: Figure, *, name: str, title: str, description: str) -> str:
     """The figure as one `<svg>` element for an HTML page.
 
-    Colours become CSS variables with the light theme's value as fallback; text takes the page's font. The bytes depend
-    on the content alone.
+    Colours become CSS variables with the light theme's value as fallback, text takes the page's font, and the ground is
+    left to the page. The bytes depend on the content alone.
 
     Args:
         figure: What `canvas` made.
@@ -155,8 +173,9 @@ def to_svg(figure: Figure, *, name: str, title: str, description: str) -> str:
         description: What it shows, for who cannot see it.
     """
     buffer = io.StringIO()
-    with rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    without = {"Date": None, "Creator": None, "Format": None, "Type": None}
+    with style(), rc_context({"svg.hashsalt": name}):
+        figure.savefig(buffer, format="svg", facecolor="none", metadata=without)
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     # Matplotlib's own style sheet would apply to the whole page.

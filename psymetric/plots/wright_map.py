@@ -8,10 +8,11 @@ from typing import final
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from psymetric.plots.style import ACCENT, GRID, INK, LINE, SOFT, canvas, shorten, style, to_svg
+from psymetric.plots.style import ACCENT, GRID, INK, LINE, SOFT, canvas, shorten, style
 
 __all__ = ["Ruler", "draw_wright_map", "spread_labels"]
 
@@ -44,10 +45,7 @@ def draw_wright_map(
     *,
     subject: str,
     width: float,
-    name: str,
-    title: str,
-    description: str,
-) -> str:
+) -> Figure:
     """Subjects as a histogram at the left, then one column per facet, all on the same logits.
 
     Subjects further up score higher; levels further up make high categories less likely. Labels that would overlap are
@@ -59,9 +57,6 @@ def draw_wright_map(
         rulers: The other facets.
         subject: What the subjects are called, in the plural.
         width: Pixels.
-        name: Unique within the page.
-        title: Accessible name.
-        description: Alternative text.
     """
     every = np.concatenate([subjects, *(ruler.places for ruler in rulers)])
     every = every[np.isfinite(every)]
@@ -81,7 +76,7 @@ def draw_wright_map(
         column = (width - left - 4 - hist - 14) / max(len(rulers), 1)
         for index, ruler in enumerate(rulers):
             _draw_ruler(axes, ruler, hist + 14 + index * column, column)
-        return to_svg(figure, name=name, title=title, description=description)
+        return figure
 
 
 def _draw_subjects(

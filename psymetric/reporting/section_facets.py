@@ -110,17 +110,16 @@ def _figure(part: Part, facet: str, number: int) -> Figure:
     reading = _reading(part, facet)
     described = f"{title}. " + "; ".join(f"{row.label} {row.value}" for row in rows[:12])
     return draw(
-        lambda width, key: draw_intervals(
+        lambda width: draw_intervals(
             rows,
             width=width,
-            name=key,
-            title=title,
-            description=described,
             axis=f"{word}, logits (to the right: lower answers)",
             reference=0.0,
             skipped=len(frame) - len(kept),
         ),
         name=f"facet-{number}-{part.facets.index(facet)}",
+        title=title,
+        description=described,
         reading=reading,
     )
 

@@ -61,10 +61,10 @@ def _wright_map(part: Part, number: int) -> Figure:
     title = "Wright map: all facets on one logit ruler"
     described = " ".join([text, *(_places(ruler) for ruler in rulers)])
     return draw(
-        lambda width, key: draw_wright_map(
-            subjects, rulers, subject=noun, width=width, name=key, title=title, description=described
-        ),
+        lambda width: draw_wright_map(subjects, rulers, subject=noun, width=width),
         name=f"wright-{number}",
+        title=title,
+        description=described,
         reading=text,
     )
 
@@ -115,10 +115,9 @@ def _curves(part: Part, groups: list[Any], number: int) -> Figure:
         text += f" {len(shown)} of {len(panels)} step structures are shown, those with such categories first."
     title = "Category probability curves"
     return draw(
-        lambda width, key: draw_category_curves(
-            shown, width=width, name=key, title=title, description=text, axis="measure relative to the level, logits"
-        ),
+        lambda width: draw_category_curves(shown, width=width, axis="measure relative to the level, logits"),
         name=f"categories-{number}",
+        title=title,
         reading=text,
     )
 
