@@ -49,6 +49,7 @@ class CharacteristicCurves:
             observed mean under the model), adjusted (the curve at theta, plus observed minus expected: what the
             group would have scored with other facets at their mean), z ((observed − expected) / se).
         test_observed: The same over all levels together, per response, beside `test.average`.
+        scale: Lowest and highest score.
     """
 
     facet: str
@@ -56,6 +57,7 @@ class CharacteristicCurves:
     test: pd.DataFrame
     observed: pd.DataFrame
     test_observed: pd.DataFrame
+    scale: tuple[float, float]
 
 
 def characteristic_curves(
@@ -86,7 +88,7 @@ def characteristic_curves(
     Source: Lord & Novick (1968), ch. 16; pseudo-counts: Stone (2000), Journal of Educational Measurement 37, 58-75.
     """
     chosen = _checked(fit, facet, groups)
-    grid = ability_grid(fit)
+    grid, values = ability_grid(fit), category_values(fit.categories)
     labels, expected = _expected(fit, chosen, grid)
     measured = measure(fit, table, who=_WHO)
     # Levels that the fit could not place have no curve; their responses are extreme and carry no weight.
@@ -108,6 +110,7 @@ def characteristic_curves(
         pd.DataFrame({"theta": grid, "expected": expected.sum(axis=0), "average": expected.mean(axis=0)}),
         by_level,
         whole.drop(columns="place"),
+        (float(values.min()), float(values.max())),
     )
 
 

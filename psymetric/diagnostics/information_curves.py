@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from psymetric.data.responses import ResponseTable
-from psymetric.diagnostics.predictive import require_own_table
 from psymetric.errors import DataError
 from psymetric.estimation.fit import Fit
 from psymetric.models.base import ABILITY
@@ -165,7 +164,8 @@ def _weighted_form(fit: Fit, facet: str, cells: pd.DataFrame | None, table: Resp
     if table is None:
         form = form_of(fit, one_each(fit, facet) if cells is None else cells, who=_WHO)
         return form, np.ones(len(form.labels))
-    require_own_table(fit, table, who=_WHO)
+    if table.hash != fit.table_hash:
+        raise DataError(f"{_WHO}: the table is not the one that was fitted: pass that one, or give its cells=")
     facets = fit.model.facets
     shape = tuple(len(table.levels[name]) for name in facets)
     keys, cell = np.unique(

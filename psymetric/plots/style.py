@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from matplotlib.transforms import IdentityTransform, Transform, blended_transform_factory
+from matplotlib.transforms import Affine2D, Transform, blended_transform_factory
 
 __all__ = [
     "ACCENT",
@@ -28,6 +28,8 @@ __all__ = [
     "SOFT",
     "WARN",
     "canvas",
+    "panel_axes",
+    "pixels",
     "pixels_by_data",
     "round_ticks",
     "shorten",
@@ -118,6 +120,34 @@ def canvas(
     return figure, figure.add_axes(box)
 
 
+def panel_axes(
+    width: float, count: int, *, across: int, tall: float, left: float, gap: float, head: float, foot: float
+) -> tuple[Figure, list[Axes]]:
+    """A figure of `count` equal panels in rows of `across`, in pixels: `head` above and `foot` below each of them.
+
+    Args:
+        width: Of the figure.
+        count: Panels.
+        across: Panels in a row.
+        tall: Height of a panel.
+        left: Margin before the first column.
+        gap: Between columns.
+        head: Room above each panel.
+        foot: Room below each panel.
+    """
+    down = -(-count // across)
+    height = down * (head + tall + foot)
+    wide = (width - left - gap * (across - 1) - 8) / across
+    figure = Figure(figsize=(width / 72, height / 72), dpi=72)
+    FigureCanvasSVG(figure)
+    panels: list[Axes] = []
+    for index in range(count):
+        row, column = divmod(index, across)
+        x, y = left + column * (wide + gap), height - (row + 1) * (head + tall + foot) + foot
+        panels.append(figure.add_axes((x / width, y / height, wide / width, tall / height)))
+    return figure, panels
+
+
 def visible(label: object) -> str:
     """A label as one line of visible text.
 
@@ -155,9 +185,14 @@ def text_width(label: str, size: float = 12) -> float:
     return (len(label) * 0.56 + wide * 0.46) * size
 
 
+def pixels(axes: Axes) -> Transform:
+    """Places things in pixels from the lower left corner of the figure, at 72 to the inch whatever it is saved at."""
+    return Affine2D().scale(1 / 72) + axes.get_figure(root=True).dpi_scale_trans
+
+
 def pixels_by_data(axes: Axes) -> Transform:
     """Places things at x in pixels from the left edge of the figure and y in data."""
-    return blended_transform_factory(IdentityTransform(), axes.transData)
+    return blended_transform_factory(pixels(axes), axes.transData)
 
 
 def to_svg(figure: Figure, *, name: str, title: str, description: str) -> str:

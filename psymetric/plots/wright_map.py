@@ -30,13 +30,13 @@ class Ruler:
         heading: Name of the facet.
         labels: Its levels.
         places: Where they stand, in logits.
-        severe: Higher is more severe, rather than harder.
+        upward: What being further up means: "hard", "severe", "high".
     """
 
     heading: str
     labels: Sequence[str]
     places: NDArray[np.float64]
-    severe: bool = False
+    upward: str = "hard"
 
 
 def draw_wright_map(
@@ -108,7 +108,7 @@ def _draw_ruler(axes: Axes, ruler: Ruler, x: float, column: float) -> None:
     places = ruler.places
     crowded = len(places) > int((_HEIGHT - 58) / _LINE)
     axes.plot(np.full(len(places), x), places, "o", ms=4, color=ACCENT, alpha=0.35 if crowded else 1.0)
-    _head(axes, x, shorten(ruler.heading, max(int((column - 6) / 7.4), 4)), "severe ↑" if ruler.severe else "hard ↑")
+    _head(axes, x, shorten(ruler.heading, max(int((column - 6) / 7.4), 4)), f"{ruler.upward} ↑")
     order = np.argsort(places)
     keep = np.concatenate([order[:_OUTERMOST], order[-_OUTERMOST:]]) if crowded else order
     spots = spread_labels(places[keep] * scale, _LINE, low * scale + 6, high * scale - 6) / scale
