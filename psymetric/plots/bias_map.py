@@ -64,11 +64,23 @@ def plot_bias(
     if not 0 < alpha < 1:
         raise DataError(f"plot_bias: alpha={alpha} is not a probability between 0 and 1, such as 0.05")
     frame = bias_analysis(fit, table, first, second)
-    return draw_bias_map(lay_out(frame, first, second, alpha=alpha, width=width), width=width)
+    sure = (frame["p_holm"] < alpha).to_numpy(bool)
+    return draw_bias_map(lay_out(frame, first, second, sure=sure, width=width), width=width)
 
 
-def lay_out(frame: pd.DataFrame, first: str, second: str, *, alpha: float = 0.05, width: float = 720) -> BiasMap:
-    """The table of `bias_analysis` as a matrix, the facet with more levels down the side, cut to what fits."""
+def lay_out(
+    frame: pd.DataFrame, first: str, second: str, *, sure: NDArray[np.bool_], strength: str = "t", width: float = 720
+) -> BiasMap:
+    """A table of departures as a matrix, the facet with more levels down the side, cut to what fits.
+
+    Args:
+        frame: One row per cell: both facets' labels, estimate, and the column `strength`.
+        first: A facet.
+        second: Another.
+        sure: Rows beyond chance.
+        strength: Column of what decides which levels are kept: estimates over their errors.
+        width: Pixels.
+    """
     if frame[first].nunique() < frame[second].nunique():
         first, second = second, first
     rows, columns = (list(dict.fromkeys(frame[name])) for name in (first, second))
@@ -77,16 +89,17 @@ def lay_out(frame: pd.DataFrame, first: str, second: str, *, alpha: float = 0.05
         frame[first].map({label: place for place, label in enumerate(rows)}).to_numpy(np.intp),
         frame[second].map({label: place for place, label in enumerate(columns)}).to_numpy(np.intp),
     )
-    estimate, t, p = (np.full(shape, np.nan) for _ in range(3))
-    for target, name in ((estimate, "estimate"), (t, "t"), (p, "p_holm")):
-        target[at] = frame[name].to_numpy(np.float64)
+    estimate, t = np.full(shape, np.nan), np.full(shape, np.nan)
+    estimate[at], t[at] = (frame[name].to_numpy(np.float64) for name in ("estimate", strength))
+    beyond = np.zeros(shape, bool)
+    beyond[at] = sure
     kept, across = strongest(t, (30, 10 if width < 480 else 24))
     chosen = np.ix_(kept, across)
     return BiasMap(
         tuple(rows[place] for place in kept),
         tuple(columns[place] for place in across),
         estimate[chosen],
-        p[chosen] < alpha,
+        beyond[chosen],
         (shape[0] - len(kept), shape[1] - len(across)),
     )
 

@@ -33,12 +33,13 @@ from psymetric.plots.style import (
 )
 from psymetric.scoring.score import score
 
-__all__ = ["Bubbles", "draw_fit_bubbles", "plot_fit"]
+__all__ = ["HIGH", "LOW", "Bubbles", "draw_fit_bubbles", "plot_fit"]
 
 Array = NDArray[np.float64]
 
 LOW: Final = 0.5
 HIGH: Final = 1.5
+"""Bounds of productive fit (Linacre, 2002, Rasch Measurement Transactions 16:2, 878)."""
 _HEIGHT = 340.0
 _NEAREST, _FURTHEST = 0.1, 10.0
 """Mean squares beyond these are drawn at the edge; their label has the number."""

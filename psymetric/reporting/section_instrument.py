@@ -10,8 +10,9 @@ import pandas as pd
 from psymetric.data.responses import ResponseTable
 from psymetric.diagnostics.categories import category_curves, category_statistics
 from psymetric.plots.category_curves import CurvePanel, draw_category_curves
-from psymetric.plots.wright_map import Ruler, draw_wright_map
+from psymetric.plots.wright_map import Ruler, draw_wright_map, step_ruler
 from psymetric.reporting.evidence import Evidence, Part
+from psymetric.reporting.instrument_curves import information_blocks, item_blocks
 from psymetric.reporting.rounding import joined, plain, rounded
 from psymetric.reporting.section_facets import facet_blocks
 from psymetric.reporting.tables import Show, make_table
@@ -20,7 +21,7 @@ from psymetric.reporting.wording import JUDGES, noun_of, numbered, plural
 
 __all__ = ["instrument_section"]
 
-_PANELS = 6
+_PANELS, _STEPS = 6, 40
 
 
 def instrument_section(evidence: Evidence) -> Section | None:
@@ -33,8 +34,10 @@ def instrument_section(evidence: Evidence) -> Section | None:
             blocks.append(Heading(plain(part.label, 60)))
         blocks.append(_wright_map(part, number))
         blocks += _categories(part, part.table, number)
+        blocks += information_blocks(part, part.table, number)
         if "item" in part.facets:
             blocks += facet_blocks(part, "item", number)
+        blocks += item_blocks(part, part.table, number)
     return Section("instrument", "The instrument", tuple(blocks)) if blocks else None
 
 
@@ -45,13 +48,16 @@ def _wright_map(part: Part, number: int) -> Figure:
             noun_of(part.table, facet),
             [plain(label, 60) for label in frame["level"]],
             frame["estimate"].to_numpy(dtype=float),
-            facet in JUDGES,
+            "severe" if facet in JUDGES else "hard",
         )
         for facet, frame in part.facet_frames.items()
         if len(frame) > 1
     ]
+    steps = step_ruler(part.fit)
+    rulers += [steps] if steps is not None and len(steps.labels) <= _STEPS else []
     known = subjects[np.isfinite(subjects)]
     noun = plural(noun_of(part.table, "subject"))
+    names = [plain(label, 60) for label in part.measures["level"]]
     text = f"{len(known):,} {noun}, and every level of every facet, on one scale in logits."
     if len(known):
         text += (
@@ -61,7 +67,7 @@ def _wright_map(part: Part, number: int) -> Figure:
     title = "Wright map: all facets on one logit ruler"
     described = " ".join([text, *(_places(ruler) for ruler in rulers)])
     return draw(
-        lambda width: draw_wright_map(subjects, rulers, subject=noun, width=width),
+        lambda width: draw_wright_map(Ruler(noun, names, subjects, "high"), rulers, width=width),
         name=f"wright-{number}",
         title=title,
         description=described,
