@@ -142,14 +142,14 @@ def draw_characteristic(
             axes.grid(axis="y", color=GRID, lw=1)
             axes.set_axisbelow(True)
             _draw_panel(axes, panel)
-        drawn[-1].set_xlabel(axis, loc="right", labelpad=2)
+        figure.text(30 / width, 4 / (72 * figure.get_figheight()), axis, size=12, color=SOFT)
         return figure
 
 
 def _draw_panel(axes: Axes, panel: CharacteristicPanel) -> None:
     text = shorten(panel.heading, int(axes.bbox.width / 7.2))
     axes.annotate(text, (0, 1), (0, 7), "axes fraction", "offset points", size=12)
-    axes.plot(panel.theta, panel.expected, color=ACCENT, lw=1.8)
+    axes.plot(panel.theta[::2], panel.expected[::2], color=ACCENT, lw=1.8)
     for which, colour, fill in ((~panel.missed, ACCENT, ACCENT), (panel.missed, WARN, BACK)):
         axes.vlines(panel.at[which], panel.lower[which], panel.upper[which], color=colour, lw=1.6, alpha=0.6)
         axes.plot(panel.at[which], panel.observed[which], "o", ms=5, mfc=fill, mec=colour, mew=1.5)

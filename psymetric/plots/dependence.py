@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -40,7 +42,7 @@ def plot_dependence(
     return draw_dependence(frame, labels, width=width)
 
 
-def draw_dependence(frame: pd.DataFrame, labels: list[object], *, width: float) -> Figure:
+def draw_dependence(frame: pd.DataFrame, labels: Sequence[object], *, width: float) -> Figure:
     """The lower triangle of corrected residual correlations.
 
     Args:

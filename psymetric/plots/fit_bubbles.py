@@ -180,9 +180,7 @@ def _frame(axes: Axes, x: Array, measure: Array, se: Array, room: Sequence[float
         )
 
 
-def _name(
-    axes: Axes, words: Sequence[str], spots: Array, radius: Array, out: NDArray[np.bool_], distance: Array
-) -> None:
+def _name(axes: Axes, words: list[str], spots: Array, radius: Array, out: NDArray[np.bool_], distance: Array) -> None:
     """Names beside the bubbles that are out of bounds, the worst first, where nothing else stands yet."""
     worst = [place for place in np.argsort(-distance, kind="stable").tolist() if out[place]]
     taken = [(x - r, y - r, x + r, y + r) for (x, y), r in zip(spots[out].tolist(), radius[out].tolist(), strict=True)]

@@ -26,6 +26,7 @@ from psymetric.plots.style import (
 
 __all__ = ["draw_heat_map", "strongest"]
 
+_CELL = 64.0
 _WRITTEN = 35.0
 """Pixels that a number takes."""
 _DARK = 0.72
@@ -60,10 +61,11 @@ def draw_heat_map(
     narrow = width < 480
     labels = [shorten(row, 13 if narrow else 28) for row in rows]
     left = min(max((text_width(label) for label in labels), default=40) + 12, width * 0.4)
-    cell = min((width - left - 4) / max(len(columns), 1), 64.0)
+    widest = max((text_width(column, 11) for column in columns), default=0.0) + 8
+    cell = min((width - left - 4) / max(len(columns), 1), min(max(widest, _CELL), 2 * _CELL))
     tall = min(max(cell, 18.0), 26.0)
     # Names stand upright where they fit above their column, else on their side.
-    flat = all(text_width(column, 11) <= cell - 4 for column in columns)
+    flat = widest <= cell + 4
     heads = [shorten(column, 14 if narrow else 22) for column in columns]
     top = 30 + (16 if flat else max((text_width(head, 11) for head in heads), default=20) + 8)
     height = top + tall * len(rows) + 6

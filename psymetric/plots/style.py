@@ -187,7 +187,7 @@ def text_width(label: str, size: float = 12) -> float:
 
 def pixels(axes: Axes) -> Transform:
     """Places things in pixels from the lower left corner of the figure, at 72 to the inch whatever it is saved at."""
-    return Affine2D().scale(1 / 72) + axes.get_figure(root=True).dpi_scale_trans
+    return Affine2D().scale(1 / 72) + axes.figure.dpi_scale_trans
 
 
 def pixels_by_data(axes: Axes) -> Transform:

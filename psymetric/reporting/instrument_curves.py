@@ -13,7 +13,7 @@ from psymetric.plots.characteristic import draw_characteristic, panels_of
 from psymetric.plots.dependence import draw_dependence
 from psymetric.plots.information import bands_of, draw_information
 from psymetric.reporting.evidence import Part
-from psymetric.reporting.rounding import plain, two_digits
+from psymetric.reporting.rounding import plain, rounded, two_digits
 from psymetric.reporting.tables import Show, make_table
 from psymetric.reporting.views import Block, Figure, Heading, draw
 from psymetric.reporting.wording import noun_of, numbered, plural
@@ -60,8 +60,8 @@ def information_blocks(part: Part, table: ResponseTable, number: int) -> list[Bl
 def _information_words(found: InformationCurves, table: ResponseTable) -> str:
     best = found.curve.iloc[int(found.curve["information"].to_numpy().argmax())]
     text = (
-        f"What the mean {noun_of(table, 'subject')} was asked measures best around {best['theta']:.1f} logits, with a "
-        f"standard error of {best['se']:.2f}".replace("-", "−")
+        f"What the mean {noun_of(table, 'subject')} was asked measures best around {rounded(best['theta'], 0.4)} "
+        f"logits, with a standard error of {rounded(best['se'], 0.04)}"
     )
     if np.isfinite(found.marginal_reliability):
         text += f"; over the population its reliability is {two_digits(found.marginal_reliability)}"
@@ -119,8 +119,9 @@ def _characteristic(part: Part, found: CharacteristicCurves, number: int) -> Fig
 
 
 def _dependence(part: Part, table: ResponseTable, number: int) -> list[Block]:
-    """Correlations of residuals between items; nothing below three items, or where none shares subjects."""
-    if len(table.levels["item"]) < 3:
+    """Correlations of residuals between items; nothing below four items, or where none shares subjects."""
+    # Residuals of three items correlate about −.5 whatever they measure.
+    if len(table.levels["item"]) < 4:
         return []
     try:
         frame = residual_correlations(part.fit, table, facet="item")

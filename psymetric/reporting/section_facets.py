@@ -134,7 +134,7 @@ def _fit_figure(part: Part, facet: str, number: int) -> Figure:
     frame = part.facet_frames[facet]
     measure, infit, se = (frame[name].to_numpy(dtype=float) for name in ("estimate", "infit", "se"))
     bubbles = Bubbles([plain(label, 60) for label in frame["level"]], measure, infit, se)
-    noun, out = noun_of(part.table, facet), [bubbles.labels[place] for place in np.flatnonzero(bubbles.out)]
+    noun, out = noun_of(part.table, facet), [bubbles.labels[place] for place in np.flatnonzero(bubbles.out).tolist()]
     text = (
         f"Every {noun} lies within the conventional bounds of infit, {LOW:g} to {HIGH:g}."
         if not out
