@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from jax import Array as JaxArray
 from numpy.typing import NDArray
+from scipy.interpolate import CubicSpline
 from scipy.sparse import csr_array
 
 from psymetric.core.precision import double_precision
@@ -25,6 +26,7 @@ from psymetric.models.space import has_ability
 from psymetric.scoring.fair import category_values
 from psymetric.scoring.forms import form_of
 from psymetric.scoring.likelihood import model_log_probs, pieces
+from psymetric.scoring.posterior import Posterior
 
 __all__ = ["CharacteristicCurves", "characteristic_curves"]
 
@@ -33,6 +35,10 @@ Array = NDArray[np.float64]
 _WHO = "characteristic_curves"
 _FEWEST = 2.0
 """Responses of a level in a group under which their mean is left out."""
+_CENTRAL, _DENSE = 0.625, 101
+"""Posteriors are laid out over their inner ± 5 of ± 8 standard deviations, a tenth of one apart."""
+_NOTHING = -700.0
+"""Logarithm of a weight that counts for nothing."""
 
 
 @final
@@ -136,10 +142,23 @@ def _expected(fit: Fit, facet: str, theta: Array) -> tuple[list[Any], Array]:
     return labels, total / np.bincount(owner)[:, None]
 
 
-def _edges(measured: Measured, groups: int) -> Array:
+def _dense(posterior: Posterior) -> Posterior:
+    """The same posteriors on nodes so close that it does not matter which side of a group's edge a node falls on."""
+    n_nodes = posterior.theta.shape[1]
+    if n_nodes == 1:
+        return posterior
+    place, dense = np.linspace(-1, 1, n_nodes), np.linspace(-_CENTRAL, _CENTRAL, _DENSE)
+    with np.errstate(divide="ignore"):
+        log_weight = np.maximum(np.log(posterior.weight), _NOTHING)
+    weight = np.exp(CubicSpline(place, log_weight, axis=1)(dense))
+    middle, reach = posterior.theta.mean(axis=1), np.ptp(posterior.theta, axis=1) / 2
+    return Posterior(middle[:, None] + reach[:, None] * dense, weight / weight.sum(axis=1, keepdims=True))
+
+
+def _edges(measured: Measured, posterior: Posterior, groups: int) -> Array:
     """Abilities that cut the subjects with responses into groups of equal size, shape (groups − 1,)."""
     answered = measured.rows.by_subject(np.ones(len(measured.rows.response))) > 0
-    theta, weight = (values[answered].ravel() for values in (measured.abilities.theta, measured.abilities.weight))
+    theta, weight = (values[answered].ravel() for values in (posterior.theta, posterior.weight))
     order = np.argsort(theta, kind="stable")
     share = (np.cumsum(weight[order]) - weight[order] / 2) / weight.sum()
     return np.interp(np.arange(1, groups) / groups, share, theta[order])
@@ -168,8 +187,8 @@ def _in_groups(
 
 def _group_sums(fit: Fit, measured: Measured, level: NDArray[np.int64], n_levels: int, groups: int) -> Array:
     """Sums over the responses to a level in a group: n, theta, observed, expected, w²V; shape (5, levels, groups)."""
-    rows, abilities = measured.rows, measured.abilities
-    values, edges = category_values(fit.categories), _edges(measured, groups)
+    rows, abilities = measured.rows, _dense(measured.abilities)
+    values, edges = category_values(fit.categories), _edges(measured, abilities, groups)
     counts = np.where(measured.extreme, 0.0, rows.weight)
     found = np.zeros((5, n_levels, groups))
     with double_precision():

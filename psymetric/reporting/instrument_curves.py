@@ -20,7 +20,7 @@ from psymetric.reporting.wording import noun_of, numbered, plural
 
 __all__ = ["information_blocks", "item_blocks"]
 
-_MOST_CELLS, _MOST_ROWS, _MOST_ITEMS = 20_000, 200_000, 300
+_MOST_CELLS, _MOST_ROWS, _MOST_ITEMS = 20_000, 50_000, 300
 """Sizes beyond which these figures would take longer than the rest of the page."""
 _EVERY = 10
 """Of the curve's abilities the table shows one in so many."""
