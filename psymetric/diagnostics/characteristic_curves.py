@@ -35,8 +35,8 @@ Array = NDArray[np.float64]
 _WHO = "characteristic_curves"
 _FEWEST = 2.0
 """Responses of a level in a group under which their mean is left out."""
-_CENTRAL, _DENSE = 0.625, 101
-"""Posteriors are laid out over their inner ± 5 of ± 8 standard deviations, a tenth of one apart."""
+_CENTRAL, _DENSE = 0.875, 141
+"""Posteriors are laid out over their inner ± 7 of ± 8 standard deviations, a tenth of one apart."""
 _NOTHING = -700.0
 """Logarithm of a weight that counts for nothing."""
 

@@ -49,7 +49,7 @@ def test_groups_are_what_a_loop_over_responses_and_nodes_finds() -> None:
     found = characteristic_curves(fit, table, groups=3)
     measured = measure(fit, table, who="test")
     dense = _dense(measured.abilities)
-    # The same posteriors: cubic interpolation of their logarithms, cut at 5 sds.
+    # The same posteriors: cubic interpolation of their logarithms, cut at 7 sds.
     np.testing.assert_allclose(dense.mean, measured.abilities.mean, atol=1e-4)
     np.testing.assert_allclose(dense.sd, measured.abilities.sd, rtol=1e-4)
     theta, weight = dense.theta, dense.weight
