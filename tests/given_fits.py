@@ -48,7 +48,7 @@ def given_fit(
 
 
 def drawn_table(fit: ps.Fit, theta: np.ndarray, *, seed: int, share: float = 1.0) -> ps.ResponseTable:
-    """Responses of subjects at `theta` to every combination of the fit's facets, drawn from its model; a `share` kept."""
+    """Responses of subjects at `theta` to every combination of facets, drawn from the model; a `share` is kept."""
     facets = fit.model.facets
     labels = [range(len(theta)), *(range(len(fit.levels[facet])) for facet in facets)]
     grid = np.stack([axis.ravel() for axis in np.meshgrid(*labels, indexing="ij")])

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from psymetric.data.responses import ResponseTable
-from psymetric.diagnostics.categories import category_curves, category_statistics
-from psymetric.plots.category_curves import CurvePanel, draw_category_curves
+from psymetric.diagnostics.categories import category_statistics
+from psymetric.plots.category_curves import CurvePanel, curve_panel, draw_category_curves
 from psymetric.plots.wright_map import Ruler, draw_wright_map, step_ruler
 from psymetric.reporting.evidence import Evidence, Part
 from psymetric.reporting.instrument_curves import information_blocks, item_blocks
@@ -97,18 +97,10 @@ def _curves(part: Part, groups: list[Any], number: int) -> Figure:
     panels: list[CurvePanel] = []
     never: list[str] = []
     for group in groups:
-        curves = category_curves(part.fit, group)
-        wide = curves.pivot(index="theta", columns="category", values="probability")
-        wide = wide[[label for label in part.fit.categories if label in wide.columns]]
-        p = wide.to_numpy(dtype=float)
-        modal = set(np.nanargmax(p, axis=1).tolist())
-        hidden = frozenset(range(p.shape[1])) - modal
-        heading = "" if len(groups) == 1 else plain(group, 40)
-        if hidden:
-            never.append(heading or "the scale")
-        panels.append(
-            CurvePanel(heading, wide.index.to_numpy(dtype=float), p, [plain(c, 20) for c in wide.columns], hidden)
-        )
+        panel = curve_panel(part.fit, group, heading="" if len(groups) == 1 else plain(group, 40))
+        if panel.marked:
+            never.append(panel.heading or "the scale")
+        panels.append(panel)
     shown = sorted(panels, key=lambda panel: -len(panel.marked))[:_PANELS] if len(panels) > _PANELS else panels
     if never:
         text = (

@@ -97,7 +97,7 @@ def test_spread_labels_stay_inside() -> None:
 def test_map_of_a_thousand_levels_keeps_the_outermost_names() -> None:
     labels = [f"judge {k}" for k in range(1_000)]
     rulers = [Ruler("judge", labels, np.linspace(-2, 2, 1_000), "severe")]
-    drawn = svg(draw_wright_map(np.zeros(5_000), rulers, subject="texts", width=720))
+    drawn = svg(draw_wright_map(Ruler("texts", ["t"] * 5_000, np.zeros(5_000), "high"), rulers, width=720))
     found = texts(drawn)
     assert "judge 0" in found
     assert "judge 999" in found
