@@ -51,7 +51,8 @@ _COVERED = 2
 """Bubbles within bounds that a name may lie on."""
 _SMALLEST, _LARGEST = 3.0, 24.0
 """Radii in pixels."""
-_SIZE, _NAMED = 11.0, 14
+_SIZE, _NAMED, _MOST = 11.0, 14, 200
+_SMALL = 1e-9
 
 
 @final
@@ -109,12 +110,15 @@ def plot_fit(fit: Fit, table: ResponseTable, *, facet: str = "judge", width: flo
 def draw_fit_bubbles(bubbles: Bubbles, *, width: float, axis: str) -> Figure:
     """Bubbles over the band of acceptable fit, on a scale where half and double are equally far from one.
 
+    Of more than 200 levels within bounds an even sample along the measure is drawn, of those out of bounds the worst
+    200; the figure says so.
+
     Args:
         bubbles: What to draw.
         width: Pixels.
         axis: What the vertical axis measures, with its unit.
     """
-    known = np.flatnonzero(np.isfinite(bubbles.measure) & np.isfinite(bubbles.infit))
+    known, omitted = _kept(bubbles)
     measure, infit, se = (values[known] for values in (bubbles.measure, bubbles.infit, np.nan_to_num(bubbles.se)))
     x = np.clip(infit, _NEAREST, _FURTHEST)
     with style():
@@ -127,6 +131,8 @@ def draw_fit_bubbles(bubbles: Bubbles, *, width: float, axis: str) -> Figure:
         out = bubbles.out[known]
         _frame(axes, x, measure, se, [_room(words, chosen, axes) for chosen in (out & (x < 1), out & (x > 1))])
         figure.text(0, 1 - 14 / _HEIGHT, axis, size=12, color=SOFT)
+        if omitted:
+            figure.text(0, 6 / _HEIGHT, f"{omitted:,} more not drawn", size=11, color=SOFT)
         spots = axes.transData.transform(np.column_stack([x, measure])) if len(x) else np.empty((0, 2))
         unit = axes.bbox.height / np.ptp(axes.get_ylim())
         radius = np.clip(se * unit, _SMALLEST, _LARGEST)
@@ -139,6 +145,17 @@ def draw_fit_bubbles(bubbles: Bubbles, *, width: float, axis: str) -> Figure:
             axes.add_artist(circle)
         _name(axes, words, spots, radius, out, np.abs(np.log(x)))
         return figure
+
+
+def _kept(bubbles: Bubbles) -> tuple[NDArray[np.intp], int]:
+    """Which bubbles to draw, and how many are left out."""
+    known = np.flatnonzero(np.isfinite(bubbles.measure) & np.isfinite(bubbles.infit))
+    inside, outside = known[~bubbles.out[known]], known[bubbles.out[known]]
+    inside = inside[np.argsort(bubbles.measure[inside], kind="stable")]
+    inside = inside[np.unique(np.linspace(0, len(inside) - 1, min(len(inside), _MOST)).astype(int))]
+    distance = np.abs(np.log(np.maximum(bubbles.infit[outside], _SMALL)))
+    outside = outside[np.argsort(-distance, kind="stable")[:_MOST]]
+    return np.sort(np.concatenate([inside, outside])), len(known) - len(inside) - len(outside)
 
 
 def _plain(value: float) -> str:

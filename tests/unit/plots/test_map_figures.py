@@ -67,6 +67,17 @@ def test_names_are_of_bubbles_out_of_bounds_and_do_not_overlap(width: float, cou
     assert said == ([f"… {left} more out of bounds"] if left else [])
 
 
+def test_of_a_thousand_bubbles_a_sample_is_drawn_and_said() -> None:
+    given = bubbles(1_000)
+    out = int(given.out.sum())
+    figure = draw_fit_bubbles(given, width=720, axis="logits")
+    assert len(circles(figure)) == 200 + out
+    assert f"{800 - out} more not drawn" in written(figure)
+    unit = figure.axes[0].transData.inverted()
+    drawn = {round(float(unit.transform(circle.center)[1]), 9) for circle in circles(figure)}
+    assert set(np.round(given.measure[given.out], 9)) <= drawn
+
+
 def test_colours_say_which_bubbles_are_out_of_bounds() -> None:
     given = Bubbles(["low", "in", "high", "far"], np.arange(4.0), np.array([0.4, 1.0, 1.6, 50.0]), np.full(4, 0.2))
     figure = draw_fit_bubbles(given, width=720, axis="logits")
