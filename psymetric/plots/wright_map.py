@@ -19,7 +19,7 @@ from psymetric.data.scores import Scores
 from psymetric.errors import DataError
 from psymetric.estimation.fit import Fit
 from psymetric.models.space import has_ability
-from psymetric.plots.style import ACCENT, GRID, INK, LINE, SOFT, canvas, shorten, style
+from psymetric.plots.style import ACCENT, GRID, INK, LINE, SOFT, panel_axes, shorten, style
 from psymetric.scoring.score import score
 
 __all__ = ["Ruler", "draw_wright_map", "plot_wright_map", "spread_labels", "step_ruler"]
@@ -27,6 +27,8 @@ __all__ = ["Ruler", "draw_wright_map", "plot_wright_map", "spread_labels", "step
 _HEIGHT = 520.0
 _LINE = 14.0
 _OUTERMOST = 4
+_NARROWEST = 64.0
+"""Pixels that a ruler takes with its labels."""
 _NAMED, _COLUMN = 24, 120.0
 """Subjects to name at most, and the width of a column that has room for their names."""
 
@@ -118,23 +120,28 @@ def draw_wright_map(subjects: Ruler, rulers: Sequence[Ruler], *, width: float) -
     every = every[np.isfinite(every)]
     low, high = (float(every.min()), float(every.max())) if every.size else (-1.0, 1.0)
     pad = 0.06 * max(high - low, 1.0)
-    left, top, bottom = 34.0, 44.0, 14.0
+    left = 34.0
     named = len(subjects.places) <= _NAMED and (width - left) / (len(rulers) + 1) >= _COLUMN
     hist = 0.0 if named else min(width * 0.22, 150.0) + 14
+    drawn = [subjects, *rulers] if named else list(rulers)
+    # Rulers that would be too close to be read go on below.
+    most = max(int((width - left - 4 - hist) / _NARROWEST), 1)
+    rows = -(-max(len(drawn), 1) // most)
+    each = -(-len(drawn) // rows)
     with style():
-        figure, axes = canvas(width, _HEIGHT, left=left, right=4, top=top, bottom=bottom)
-        axes.set(xlim=(0, width - left - 4), ylim=(low - pad, high + pad), xticks=[])
-        axes.spines["bottom"].set_visible(False)
-        axes.grid(axis="y", color=GRID, lw=1)
-        axes.set_axisbelow(True)
-        axes.tick_params(axis="y", labelcolor=SOFT, labelsize=11.5)
-        figure.text(0, 1 - 14 / _HEIGHT, "logits", size=11, color=SOFT)
-        if not named:
-            _draw_subjects(axes, subjects, hist - 14, (low - pad, high + pad))
-        drawn = [subjects, *rulers] if named else rulers
-        column = (width - left - 4 - hist) / max(len(drawn), 1)
-        for index, ruler in enumerate(drawn):
-            _draw_ruler(axes, ruler, hist + index * column + (4 if named else 0), column)
+        figure, panels = panel_axes(width, rows, across=1, tall=_HEIGHT - 58, left=left, gap=0, head=44, foot=14)
+        for row, axes in enumerate(panels):
+            axes.set(xlim=(0, axes.bbox.width), ylim=(low - pad, high + pad), xticks=[])
+            axes.spines["bottom"].set_visible(False)
+            axes.grid(axis="y", color=GRID, lw=1)
+            axes.set_axisbelow(True)
+            axes.tick_params(axis="y", labelcolor=SOFT, labelsize=11.5)
+            axes.annotate("logits", (0, 1), (-left, 32), "axes fraction", "offset points", size=11, color=SOFT)
+            if not named:
+                _draw_subjects(axes, subjects, hist - 14, (low - pad, high + pad))
+            column = (axes.bbox.width - hist) / max(each, 1)
+            for index, ruler in enumerate(drawn[row * each : (row + 1) * each]):
+                _draw_ruler(axes, ruler, hist + index * column + (4 if named else 0), column)
         return figure
 
 
