@@ -125,7 +125,7 @@ def draw_fit_bubbles(bubbles: Bubbles, *, width: float, axis: str) -> Figure:
         figure, axes = canvas(width, _HEIGHT, left=44, right=10, top=44, bottom=46)
         narrow = width < 480
         words = [
-            f"{shorten(bubbles.labels[place], 13 if narrow else 22)} {_plain(bubbles.infit[place])}"
+            f"{shorten(bubbles.labels[place], 13 if narrow else 22)} {_plain(float(bubbles.infit[place]))}"
             for place in known.tolist()
         ]
         out = bubbles.out[known]

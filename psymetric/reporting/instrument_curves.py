@@ -24,7 +24,7 @@ _MOST_CELLS, _MOST_ROWS, _MOST_ITEMS = 20_000, 50_000, 300
 """Sizes beyond which these figures would take longer than the rest of the page."""
 _EVERY = 10
 """Of the curve's abilities the table shows one in so many."""
-_PAIRS = 8
+_PAIRS, _CURVES = 8, 2
 
 
 def information_blocks(part: Part, table: ResponseTable, number: int) -> list[Block]:
@@ -98,7 +98,7 @@ def item_blocks(part: Part, table: ResponseTable, number: int) -> list[Block]:
 
 
 def _characteristic(part: Part, found: CharacteristicCurves, number: int) -> Figure:
-    panels = panels_of(found, level=part.level, most=5)
+    panels = panels_of(found, level=part.level, most=_CURVES)
     noun, count = noun_of(part.table, "item"), found.curves["level"].nunique()
     missed = int(sum(panel.missed.sum() for panel in panels))
     text = (
