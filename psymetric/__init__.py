@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 _EXPORTS = {
     "Bootstrap": "psymetric.estimation.bootstrap",
     "BradleyTerry": "psymetric.models.bradley_terry",
+    "CharacteristicCurves": "psymetric.diagnostics.characteristic_curves",
     "ConditionalML": "psymetric.estimation.conditional_ml",
     "Connectivity": "psymetric.data.connectivity",
     "DifferentialFunctioning": "psymetric.diagnostics.dif",
@@ -23,6 +24,7 @@ _EXPORTS = {
     "GeneralizedPartialCredit": "psymetric.models.generalized_partial_credit",
     "GradedResponse": "psymetric.models.graded_response",
     "InformationCriteria": "psymetric.diagnostics.information",
+    "InformationCurves": "psymetric.diagnostics.information_curves",
     "JointML": "psymetric.estimation.joint_ml",
     "JudgeAgreement": "psymetric.diagnostics.judge_agreement",
     "Laplace": "psymetric.estimation.map_laplace",
@@ -51,6 +53,7 @@ _EXPORTS = {
     "bias_analysis": "psymetric.diagnostics.bias",
     "bootstrap": "psymetric.estimation.bootstrap",
     "category_statistics": "psymetric.diagnostics.categories",
+    "characteristic_curves": "psymetric.diagnostics.characteristic_curves",
     "connectivity": "psymetric.data.connectivity",
     "differential_functioning": "psymetric.diagnostics.dif",
     "displacement": "psymetric.diagnostics.displacement",
@@ -61,6 +64,7 @@ _EXPORTS = {
     "fit_each": "psymetric.estimation.fitting",
     "fit_statistics": "psymetric.diagnostics.residuals",
     "information_criteria": "psymetric.diagnostics.information",
+    "information_curves": "psymetric.diagnostics.information_curves",
     "item_fit": "psymetric.diagnostics.item_fit",
     "judge_agreement": "psymetric.diagnostics.judge_agreement",
     "limited_information": "psymetric.diagnostics.limited_information",
@@ -72,6 +76,15 @@ _EXPORTS = {
     "p_best": "psymetric.scoring.ranks",
     "person_fit": "psymetric.diagnostics.person_fit",
     "plan": "psymetric.design.plan",
+    "plot_bias": "psymetric.plots.bias_map",
+    "plot_categories": "psymetric.plots.category_curves",
+    "plot_characteristic": "psymetric.plots.characteristic",
+    "plot_dependence": "psymetric.plots.dependence",
+    "plot_fit": "psymetric.plots.fit_bubbles",
+    "plot_information": "psymetric.plots.information",
+    "plot_ranks": "psymetric.plots.chains",
+    "plot_trace": "psymetric.plots.chains",
+    "plot_wright_map": "psymetric.plots.wright_map",
     "posterior_predictive": "psymetric.diagnostics.predictive",
     "rank_intervals": "psymetric.scoring.ranks",
     "report": "psymetric.reporting.report",
@@ -116,6 +129,10 @@ if TYPE_CHECKING:
     from psymetric.design.study import Study as Study
     from psymetric.diagnostics.bias import bias_analysis as bias_analysis
     from psymetric.diagnostics.categories import category_statistics as category_statistics
+    from psymetric.diagnostics.characteristic_curves import (
+        CharacteristicCurves as CharacteristicCurves,
+        characteristic_curves as characteristic_curves,
+    )
     from psymetric.diagnostics.components import residual_components as residual_components
     from psymetric.diagnostics.dif import (
         DifferentialFunctioning as DifferentialFunctioning,
@@ -127,6 +144,10 @@ if TYPE_CHECKING:
     from psymetric.diagnostics.information import (
         InformationCriteria as InformationCriteria,
         information_criteria as information_criteria,
+    )
+    from psymetric.diagnostics.information_curves import (
+        InformationCurves as InformationCurves,
+        information_curves as information_curves,
     )
     from psymetric.diagnostics.item_fit import item_fit as item_fit
     from psymetric.diagnostics.judge_agreement import (
@@ -167,6 +188,14 @@ if TYPE_CHECKING:
     from psymetric.models.rasch import Rasch as Rasch
     from psymetric.models.three_pl import ThreePL as ThreePL
     from psymetric.models.two_pl import TwoPL as TwoPL
+    from psymetric.plots.bias_map import plot_bias as plot_bias
+    from psymetric.plots.category_curves import plot_categories as plot_categories
+    from psymetric.plots.chains import plot_ranks as plot_ranks, plot_trace as plot_trace
+    from psymetric.plots.characteristic import plot_characteristic as plot_characteristic
+    from psymetric.plots.dependence import plot_dependence as plot_dependence
+    from psymetric.plots.fit_bubbles import plot_fit as plot_fit
+    from psymetric.plots.information import plot_information as plot_information
+    from psymetric.plots.wright_map import plot_wright_map as plot_wright_map
     from psymetric.reporting.report import Report as Report, report as report
     from psymetric.scoring.fair import fair_averages as fair_averages
     from psymetric.scoring.norms import norms as norms
