@@ -23,12 +23,20 @@ from psymetric.core.parameters import Block, ParameterSpace
 from psymetric.errors import DataError, DesignError
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, ParamSpec, Table
 
-__all__ = ["POPULATION_MEAN", "POPULATION_SD", "has_ability", "parameter_space", "step_groups"]
+__all__ = [
+    "POPULATION_MEAN",
+    "POPULATION_MEAN_PRIOR_SD",
+    "POPULATION_SD",
+    "SCALE_PRIOR_SD",
+    "has_ability",
+    "parameter_space",
+    "step_groups",
+]
 
 POPULATION_MEAN, POPULATION_SD = "population_mean", "population_sd"
 
-_POPULATION_MEAN_PRIOR_SD = 5.0
-_SCALE_PRIOR_SD = 2.5
+POPULATION_MEAN_PRIOR_SD = 5.0
+SCALE_PRIOR_SD = 2.5
 """Half-normal scale, in logits, of the priors on the population sd and on the sd of a random facet."""
 
 
@@ -59,8 +67,8 @@ def parameter_space(
         elif model.population == "standard":
             blocks += [Block(POPULATION_MEAN, Fixed.build(0.0), 1.0), Block(POPULATION_SD, Fixed.build(1.0), 1.0)]
         else:
-            blocks.append(Block(POPULATION_MEAN, Free(()), _POPULATION_MEAN_PRIOR_SD))
-            blocks.append(Block(POPULATION_SD, Positive(()), _SCALE_PRIOR_SD, is_scale=True))
+            blocks.append(Block(POPULATION_MEAN, Free(()), POPULATION_MEAN_PRIOR_SD))
+            blocks.append(Block(POPULATION_SD, Positive(()), SCALE_PRIOR_SD, is_scale=True))
     return ParameterSpace(tuple(blocks))
 
 
@@ -71,7 +79,7 @@ def _blocks(spec: ParamSpec, table: Table) -> list[Block]:
     scale = f"{spec.name}_sd"
     return [
         Block(spec.name, bijector, spec.prior_sd, scale, spec.axes),
-        Block(scale, Positive(()), _SCALE_PRIOR_SD, is_scale=True),
+        Block(scale, Positive(()), SCALE_PRIOR_SD, is_scale=True),
     ]
 
 
