@@ -42,6 +42,8 @@ class ManyFacetRasch(AbstractMeasurementModel):
         steps: "common" for one rating scale (Andrich, 1978), or the facet whose levels own their steps (partial credit:
             Masters, 1982).
         random: Facets, or interactions written "judge:item", whose levels are draws from N(0, sd²) with sd estimated.
+            None leaves it to the engine: judges and templates are random where the posterior is sampled, and no facet
+            is elsewhere (see `psymetric.fit`). `()` makes every facet fixed.
         anchors: Levels fixed at known values: {facet: {level: logits}}.
         interactions: Pairs of facets whose joint departures are estimated.
         slopes: Facets whose levels differ in discrimination.
@@ -57,7 +59,7 @@ class ManyFacetRasch(AbstractMeasurementModel):
 
     facets: tuple[str, ...] = ("item", "judge")  # pyright: ignore[reportIncompatibleMethodOverride]
     steps: str = "common"
-    random: tuple[str, ...] = ()
+    random: tuple[str, ...] | None = None
     anchors: Mapping[str, Mapping[Label, float]] = field(default_factory=dict[str, Mapping[Label, float]], hash=False)
     interactions: tuple[tuple[str, str], ...] = ()
     slopes: tuple[str, ...] = ()
@@ -67,6 +69,8 @@ class ManyFacetRasch(AbstractMeasurementModel):
     def __post_init__(self) -> None:
         for name in ("facets", "random", "slopes"):
             value = getattr(self, name)
+            if value is None:
+                continue
             object.__setattr__(self, name, (value,) if isinstance(value, str) else tuple(value))
         object.__setattr__(self, "interactions", tuple((a, b) for a, b in self.interactions))
         self._check_names()
@@ -80,7 +84,7 @@ class ManyFacetRasch(AbstractMeasurementModel):
             raise DesignError(f"ManyFacetRasch(facets={self.facets}) must list each facet once and leave out 'subject'")
         named = {
             "steps": {self.steps} - {"common"} - known,
-            "random": set(self.random) - known - pairs,
+            "random": set(self.random or ()) - known - pairs,
             "anchors": set(self.anchors) - known,
             "slopes": set(self.slopes) - known,
             "interactions": {facet for pair in self.interactions for facet in pair} - known,
@@ -92,7 +96,7 @@ class ManyFacetRasch(AbstractMeasurementModel):
                 )
         if any(a == b for a, b in self.interactions):
             raise DesignError("ManyFacetRasch(interactions=...) must pair two different facets")
-        if both := set(self.random) & set(self.anchors):
+        if both := set(self.random or ()) & set(self.anchors):
             raise DesignError(f"ManyFacetRasch: facet {sorted(both)} cannot be both random and anchored")
 
     @property
@@ -104,6 +108,7 @@ class ManyFacetRasch(AbstractMeasurementModel):
     @override
     def parameters(self) -> tuple[ParamSpec, ...]:
         steps = ("step",) if self.steps == "common" else (self.steps, "step")
+        random = self.random or ()
         return (
             ParamSpec(ABILITY, ("subject",), random=True),
             *(
@@ -112,7 +117,7 @@ class ManyFacetRasch(AbstractMeasurementModel):
                     (facet,),
                     identification="sum_to_zero",
                     prior_sd=self.prior_sd,
-                    random=facet in self.random,
+                    random=facet in random,
                     anchors=tuple(self.anchors.get(facet, {}).items()),
                 )
                 for facet in self.facets
@@ -123,7 +128,7 @@ class ManyFacetRasch(AbstractMeasurementModel):
                     (a, b),
                     identification="sum_to_zero",
                     prior_sd=self.prior_sd,
-                    random=f"{a}:{b}" in self.random,
+                    random=f"{a}:{b}" in random,
                 )
                 for a, b in self.interactions
             ),
