@@ -18,11 +18,12 @@ from psymetric.estimation.assemble import build_fit
 from psymetric.estimation.curvature import Information
 from psymetric.estimation.fit import Fit, FitStatus
 from psymetric.estimation.marginal import climb, solve_marginal
+from psymetric.estimation.multistart import Climbed, climb_from_each
 from psymetric.estimation.problems import JointProblem, MarginalProblem, joint_problem
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, Table
 from psymetric.models.space import has_ability
 
-__all__ = ["Mode", "fit_from_draws", "label_draws", "posterior_mode", "whitening"]
+__all__ = ["Mode", "best_mode", "fit_from_draws", "label_draws", "posterior_mode", "whitening"]
 
 Vector = NDArray[np.float64]
 
@@ -38,15 +39,35 @@ class Mode:
     maximum: Maximum[Information]
 
 
-def posterior_mode(model: AbstractMeasurementModel, table: Table, *, tolerance: float, max_iterations: int) -> Mode:
-    """Climb to the mode of the free vector's posterior density."""
+def posterior_mode(
+    model: AbstractMeasurementModel,
+    table: Table,
+    *,
+    tolerance: float,
+    max_iterations: int,
+    start: Vector | None = None,
+) -> Mode:
+    """Climb to the mode of the free vector's posterior density, from `start` or from where the priors are centred."""
     if has_ability(model):
-        found = solve_marginal(model, table, prior=True, tolerance=tolerance, max_iterations=max_iterations)
+        found = solve_marginal(
+            model, table, prior=True, tolerance=tolerance, max_iterations=max_iterations, start=start
+        )
         return Mode(found.problem, found.maximum)
     problem = joint_problem(model, table, prior=True)
-    start = problem.space.start()
+    start = problem.space.start() if start is None else start
     maximum = climb(problem, start, tolerance=tolerance, max_iterations=max_iterations)
     return Mode(problem, maximum)
+
+
+def best_mode(
+    model: AbstractMeasurementModel, table: Table, *, tolerance: float, max_iterations: int, starts: int, seed: int
+) -> Climbed[Mode]:
+    """The highest mode that climbs from several starts lead to."""
+
+    def from_start(start: Vector | None) -> Mode:
+        return posterior_mode(model, table, tolerance=tolerance, max_iterations=max_iterations, start=start)
+
+    return climb_from_each(from_start, lambda mode: mode.maximum.value, starts=starts, seed=seed)
 
 
 def whitening(information: NDArray[np.float64]) -> NDArray[np.float64]:

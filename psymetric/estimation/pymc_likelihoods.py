@@ -151,4 +151,3 @@ def _of_responses(log_probs: Any, table: Table) -> Any:
 
 def _distance(params: Tensors, table: Table) -> Any:
     return params[ABILITY][table.codes["subject"]] - params["item"][table.codes["item"]]
-

@@ -73,7 +73,7 @@ class PyMCNUTS:
             tune=self.warmup,
             chains=self.chains,
             cores=self.cores,
-            mp_ctx="forkserver",  # JAX's threads, which this process has, do not survive a fork
+            mp_ctx="spawn",  # JAX's threads, which this process has, do not survive a fork
             random_seed=self.seed,
             target_accept=self.target_accept,
             progressbar=self.progress,

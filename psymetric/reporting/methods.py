@@ -101,7 +101,12 @@ def _keys(part: Part) -> list[str]:
         keys += [str(getattr(model, "ties", None)), "position" if "position" in part.fit.parameters else ""]
     elif len(part.fit.categories) > 2:
         keys.append("common" if getattr(model, "steps", "common") == "common" else "owned")
-    keys += [engine, "rhat" if engine in ("NUTS", "PyMCNUTS") else "", part.scores.method if part.scores else "", "ranks"]
+    keys += [
+        engine,
+        "rhat" if engine in ("NUTS", "PyMCNUTS") else "",
+        part.scores.method if part.scores else "",
+        "ranks",
+    ]
     return [*keys, "" if part.is_pairs else "fit"]
 
 

@@ -81,7 +81,11 @@ def own_log_density(model, table, values) -> float:
         codes = {name: jnp.asarray(table.codes[name]) for name in columns}
         params = {name: jnp.asarray(value) for name, value in values.items()}
         likelihood = model.log_likelihood(
-            params, codes, jnp.asarray(table.response), jnp.asarray(table.weight), model.n_outcomes(len(table.categories))
+            params,
+            codes,
+            jnp.asarray(table.response),
+            jnp.asarray(table.weight),
+            model.n_outcomes(len(table.categories)),
         )
         z = (values.get(ABILITY, np.zeros(0)) - values[POPULATION_MEAN]) / values[POPULATION_SD]
         return float(likelihood + space.log_prior(free)) - 0.5 * float(z @ z)
