@@ -74,8 +74,7 @@ def choix(frame: pd.DataFrame) -> Callable[[], float]:
 
 
 def run() -> tuple[str, str, bool, list[str]]:
-    """Time all three; returns a title, a section in Markdown, whether it passed (always), and lines for
-    the terminal.
+    """Time all three; returns a title, a section in Markdown, whether it passed (always), and terminal lines.
 
     Raises:
         RuntimeError: They did not reach the same maximum.

@@ -78,8 +78,7 @@ def mirt(frame: pd.DataFrame) -> Callable[[], float]:
 
 
 def run() -> tuple[str, str, bool, list[str]]:
-    """Time both; returns a title, a section in Markdown, whether the required ratio was met, and lines for
-    the terminal.
+    """Time both; returns a title, a section in Markdown, whether the ratio was met, and terminal lines.
 
     Raises:
         RuntimeError: They did not reach the same maximum.

@@ -94,8 +94,7 @@ def check_agreement(ours: Sampled, theirs: Sampled) -> None:
 
 
 def run() -> tuple[str, str, bool, list[str]]:
-    """Sample with both; returns a title, a section in Markdown, whether the required ratio was met, and lines for the
-    terminal.
+    """Sample with both; returns a title, a section in Markdown, whether the ratio was met, and terminal lines.
 
     Raises:
         RuntimeError: Their posterior means differ.

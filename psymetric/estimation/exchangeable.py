@@ -24,12 +24,16 @@ def decide_random(
     Args:
         model: Returned as it is where it has no `random` setting, or one that is not None.
         table: Counts the levels.
-        candidates: Facets that are random unless anchored or of fewer than three levels.
+        candidates: Facets that are random unless anchored, explained by covariates (whose residual is the model's to
+            declare), or of fewer than three levels.
     """
     if getattr(model, "random", ()) is not None:
         return model, ()
-    open_ = [spec.name for spec in model.parameters if spec.name in candidates and not spec.anchors]
-    n_levels = {facet: len(table.levels[facet]) for facet in open_}
+    n_levels = {
+        spec.name: len(table.levels[spec.name])
+        for spec in model.parameters
+        if spec.name in candidates and not spec.anchors and not spec.covariates
+    }
     random = tuple(facet for facet, n in n_levels.items() if n >= _FEWEST_LEVELS)
     notes = [
         f"facet {facet!r} is random by default: its {n} levels count as draws from a normal distribution whose sd is "

@@ -15,7 +15,14 @@ from psymetric.estimation.extremes import find_extremes, reach
 from psymetric.models.base import AbstractMeasurementModel, ParamSpec, Table
 from psymetric.models.space import has_ability
 
-__all__ = ["check_curvature", "check_extremes", "check_table", "crowded_notes", "require_ability"]
+__all__ = [
+    "check_curvature",
+    "check_extremes",
+    "check_table",
+    "crowded_notes",
+    "require_ability",
+    "require_one_population",
+]
 
 _SHOWN = 6
 _SHARE = 0.3
@@ -36,6 +43,15 @@ def require_ability(model: AbstractMeasurementModel, engine: str) -> None:
         )
 
 
+def require_one_population(model: AbstractMeasurementModel, engine: str) -> None:
+    """Raise DesignError for models whose subjects come from several populations."""
+    if model.population.columns:
+        raise DesignError(
+            f"{engine} knows no population of subjects that {list(model.population.columns)} could tell apart: use "
+            "MarginalML(), MAP(), Laplace(), NUTS() or SVI()"
+        )
+
+
 def check_table(model: AbstractMeasurementModel, table: Table) -> None:
     """Raise when the table lacks what the model reads.
 
@@ -50,6 +66,8 @@ def check_table(model: AbstractMeasurementModel, table: Table) -> None:
     if missing := [facet for facet in model.facets if facet not in table.codes]:
         others = [facet for facet in table.codes if facet != "subject"]
         raise DataError(f"{name} reads facet {missing[0]!r}, which the table does not have: its facets are {others}")
+    if read := set(model.population.columns) & {*model.facets, "subject"}:
+        raise DesignError(f"{name} reads facet {min(read)!r} itself, so that it cannot tell its subjects apart as well")
     model.check(table)
 
 
@@ -61,7 +79,9 @@ def check_extremes(model: AbstractMeasurementModel, table: Table) -> None:
     Raises:
         IdentificationError: Names the facet, the level, the side and the number of responses.
     """
-    fixed = tuple(spec.name for spec in model.parameters if not spec.random and spec.name in model.facets)
+    fixed = tuple(
+        spec.name for spec in model.parameters if not spec.random and not spec.covariates and spec.name in model.facets
+    )
     _, sides = find_extremes(model, table, fixed)
     for facet, found in sides.items():
         if places := [place for place, side in enumerate(found) if side]:
@@ -73,7 +93,7 @@ def check_extremes(model: AbstractMeasurementModel, table: Table) -> None:
                 f"infinite. {_MEND}"
             )
     for spec in model.parameters:
-        if ":" in spec.name and not spec.random:
+        if ":" in spec.name and not spec.random and not spec.course:
             _check_cells(model, table, spec)
 
 
@@ -108,7 +128,7 @@ def crowded_notes(model: AbstractMeasurementModel, table: Table) -> tuple[str, .
     """
     notes: list[str] = []
     for spec in model.parameters:
-        if spec.name not in model.facets or spec.random or spec.anchors:
+        if spec.name not in model.facets or spec.random or spec.anchors or spec.covariates:
             continue
         n_levels = len(table.levels[spec.name])
         each = float(table.weight.sum()) / n_levels
@@ -152,7 +172,8 @@ def _name(block: Block, place: tuple[int, ...], table: Table) -> str:
     """One number of a parameter array in words: `judge 'j3'`, `step 2 of item 'i1'`."""
     parts: list[str] = []
     for axis, index in zip(block.labels, place[-len(block.labels) :] if block.labels else (), strict=False):
-        parts.append(f"step {index + 1}" if axis == "step" else f"{axis} {table.levels[axis][index]!r}")
+        label = table.levels[axis][index] if axis in table.levels else index + 1
+        parts.append(f"step {index + 1}" if axis == "step" else f"{axis} {label!r}")
     if block.labels == ("step",):
         parts = [f"step {place[-1] + 1}"]
     if block.labels and block.name not in (*block.labels, "worth") and ":" not in block.name:

@@ -87,8 +87,9 @@ def marginal_hessian(problem: MarginalProblem, free: NDArray[np.float64]) -> Mat
 @jax.jit
 def subject_posteriors(problem: MarginalProblem, free: Array) -> tuple[Array, Array]:
     """Subjects' posteriors on the nodes, shape (subjects, nodes), and expected counts on the table's rows."""
-    sums, spread = jax.vjp(problem.responses, problem.table(problem.space.constrain(free)))
-    log_joint = sums + problem.log_weights
+    params = problem.space.constrain(free)
+    sums, spread = jax.vjp(problem.responses, problem.table(params))
+    log_joint = sums + problem.log_masses(params)
     posterior = jnp.exp(log_joint - logsumexp(log_joint, axis=1, keepdims=True))
     return posterior, spread(posterior * problem.multiplicity[:, None])[0]
 
@@ -109,14 +110,10 @@ def _constraints(problem: MarginalProblem, free: Array, gradient: Array) -> tupl
 
 
 def _directions(problem: MarginalProblem) -> list[_Direction]:
-    scales = {block.scale for block in problem.space.blocks}
     sizes = {block.name: prod(block.bijector.shape) for block in problem.space.blocks}
     offset = dict(zip(sorted(sizes), np.cumsum([0, *(sizes[name] for name in sorted(sizes))]).tolist(), strict=False))
     found: list[_Direction] = []
-    for block in problem.space.blocks:
-        # The sd of a random facet acts through its levels alone; a block without freedom is constant.
-        if block.name in scales or not block.bijector.size:
-            continue
+    for block in problem.space.seen():
         level = np.zeros(len(next(iter(problem.cells.values()))), np.int64)
         for facet, size in zip((axis for axis in block.labels if axis != "step"), block.bijector.shape, strict=False):
             level = level * size + np.asarray(problem.cells[facet])

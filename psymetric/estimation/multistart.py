@@ -93,8 +93,8 @@ def _missed(gain: float, n_reached: int, starts: int) -> str:
         f"a maximum {gain:.2f} lower in log density than the best" if np.isfinite(gain) else "no maximum, unlike others"
     )
     return (
-        f"the surface has several maxima: the usual start led to {how}; {n_reached} of {starts} starts reached the best, "
-        "and more might find a better one still"
+        f"the surface has several maxima: the usual start led to {how}; {n_reached} of {starts} starts reached the "
+        "best, and more might find a better one still"
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import null_space
 
-from psymetric.errors import MissingDependencyError
+from psymetric.errors import DesignError, MissingDependencyError
 from psymetric.estimation.arviz_adapter import load_arviz
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, ParamSpec, Table
 from psymetric.models.space import (
@@ -46,7 +46,7 @@ def load_pymc() -> tuple[Any, Any]:
 
 
 def compilation() -> dict[str, str]:
-    """PyMC's own choice of compiler, or Numba where there is no C++ compiler: plain Python is a hundred times slower."""
+    """PyMC's own choice of compiler, or Numba where there is no C++ compiler: plain Python is far too slow."""
     load_pymc()
     import pytensor  # pyright: ignore[reportMissingImports]
 
@@ -54,7 +54,12 @@ def compilation() -> dict[str, str]:
 
 
 def declare_parameters(model: AbstractMeasurementModel, table: Table) -> dict[str, Any]:
-    """Declare every parameter of `model` within the open PyMC model; returns tensors by name, θ by subject included."""
+    """Declare every parameter of `model` within the open PyMC model; returns tensors by name, θ by subject included.
+
+    Raises:
+        DesignError: Groups or covariates of subjects, covariates of levels, or drift.
+    """
+    _check_written(model)
     found: dict[str, Any] = {}
     for spec in model.parameters:
         if spec.name == ABILITY:
@@ -66,9 +71,20 @@ def declare_parameters(model: AbstractMeasurementModel, table: Table) -> dict[st
     return found
 
 
+def _check_written(model: AbstractMeasurementModel) -> None:
+    what = [f"population {model.population}"] if model.population.columns else []
+    what += [f"covariates of {spec.name!r}" for spec in model.parameters if spec.covariates]
+    what += [f"drift {spec.name!r}" for spec in model.parameters if spec.course]
+    if what:
+        raise DesignError(
+            f"PyMCNUTS, an independent second implementation, does not know {what[0]} of {type(model).__name__}: use "
+            "NUTS(), which fits every model"
+        )
+
+
 def _subjects(model: AbstractMeasurementModel, n_subjects: int) -> dict[str, Any]:
     pm, pt = load_pymc()
-    if model.population == "standard":
+    if model.scale == "subjects":
         return {
             ABILITY: pm.Normal(ABILITY, 0, 1, shape=n_subjects),
             POPULATION_MEAN: pt.constant(0.0),

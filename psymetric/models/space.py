@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
+import jax.numpy as jnp
 import numpy as np
+from jax import Array
 from numpy.typing import NDArray
 
 from psymetric.core.bijectors import (
     Anchored,
+    AnchoredScale,
     Bijector,
     Centred,
+    Course,
     Fixed,
     Free,
     GeometricMeanOne,
     Ordered,
     Positive,
+    Scaled,
     Steps,
     Unit,
 )
 from psymetric.core.parameters import Block, ParameterSpace
+from psymetric.data.coding import Label
 from psymetric.errors import DataError, DesignError
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, ParamSpec, Table
+from psymetric.models.covariates import check_spread, level_terms
+from psymetric.models.population import Background, population_shape
 
 __all__ = [
+    "COVARIATE_MEAN",
+    "COVARIATE_WEIGHT",
     "POPULATION_MEAN",
     "POPULATION_MEAN_PRIOR_SD",
     "POPULATION_SD",
@@ -31,9 +42,12 @@ __all__ = [
     "has_ability",
     "parameter_space",
     "step_groups",
+    "subject_moments",
+    "weight_name",
 ]
 
 POPULATION_MEAN, POPULATION_SD = "population_mean", "population_sd"
+COVARIATE_WEIGHT, COVARIATE_MEAN = "covariate_weight", "covariate_mean"
 
 POPULATION_MEAN_PRIOR_SD = 5.0
 SCALE_PRIOR_SD = 2.5
@@ -57,6 +71,7 @@ def parameter_space(
 
     Raises:
         DesignError: An anchored level is not in the table.
+        DataError: Columns of the population that do not tell its parameters apart.
     """
     blocks: list[Block] = []
     for spec in model.parameters:
@@ -64,15 +79,47 @@ def parameter_space(
             blocks += _blocks(spec, table)
         elif ability == "free":
             blocks.append(Block(ABILITY, Free((len(table.levels["subject"]),)), spec.prior_sd, None, spec.axes))
-        elif model.population == "standard":
-            blocks += [Block(POPULATION_MEAN, Fixed.build(0.0), 1.0), Block(POPULATION_SD, Fixed.build(1.0), 1.0)]
         else:
-            blocks.append(Block(POPULATION_MEAN, Free(()), POPULATION_MEAN_PRIOR_SD))
-            blocks.append(Block(POPULATION_SD, Positive(()), SCALE_PRIOR_SD, is_scale=True))
+            blocks += _population_blocks(model, table)
     return ParameterSpace(tuple(blocks))
 
 
+def subject_moments(params: Mapping[str, Array], known: Background | None) -> tuple[Array, Array]:
+    """Mean and sd of the population each subject comes from: scalars, or of shape (subjects,)."""
+    mean, sd = params[POPULATION_MEAN], params[POPULATION_SD]
+    if known is None:
+        return mean, sd
+    mean, sd = (jnp.atleast_1d(value)[known.group] for value in (mean, sd))
+    if COVARIATE_WEIGHT in params:
+        mean = mean + (known.covariates - params[COVARIATE_MEAN]) @ params[COVARIATE_WEIGHT]
+    return mean, sd
+
+
+def _population_blocks(model: AbstractMeasurementModel, table: Table) -> list[Block]:
+    found, groups = population_shape(model.population, table), model.population.groups
+    shape = () if found.n_groups is None else (found.n_groups,)
+    if model.scale == "items":
+        mean, sd = Free(shape), Positive(shape)
+    elif found.n_groups is None:
+        mean, sd = Fixed.build(0.0), Fixed.build(1.0)
+    else:
+        first = np.array([True] + [False] * (found.n_groups - 1))
+        mean, sd = Anchored.build(np.where(first, 0.0, np.nan)), AnchoredScale.build(np.where(first, 1.0, np.nan))
+    labels = () if groups is None else (groups,)
+    blocks = [
+        Block(POPULATION_MEAN, mean, POPULATION_MEAN_PRIOR_SD, labels=labels),
+        Block(POPULATION_SD, sd, SCALE_PRIOR_SD, labels=labels, is_scale=sd.size > 0),
+    ]
+    if found.terms:
+        weight = Scaled((len(found.terms),), jnp.asarray(1 / found.sd))
+        blocks.append(Block(COVARIATE_WEIGHT, weight, model.population.prior_sd, labels=(COVARIATE_WEIGHT,)))
+        blocks.append(Block(COVARIATE_MEAN, Fixed.build(found.mean), 1.0, labels=(COVARIATE_WEIGHT,)))
+    return blocks
+
+
 def _blocks(spec: ParamSpec, table: Table) -> list[Block]:
+    if spec.covariates:
+        return _explained_blocks(spec, table)
     bijector = _bijector(spec, table)
     if not spec.random or bijector.size == 0:
         return [Block(spec.name, bijector, spec.prior_sd, None, spec.axes, spec.centre)]
@@ -83,16 +130,52 @@ def _blocks(spec: ParamSpec, table: Table) -> list[Block]:
     ]
 
 
+def _explained_blocks(spec: ParamSpec, table: Table) -> list[Block]:
+    """Weights of the covariates, and the facet they add up to."""
+    facet = spec.axes[0]
+    names, terms = level_terms(table, facet, spec.covariates)
+    check_spread(names, terms, np.ones((len(terms), 1)), facet)
+    weight, scale = weight_name(spec.name), f"{spec.name}_sd"
+    blocks = [Block(weight, Scaled((len(names),), jnp.asarray(1 / terms.std(axis=0))), spec.prior_sd, labels=(weight,))]
+    # Centred like the facet itself, so that the origin stays where it was.
+    design = jnp.asarray(terms - terms.mean(axis=0))
+    if not spec.random:
+        nothing = Fixed.build(np.zeros(len(terms)))
+        return [*blocks, Block(spec.name, nothing, 1.0, None, spec.axes, weights=weight, design=design)]
+    residual = Centred((len(terms),))
+    return [
+        *blocks,
+        Block(spec.name, residual, spec.prior_sd, scale, spec.axes, spec.centre, weights=weight, design=design),
+        Block(scale, Positive(()), SCALE_PRIOR_SD, is_scale=True),
+    ]
+
+
+def weight_name(facet: str) -> str:
+    """Name of the parameter that holds the weights of a facet's covariates."""
+    return f"{facet}_weight"
+
+
+def _times(labels: tuple[Label, ...]) -> NDArray[np.float64]:
+    """Occasions as numbers: their labels where these are numbers, else their places."""
+    if all(isinstance(label, (int, float)) for label in labels):
+        return np.array(labels, np.float64)
+    return np.arange(len(labels), dtype=np.float64)
+
+
 def _bijector(spec: ParamSpec, table: Table) -> Bijector:
     if "step" in spec.axes and spec.identification == "sum_to_zero" and spec.support == "real":
         return Steps.build(step_groups(spec, table))
+    if spec.course:
+        build = Course.walk if spec.course == "walk" else Course.line
+        first, second = (table.levels[axis] for axis in spec.axes)
+        return build(len(first), _times(second), centred=spec.identification == "sum_to_zero")
     shape = tuple(len(table.categories) - 1 if axis == "step" else len(table.levels[axis]) for axis in spec.axes)
     if spec.support == "positive":
         return GeometricMeanOne(shape) if spec.identification == "sum_to_zero" else Positive(shape)
     if spec.support == "unit":
         return Unit(shape)
     if spec.support == "ordered":
-        return Ordered(shape)
+        return Ordered.build(step_groups(spec, table))
     if spec.anchors:
         return Anchored.build(_anchor_values(spec, table))
     if spec.identification == "sum_to_zero":

@@ -33,8 +33,8 @@ _SOURCES = {
     "Laplace": "Tierney, L., & Kadane, J. B. (1986). Accurate approximations for posterior moments and marginal "
     "densities. JASA, 81, 82–86.",
     "NUTS": "Hoffman, M. D., & Gelman, A. (2014). The No-U-Turn sampler. JMLR, 15, 1593–1623.",
-    "PyMCNUTS": "Abril-Pla, O., et al. (2023). PyMC: a modern, and comprehensive probabilistic programming framework in "
-    "Python. PeerJ Computer Science, 9, e1516.",
+    "PyMCNUTS": "Abril-Pla, O., et al. (2023). PyMC: a modern, and comprehensive probabilistic programming framework "
+    "in Python. PeerJ Computer Science, 9, e1516.",
     "SVI": "Kucukelbir, A., et al. (2017). Automatic differentiation variational inference. JMLR, 18(14), 1–45.",
     "rhat": "Vehtari, A., et al. (2021). Rank-normalization, folding, and localization: an improved R-hat. Bayesian "
     "Analysis, 16, 667–718.",

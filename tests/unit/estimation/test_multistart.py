@@ -13,7 +13,7 @@ from psymetric.estimation.marginal import solve_marginal
 from psymetric.estimation.multistart import climb_from_each
 
 MODEL = ps.TwoPL(slope_prior_sd=1.0)
-# Where a slope is zero the difficulty may be anything, which maximum likelihood refuses: intercepts have no such trouble.
+# Where a slope is zero the difficulty may be anything, which maximum likelihood refuses: intercepts are never so.
 INTERCEPTS = ps.NominalResponse(slope_prior_sd=1.0)
 FIRST, SECOND = 3, 4
 """Items of either trait: θ may follow one or the other, and each is a maximum."""

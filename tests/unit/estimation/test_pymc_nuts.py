@@ -39,8 +39,14 @@ def one_judge() -> ps.ResponseTable:
     return model_cases.response_table(model_cases.response_frame(3).query("judge == 'j1'"))
 
 
+def is_written(model) -> bool:
+    """Whether PyMCNUTS knows the model with its settings: the others are refused, see below."""
+    beyond = model.population.columns or any(spec.covariates or spec.course for spec in model.parameters)
+    return type(model).__name__ in supported_models() and not beyond
+
+
 CASES = [
-    *(case for case in model_cases.cases() if type(case.model).__name__ in supported_models()),
+    *(case for case in model_cases.cases() if is_written(case.model)),
     Case(ps.ManyFacetRasch(steps="item"), gapped()),
     Case(ps.ManyFacetRasch(steps="item", slopes=("judge",)), gapped()),
     Case(ps.GeneralizedPartialCredit(), gapped()),
@@ -160,6 +166,13 @@ def test_models_without_a_likelihood_here_are_named() -> None:
 
     with pytest.raises(DesignError, match=r"no likelihood of Unwritten: .* BradleyTerry, FourPL, .*Use NUTS\(\)"):
         ps.fit(Unwritten(), table(), engine=ps.PyMCNUTS())
+
+
+def test_settings_beyond_it_are_named() -> None:
+    table = model_cases.response_table(model_cases.response_frame(3))
+    model = ps.ManyFacetRasch(drift={"judge:item": "linear"})
+    with pytest.raises(DesignError, match=r"does not know drift 'judge:item' of ManyFacetRasch: use NUTS\(\)"):
+        ps.fit(model, table, engine=ps.PyMCNUTS())
 
 
 def test_wrong_settings() -> None:
