@@ -38,6 +38,7 @@ _EXPORTS = {
     "PairTable": "psymetric.data.pairs",
     "Plan": "psymetric.design.plan",
     "Population": "psymetric.models.population",
+    "PyMCNUTS": "psymetric.estimation.pymc_nuts",
     "Rasch": "psymetric.models.rasch",
     "Report": "psymetric.reporting.report",
     "ResponseTable": "psymetric.data.responses",
@@ -175,6 +176,7 @@ if TYPE_CHECKING:
     from psymetric.estimation.map_laplace import MAP as MAP, Laplace as Laplace
     from psymetric.estimation.marginal_ml import MarginalML as MarginalML
     from psymetric.estimation.nuts import NUTS as NUTS
+    from psymetric.estimation.pymc_nuts import PyMCNUTS as PyMCNUTS
     from psymetric.estimation.robust import robust_errors as robust_errors
     from psymetric.estimation.svi import SVI as SVI
     from psymetric.instruments.library import load_instrument as load_instrument

@@ -15,6 +15,7 @@ from psymetric.estimation.empirical_bayes import LEAST_SD
 from psymetric.estimation.fit import Fit, FitStatus
 from psymetric.estimation.identification import check_curvature, check_extremes, crowded_notes, require_ability
 from psymetric.estimation.marginal import MarginalSolution, solve_marginal
+from psymetric.estimation.multistart import Climbed, check_starts, climb_from_each
 from psymetric.models.base import AbstractMeasurementModel, Table
 from psymetric.models.space import POPULATION_SD
 
@@ -34,26 +35,48 @@ class MarginalML:
     Args:
         tolerance: Convergence: largest last Newton step, in logits.
         max_iterations: Cap on quasi-Newton iterations, and on Newton steps.
+        starts: Climbs, of which all but the first start from draws of the priors; the highest maximum counts. For
+            models with slopes, whose likelihood may have several.
+        seed: Seed of those draws.
 
     Source: Bock & Aitkin (1981), Psychometrika 46, 443-459; Louis (1982), JRSS B 44, 226-233.
     """
 
     tolerance: float = 1e-6
     max_iterations: int = 2_000
+    starts: int = 1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_starts(self, self.starts)
 
     def run(self, model: AbstractMeasurementModel, table: Table) -> Fit:
         """Fit `model` to `table`; call it through `psymetric.fit`, which checks the table first."""
         require_ability(model, type(self).__name__)
         check_extremes(model, table)
         with double_precision():
-            found = solve_marginal(
-                model, table, prior=False, tolerance=self.tolerance, max_iterations=self.max_iterations
+            climbed = climb_from_each(
+                lambda start: solve_marginal(
+                    model,
+                    table,
+                    prior=False,
+                    tolerance=self.tolerance,
+                    max_iterations=self.max_iterations,
+                    start=start,
+                ),
+                lambda found: found.log_likelihood,
+                starts=self.starts,
+                seed=self.seed,
             )
-            check_curvature(found.maximum, found.problem.space, found.active, table)
-            return _label(model, table, self, found)
+            best = climbed.best
+            check_curvature(best.maximum, best.problem.space, best.active, table)
+            return _label(model, table, self, climbed)
 
 
-def _label(model: AbstractMeasurementModel, table: Table, engine: MarginalML, found: MarginalSolution) -> Fit:
+def _label(
+    model: AbstractMeasurementModel, table: Table, engine: MarginalML, climbed: Climbed[MarginalSolution]
+) -> Fit:
+    found = climbed.best
     space, maximum = found.problem.space, found.maximum
     parameters = {name: np.asarray(value) for name, value in constrain(space, jnp.asarray(maximum.point)).items()}
     errors, covariances = _uncertainty(found, parameters)
@@ -68,7 +91,7 @@ def _label(model: AbstractMeasurementModel, table: Table, engine: MarginalML, fo
             maximum.converged,
             f"last Newton step {maximum.last_step:.1e} logits on {n_nodes} nodes",
             maximum.iterations,
-            {"last_step": maximum.last_step, "nodes": float(n_nodes)},
+            {"last_step": maximum.last_step, "nodes": float(n_nodes), **climbed.details},
         ),
         log_likelihood=found.log_likelihood,
         n_parameters=space.size - random,
@@ -77,6 +100,7 @@ def _label(model: AbstractMeasurementModel, table: Table, engine: MarginalML, fo
         covariances=covariances,
         penalised=False,
         notes=crowded_notes(model, table)
+        + climbed.notes
         + tuple(
             f"{name} is at its lower bound of {LEAST_SD} logits: its levels differ no more than chance lets them, and "
             "it has no standard error"

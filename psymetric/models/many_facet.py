@@ -48,6 +48,8 @@ class ManyFacetRasch(AbstractMeasurementModel):
         steps: "common" for one rating scale (Andrich, 1978), or the facet whose levels own their steps (partial credit:
             Masters, 1982).
         random: Facets, or interactions written "judge:item", whose levels are draws from N(0, sd²) with sd estimated.
+            None leaves it to the engine: judges and templates are random where the posterior is sampled, and no facet
+            is elsewhere (see `psymetric.fit`). `()` makes every facet fixed.
         anchors: Levels fixed at known values: {facet: {level: logits}}.
         interactions: Pairs of facets whose joint departures are estimated.
         slopes: Facets whose levels differ in discrimination.
@@ -69,7 +71,7 @@ class ManyFacetRasch(AbstractMeasurementModel):
 
     facets: tuple[str, ...] = ("item", "judge")  # pyright: ignore[reportIncompatibleMethodOverride]
     steps: str = "common"
-    random: tuple[str, ...] = ()
+    random: tuple[str, ...] | None = None
     anchors: Mapping[str, Mapping[Label, float]] = field(default_factory=dict[str, Mapping[Label, float]], hash=False)
     interactions: tuple[tuple[str, str], ...] = ()
     slopes: tuple[str, ...] = ()
@@ -85,6 +87,8 @@ class ManyFacetRasch(AbstractMeasurementModel):
         object.__setattr__(self, "population", as_population(self.population))
         for name in ("facets", "random", "slopes"):
             value = getattr(self, name)
+            if value is None:
+                continue
             object.__setattr__(self, name, (value,) if isinstance(value, str) else tuple(value))
         object.__setattr__(self, "interactions", tuple((a, b) for a, b in self.interactions))
         columns = {
@@ -102,7 +106,7 @@ class ManyFacetRasch(AbstractMeasurementModel):
             raise DesignError(f"ManyFacetRasch(facets={self.facets}) must list each facet once and leave out 'subject'")
         named = {
             "steps": {self.steps} - {"common"} - known,
-            "random": set(self.random) - known - pairs - set(self.drift),
+            "random": set(self.random or ()) - known - pairs - set(self.drift),
             "anchors": set(self.anchors) - known,
             "slopes": set(self.slopes) - known,
             "covariates": set(self.covariates) - known,
@@ -126,7 +130,7 @@ class ManyFacetRasch(AbstractMeasurementModel):
 
     def _check_apart(self) -> None:
         for what, one, other in (
-            ("random and anchored", set(self.random), set(self.anchors)),
+            ("random and anchored", set(self.random or ()), set(self.anchors)),
             ("anchored and explained by covariates", set(self.anchors), set(self.covariates)),
         ):
             if both := one & other:
@@ -141,6 +145,7 @@ class ManyFacetRasch(AbstractMeasurementModel):
     @override
     def parameters(self) -> tuple[ParamSpec, ...]:
         steps = ("step",) if self.steps == "common" else (self.steps, "step")
+        random = self.random or ()
         return (
             ParamSpec(ABILITY, ("subject",), random=True),
             *(
@@ -149,7 +154,7 @@ class ManyFacetRasch(AbstractMeasurementModel):
                     (facet,),
                     identification="sum_to_zero",
                     prior_sd=self.prior_sd,
-                    random=facet in self.random,
+                    random=facet in random,
                     anchors=tuple(self.anchors.get(facet, {}).items()),
                     covariates=self.covariates.get(facet, ()),
                 )
@@ -179,7 +184,7 @@ class ManyFacetRasch(AbstractMeasurementModel):
                 tuple(pair.split(":")),
                 identification="sum_to_zero",
                 prior_sd=self.prior_sd,
-                random=pair in self.random or course == "walk",
+                random=pair in (self.random or ()) or course == "walk",
                 course=course,
             )
             for pair, course in (pairs | dict(self.drift)).items()

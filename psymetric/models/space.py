@@ -36,7 +36,9 @@ __all__ = [
     "COVARIATE_MEAN",
     "COVARIATE_WEIGHT",
     "POPULATION_MEAN",
+    "POPULATION_MEAN_PRIOR_SD",
     "POPULATION_SD",
+    "SCALE_PRIOR_SD",
     "has_ability",
     "parameter_space",
     "step_groups",
@@ -47,8 +49,8 @@ __all__ = [
 POPULATION_MEAN, POPULATION_SD = "population_mean", "population_sd"
 COVARIATE_WEIGHT, COVARIATE_MEAN = "covariate_weight", "covariate_mean"
 
-_POPULATION_MEAN_PRIOR_SD = 5.0
-_SCALE_PRIOR_SD = 2.5
+POPULATION_MEAN_PRIOR_SD = 5.0
+SCALE_PRIOR_SD = 2.5
 """Half-normal scale, in logits, of the priors on the population sd and on the sd of a random facet."""
 
 
@@ -105,8 +107,8 @@ def _population_blocks(model: AbstractMeasurementModel, table: Table) -> list[Bl
         mean, sd = Anchored.build(np.where(first, 0.0, np.nan)), AnchoredScale.build(np.where(first, 1.0, np.nan))
     labels = () if groups is None else (groups,)
     blocks = [
-        Block(POPULATION_MEAN, mean, _POPULATION_MEAN_PRIOR_SD, labels=labels),
-        Block(POPULATION_SD, sd, _SCALE_PRIOR_SD, labels=labels, is_scale=sd.size > 0),
+        Block(POPULATION_MEAN, mean, POPULATION_MEAN_PRIOR_SD, labels=labels),
+        Block(POPULATION_SD, sd, SCALE_PRIOR_SD, labels=labels, is_scale=sd.size > 0),
     ]
     if found.terms:
         weight = Scaled((len(found.terms),), jnp.asarray(1 / found.sd))
@@ -124,7 +126,7 @@ def _blocks(spec: ParamSpec, table: Table) -> list[Block]:
     scale = f"{spec.name}_sd"
     return [
         Block(spec.name, bijector, spec.prior_sd, scale, spec.axes),
-        Block(scale, Positive(()), _SCALE_PRIOR_SD, is_scale=True),
+        Block(scale, Positive(()), SCALE_PRIOR_SD, is_scale=True),
     ]
 
 
@@ -144,7 +146,7 @@ def _explained_blocks(spec: ParamSpec, table: Table) -> list[Block]:
     return [
         *blocks,
         Block(spec.name, residual, spec.prior_sd, scale, spec.axes, spec.centre, weights=weight, design=design),
-        Block(scale, Positive(()), _SCALE_PRIOR_SD, is_scale=True),
+        Block(scale, Positive(()), SCALE_PRIOR_SD, is_scale=True),
     ]
 
 
