@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from math import prod
-from typing import Any
+from typing import Any, final
 
 import jax
 import jax.numpy as jnp
@@ -19,17 +19,29 @@ from psymetric.estimation.curvature import Information
 from psymetric.estimation.fit import Fit, FitStatus
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, Table
 
-__all__ = ["build_fit", "constrain", "constrained_uncertainty", "level_counts", "uncertainty"]
+__all__ = ["Uncertainty", "build_fit", "constrain", "constrained_uncertainty", "level_counts", "uncertainty"]
 
 Array = NDArray[np.float64]
 
 _LARGEST_COVARIANCE = 2_000
+_MOST_JOINT = 2_000
+"""Free parameters up to which the joint uncertainty of all arrays is kept."""
+
+
+@final
+@dataclass(frozen=True)
+class Uncertainty:
+    """Standard errors, covariances and joint factors of the constrained arrays, as `Fit` describes them."""
+
+    standard_errors: dict[str, Array]
+    covariances: dict[str, Array] = field(default_factory=dict[str, Array])
+    factors: dict[str, Array] = field(default_factory=dict[str, Array])
 
 
 def constrained_uncertainty(
     space: ParameterSpace, free: Array, covariance: Array, kept: NDArray[np.int64]
-) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Standard errors and covariances of the constrained arrays by the delta method.
+) -> Uncertainty:
+    """Uncertainty of the constrained arrays by the delta method.
 
     Args:
         space: The parameter space.
@@ -39,6 +51,8 @@ def constrained_uncertainty(
     """
     errors: dict[str, Array] = {}
     covariances: dict[str, Array] = {}
+    factors: dict[str, Array] = {}
+    root = _root(covariance) if 0 < len(kept) <= _MOST_JOINT else None
     for name, derivative in _jacobian(space, jnp.asarray(free)).items():
         shape = derivative.shape[:-1]
         jacobian = np.asarray(derivative).reshape(prod(shape), space.size)[:, kept]
@@ -49,7 +63,18 @@ def constrained_uncertainty(
         errors[name] = np.sqrt(np.maximum(variance, 0.0)).reshape(shape)
         if len(columns) and len(variance) <= _LARGEST_COVARIANCE:
             covariances[name] = jacobian @ own @ jacobian.T
-    return errors, covariances
+        if root is not None:
+            factors[name] = (jacobian @ root[columns]).reshape(*shape, root.shape[1])
+    return Uncertainty(errors, covariances, factors)
+
+
+def _root(covariance: Array) -> Array:
+    """R with R Rᵀ = covariance; of a sandwich from few clusters, which is singular, too."""
+    try:
+        return np.linalg.cholesky(covariance)
+    except np.linalg.LinAlgError:
+        values, vectors = np.linalg.eigh(covariance)
+        return vectors * np.sqrt(np.maximum(values, 0.0))
 
 
 def uncertainty(
@@ -57,10 +82,10 @@ def uncertainty(
     found: Maximum[Information],
     parameters: Mapping[str, Array],
     active: NDArray[np.bool_] | None = None,
-) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Standard errors and covariances at a mode over the active parameters; NaN where the mode was not reached."""
+) -> Uncertainty:
+    """Uncertainty at a mode over the active parameters; NaN where the mode was not reached."""
     if not found.converged:
-        return {name: np.full(value.shape, np.nan) for name, value in parameters.items()}, {}
+        return Uncertainty({name: np.full(value.shape, np.nan) for name, value in parameters.items()})
     kept = np.arange(space.size) if active is None else np.flatnonzero(active)
     return constrained_uncertainty(space, found.point, found.curvature.covariance(), kept)
 
@@ -107,8 +132,7 @@ def build_fit(
     log_likelihood: float | None,
     n_parameters: int,
     parameters: Mapping[str, Any],
-    standard_errors: Mapping[str, Array],
-    covariances: Mapping[str, Array],
+    uncertainty: Uncertainty,
     penalised: bool,
     draws: Mapping[str, Array] | None = None,
     extremes: Mapping[str, tuple[str, ...]] | None = None,
@@ -126,8 +150,9 @@ def build_fit(
         n_parameters=n_parameters,
         n_responses=float(table.weight.sum()),
         parameters={name: np.asarray(value, np.float64) for name, value in parameters.items()},
-        standard_errors=standard_errors,
-        covariances=covariances,
+        standard_errors=uncertainty.standard_errors,
+        covariances=uncertainty.covariances,
+        factors=uncertainty.factors,
         draws=draws,
         levels={facet: tuple(table.levels[facet]) for facet in table.levels if facet in facets},
         categories=tuple(table.categories),

@@ -13,7 +13,7 @@ from psymetric.core.optimizers import Maximum
 from psymetric.core.parameters import ParameterSpace
 from psymetric.core.precision import double_precision
 from psymetric.errors import DataError, DesignError
-from psymetric.estimation.assemble import build_fit, constrain, constrained_uncertainty
+from psymetric.estimation.assemble import Uncertainty, build_fit, constrain, constrained_uncertainty
 from psymetric.estimation.curvature import Information
 from psymetric.estimation.extremes import Rows, adjusted_estimates, find_extremes
 from psymetric.estimation.fit import Fit, FitStatus
@@ -86,11 +86,10 @@ class JointML:
         active = np.ones(len(start), bool)
         found = climb(problem, start, tolerance=self.tolerance, max_iterations=self.max_iterations)
         check_curvature(found, problem.space, active, kept)
-        params, errors, covariances = _estimates(problem.space, found)
+        params, known = _estimates(problem.space, found)
         notes: tuple[str, ...] = ()
         if len(kept.response) < len(table.response):
-            params, errors = _expand(model, table, kept, params, errors, sides, self.adjustment)
-            covariances = {name: value for name, value in covariances.items() if name not in sides}
+            params, known = _expand(model, table, kept, params, known, sides, self.adjustment)
             notes = _extreme_notes(sides)
         message = f"last Newton step {found.last_step:.1e} logits"
         return build_fit(
@@ -101,29 +100,26 @@ class JointML:
             log_likelihood=found.value,
             n_parameters=problem.space.size,
             parameters=params,
-            standard_errors=errors,
-            covariances=covariances,
+            uncertainty=known,
             penalised=False,
             extremes=sides,
             notes=notes,
         )
 
 
-def _estimates(
-    space: ParameterSpace, found: Maximum[Information]
-) -> tuple[dict[str, Vector], dict[str, Vector], dict[str, Vector]]:
+def _estimates(space: ParameterSpace, found: Maximum[Information]) -> tuple[dict[str, Vector], Uncertainty]:
     params = {name: np.asarray(value) for name, value in constrain(space, jnp.asarray(found.point)).items()}
     if not found.converged:
-        return params, {name: np.full(value.shape, np.nan) for name, value in params.items()}, {}
+        return params, Uncertainty({name: np.full(value.shape, np.nan) for name, value in params.items()})
     covariance = found.curvature.covariance()
     n_incidental = len(found.curvature.diagonal)
     structural = ParameterSpace(tuple(block for block in space.blocks if block.name != ABILITY))
-    errors, covariances = constrained_uncertainty(
+    known = constrained_uncertainty(
         structural, found.point[n_incidental:], covariance, np.arange(structural.size)
     )
     if n_incidental:
-        errors[ABILITY] = np.sqrt(found.curvature.incidental_variance(covariance))
-    return params, errors, covariances
+        known.standard_errors[ABILITY] = np.sqrt(found.curvature.incidental_variance(covariance))
+    return params, known
 
 
 def _expand(
@@ -131,12 +127,12 @@ def _expand(
     table: Table,
     kept: Table,
     params: dict[str, Vector],
-    errors: dict[str, Vector],
+    known: Uncertainty,
     sides: dict[str, tuple[str, ...]],
     adjustment: float,
-) -> tuple[dict[str, Vector], dict[str, Vector]]:
+) -> tuple[dict[str, Vector], Uncertainty]:
     """Spread estimates over the whole table's levels and add those of the extreme elements."""
-    params, errors = dict(params), dict(errors)
+    params, errors, factors = dict(params), dict(known.standard_errors), dict(known.factors)
     for spec in model.parameters:
         if not spec.axes:
             continue
@@ -145,10 +141,16 @@ def _expand(
         if not sizes:
             continue
         shape = sizes + params[spec.name].shape[len(sizes) :]
-        for arrays, fill in ((params, 0.0 if "step" in spec.axes or ":" in spec.name else np.nan), (errors, np.nan)):
-            whole = np.full(shape, fill)
-            whole[index] = arrays[spec.name]
-            arrays[spec.name] = whole
+        for arrays, fill in (
+            (params, 0.0 if "step" in spec.axes or ":" in spec.name else np.nan),
+            (errors, np.nan),
+            (factors, np.nan),
+        ):
+            if spec.name in arrays:
+                value = arrays[spec.name]
+                whole = np.full((*shape, *value.shape[len(shape) :]), fill)
+                whole[index] = value
+                arrays[spec.name] = whole
     # Facets before subjects: an extreme judge's estimate may then serve an extreme subject it rated.
     for facet in sorted(sides, key=lambda name: name == "subject"):
         if any(sides[facet]):
@@ -159,7 +161,8 @@ def _expand(
             seen = np.bincount(table.codes[facet][rows], minlength=len(extreme)) > 0
             params[name] = np.where(extreme & seen, value, params[name])
             errors[name] = np.where(extreme & seen, se, errors[name])
-    return params, errors
+    covariances = {name: value for name, value in known.covariances.items() if name not in sides}
+    return params, Uncertainty(errors, covariances, factors)
 
 
 def _positions(table: Table, kept: Table, axis: str) -> NDArray[np.int64]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from psymetric.core.precision import double_precision
-from psymetric.estimation.assemble import build_fit, constrain, uncertainty
+from psymetric.estimation.assemble import Uncertainty, build_fit, constrain, uncertainty
 from psymetric.estimation.empirical_bayes import LEAST_SD
 from psymetric.estimation.fit import Fit, FitStatus
 from psymetric.estimation.identification import check_curvature, check_extremes, crowded_notes, require_ability
@@ -56,7 +56,6 @@ class MarginalML:
 def _label(model: AbstractMeasurementModel, table: Table, engine: MarginalML, found: MarginalSolution) -> Fit:
     space, maximum = found.problem.space, found.maximum
     parameters = {name: np.asarray(value) for name, value in constrain(space, jnp.asarray(maximum.point)).items()}
-    errors, covariances = _uncertainty(found, parameters)
     random = sum(block.bijector.size for block in space.blocks if block.scale is not None)
     n_nodes = len(found.problem.nodes)
     held = (POPULATION_SD,) if found.population_sd_held else ()
@@ -73,8 +72,7 @@ def _label(model: AbstractMeasurementModel, table: Table, engine: MarginalML, fo
         log_likelihood=found.log_likelihood,
         n_parameters=space.size - random,
         parameters=parameters,
-        standard_errors=errors,
-        covariances=covariances,
+        uncertainty=_uncertainty(found, parameters),
         penalised=False,
         notes=crowded_notes(model, table)
         + tuple(
@@ -85,13 +83,11 @@ def _label(model: AbstractMeasurementModel, table: Table, engine: MarginalML, fo
     )
 
 
-def _uncertainty(
-    found: MarginalSolution, parameters: dict[str, NDArray[np.float64]]
-) -> tuple[dict[str, NDArray[np.float64]], dict[str, NDArray[np.float64]]]:
-    """Standard errors and covariances, those of the sds of random facets from their own likelihood."""
-    errors, covariances = uncertainty(found.problem.space, found.maximum, parameters, found.active)
+def _uncertainty(found: MarginalSolution, parameters: dict[str, NDArray[np.float64]]) -> Uncertainty:
+    """Uncertainty at the maximum, that of the sds of random facets from their own likelihood."""
+    known = uncertainty(found.problem.space, found.maximum, parameters, found.active)
     for name, error in found.log_sd_errors:
-        errors[name] = parameters[name] * error
+        known.standard_errors[name] = parameters[name] * error
     if found.population_sd_held:
-        errors[POPULATION_SD] = np.full((), np.nan)
-    return errors, covariances
+        known.standard_errors[POPULATION_SD] = np.full((), np.nan)
+    return known

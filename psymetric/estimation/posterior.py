@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from psymetric.core.optimizers import Maximum
 from psymetric.core.parameters import ParameterSpace
 from psymetric.estimation.abilities import draw_abilities
-from psymetric.estimation.assemble import build_fit
+from psymetric.estimation.assemble import Uncertainty, build_fit
 from psymetric.estimation.curvature import Information
 from psymetric.estimation.fit import Fit, FitStatus
 from psymetric.estimation.marginal import climb, solve_marginal
@@ -89,8 +89,7 @@ def fit_from_draws(
         log_likelihood=None,
         n_parameters=size,
         parameters={name: value.mean(axis=0) for name, value in values.items()},
-        standard_errors={name: value.std(axis=0, ddof=1) for name, value in values.items()},
-        covariances=covariances,
+        uncertainty=Uncertainty({name: value.std(axis=0, ddof=1) for name, value in values.items()}, covariances),
         penalised=True,
         draws={name: value.reshape(chains, n_draws, *value.shape[1:]) for name, value in values.items()},
         notes=notes,
