@@ -71,7 +71,7 @@ def constrained_uncertainty(
 def _root(covariance: Array) -> Array:
     """R with R Rᵀ = covariance; of a sandwich from few clusters, which is singular, too."""
     try:
-        return np.linalg.cholesky(covariance)
+        return np.asarray(np.linalg.cholesky(covariance), np.float64)
     except np.linalg.LinAlgError:
         values, vectors = np.linalg.eigh(covariance)
         return vectors * np.sqrt(np.maximum(values, 0.0))

@@ -88,8 +88,8 @@ def robust_errors(fit: Fit, table: ResponseTable | PairTable, *, cluster: str | 
             of weight w counts as w rows, all of one cluster; without clusters as w comparisons.
 
     Returns:
-        The fit with new `standard_errors`, `covariances` and `factors`, a note, and the setting in `provenance`. Missing
-        responses are left out of the likelihood, as in the fit.
+        The fit with new `standard_errors`, `covariances` and `factors`, a note, and the setting in `provenance`.
+        Missing responses are left out of the likelihood, as in the fit.
 
     Raises:
         DataError: Another table, a fit of draws, an unknown cluster, fewer than two clusters, or too few for two ways.
@@ -138,6 +138,8 @@ def _check(fit: Fit, table: ResponseTable | PairTable, cluster: str | None) -> N
         raise DataError("robust_errors(fit, table): the fit is of another table; pass the one it was fitted to")
     if not fit.status.converged:
         raise ConvergenceError(f"robust_errors: {fit.engine} did not converge: {fit.status.message}", fit)
+    if fit.provenance.settings.get("engine", {}).get("correction", "none") != "none":
+        raise DesignError("robust_errors: bias-corrected estimates are no maximum: fit with JointML() or MarginalML()")
     if random := [spec.name for spec in fit.model.parameters if spec.random and spec.name != ABILITY]:
         raise DesignError(
             f"robust_errors: random facet {random[0]!r} ties all subjects together, so that no cluster is independent "
