@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from psymetric.core.optimizers import Maximum
 from psymetric.core.parameters import ParameterSpace
 from psymetric.core.provenance import Provenance
+from psymetric.estimation.boundaries import boundary_notes
 from psymetric.estimation.curvature import Information
 from psymetric.estimation.fit import Fit, FitStatus
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, Table
@@ -140,6 +141,8 @@ def build_fit(
     seed: int | None = None,
 ) -> Fit:
     """Label what an engine found."""
+    arrays = {name: np.asarray(value, np.float64) for name, value in parameters.items()}
+    edges = boundary_notes(model, table, arrays, uncertainty.standard_errors, penalised=penalised)
     facets = {"subject" if spec.name == ABILITY else spec.axes[0] for spec in model.parameters if spec.axes}
     facets |= {axis for spec in model.parameters for axis in spec.axes}
     return Fit(
@@ -149,7 +152,7 @@ def build_fit(
         log_likelihood=log_likelihood,
         n_parameters=n_parameters,
         n_responses=float(table.weight.sum()),
-        parameters={name: np.asarray(value, np.float64) for name, value in parameters.items()},
+        parameters=arrays,
         standard_errors=uncertainty.standard_errors,
         covariances=uncertainty.covariances,
         factors=uncertainty.factors,
@@ -159,7 +162,7 @@ def build_fit(
         counts=level_counts(model, table),
         extremes=extremes or {},
         penalised=penalised,
-        notes=(*table.notes, *single_level_notes(model, table), *notes, *_unfinished(status)),
+        notes=(*table.notes, *single_level_notes(model, table), *notes, *edges, *_unfinished(status)),
         provenance=Provenance(str(table.hash), {"model": repr(model), "engine": asdict(engine)}, seed),
     )
 

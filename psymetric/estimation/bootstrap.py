@@ -131,11 +131,7 @@ class Bootstrap:
             standard_errors={name: self.standard_errors[name] for name in self.fit.standard_errors},
             covariances=covariances,
             factors=factors,
-            notes=(
-                *self.fit.notes,
-                f"standard errors are from {n_whole} bootstrap replicates ({self.resample})",
-                *self.notes,
-            ),
+            notes=(*self.fit.notes, note, *self.notes),
             provenance=replace(self.fit.provenance, settings=self.fit.provenance.settings | settings),
         )
 

@@ -22,6 +22,7 @@ from psymetric.estimation.extremes import Rows, find_extremes
 from psymetric.estimation.fit import Fit, FitStatus
 from psymetric.estimation.identification import check_curvature, check_extremes
 from psymetric.estimation.population_ml import fit_population, item_share, sum_groups
+from psymetric.estimation.suitability import use_instead
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, Table
 from psymetric.models.space import POPULATION_MEAN, POPULATION_SD, has_ability
 
@@ -78,7 +79,7 @@ class ConditionalML:
             # Of all subjects: those with an extreme sum add exactly nothing here, and inform the population.
             problem = _problem(model, table, space)
             found = self._climb(problem, np.zeros(space.size))
-            check_curvature(found, space, np.ones(space.size, bool), kept)
+            check_curvature(model, found, space, np.ones(space.size, bool), kept)
             parameters = {name: np.asarray(value) for name, value in constrain(space, jnp.asarray(found.point)).items()}
             parameters, known, population_notes = _with_population(problem, space, found, parameters)
         return build_fit(
@@ -161,12 +162,9 @@ def _with_population(
 def _check_model(model: AbstractMeasurementModel) -> None:
     name = type(model).__name__
     if not has_ability(model):
-        raise DesignError(
-            f"{_WHO} conditions on the sums of subjects, and {name} has none: use JointML() for plain maximum "
-            "likelihood, or MAP(), Laplace(), NUTS()"
-        )
+        raise DesignError(f"{_WHO} conditions on the sums of subjects, and {name} has none: {use_instead(model)}")
     if random := [spec.name for spec in model.parameters if spec.random and spec.name != ABILITY]:
-        raise DesignError(f"{_WHO} cannot estimate the sd of random facet {random[0]!r}: use MarginalML() or NUTS()")
+        raise DesignError(f"{_WHO} cannot estimate the sd of random facet {random[0]!r}: {use_instead(model)}")
 
 
 def _check_levels(model: AbstractMeasurementModel, table: Table, kept: Table) -> None:

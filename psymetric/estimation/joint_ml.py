@@ -20,6 +20,7 @@ from psymetric.estimation.fit import Fit, FitStatus
 from psymetric.estimation.identification import check_curvature, check_extremes
 from psymetric.estimation.marginal import Climb, climb
 from psymetric.estimation.problems import JointProblem, joint_problem
+from psymetric.estimation.suitability import use_instead
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, Table
 from psymetric.models.space import has_ability
 
@@ -71,13 +72,11 @@ class JointML:
     def run(self, model: AbstractMeasurementModel, table: Table) -> Fit:
         """Fit `model` to `table`; call it through `psymetric.fit`, which checks the table first."""
         if random := [spec.name for spec in model.parameters if spec.random and spec.name != ABILITY]:
-            raise DesignError(
-                f"JointML cannot estimate the sd of random facet {random[0]!r}: use MarginalML() or NUTS()"
-            )
+            raise DesignError(f"JointML cannot estimate the sd of random facet {random[0]!r}: {use_instead(model)}")
         if model.population == "standard":
             raise DesignError(
-                f"JointML has no population of subjects to fix the scale of {type(model).__name__} with: use "
-                "MarginalML(), MAP(), Laplace() or NUTS()"
+                f"JointML has no population of subjects to fix the scale of {type(model).__name__} with: "
+                f"{use_instead(model)}"
             )
         if self.correction != "none":
             _check_correctable(model)
@@ -101,7 +100,7 @@ class JointML:
         start = problem.space.start()
         active = np.ones(len(start), bool)
         found = climb(problem, start, tolerance=self.tolerance, max_iterations=self.max_iterations)
-        check_curvature(found, problem.space, active, kept)
+        check_curvature(model, found, problem.space, active, kept)
         share, notes = 1.0, tuple[str, ...]()
         if self.correction != "none" and found.converged:
             n_each = float(kept.weight.sum()) / len(kept.levels["subject"])

@@ -49,7 +49,7 @@ class MarginalML:
             found = solve_marginal(
                 model, table, prior=False, tolerance=self.tolerance, max_iterations=self.max_iterations
             )
-            check_curvature(found.maximum, found.problem.space, found.active, table)
+            check_curvature(model, found.maximum, found.problem.space, found.active, table)
             return _label(model, table, self, found)
 
 
