@@ -125,7 +125,8 @@ def require_all_categories(model: object, table: Table) -> None:
         raise DataError(
             f"{type(model).__name__}: nobody chose category {table.categories[category]!r} of item "
             f"{table.levels['item'][item]!r} ({np.count_nonzero(counts == 0)} such cells), so that its threshold is "
-            "infinite. Merge categories, or use GeneralizedPartialCredit(), which leaves unused ones out item by item"
+            "infinite. Merge categories (table.collapse_categories), or use GeneralizedPartialCredit(), which leaves "
+            "unused ones out item by item"
         )
 
 
