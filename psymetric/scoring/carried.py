@@ -219,7 +219,7 @@ def _coefficients(rows: AlignedRows, theta: Array, extremes: Extremes, method: s
         return score
     values = derivatives(rows, at)
     total, tilt = (np.maximum(rows.by_subject(values[2]), 1e-300), rows.by_subject(values[3]))
-    return score + bias / (2 * total)[rows.subject] - information * (tilt / (2 * total**2))[rows.subject]
+    return score + bias / (2 * total)[rows.subject] - information * (tilt / total / (2 * total))[rows.subject]
 
 
 @partial(jax.jit, static_argnames=("model", "n_categories", "keys"))

@@ -68,9 +68,7 @@ def test_merging_mends_an_item_that_graded_response_refuses():
     table = ps.ResponseTable.from_frame(
         pd.DataFrame(rows, columns=["s", "i", "x"]), response="x", subject="s", item="i"
     )
-    with pytest.raises(
-        DataError, match=r"nobody chose category 3 of item 'i3'.*\(table\.collapse_categories\)"
-    ):
+    with pytest.raises(DataError, match=r"nobody chose category 3 of item 'i3'.*\(table\.collapse_categories\)"):
         ps.fit(ps.GradedResponse(), table)
     fit = ps.fit(ps.GradedResponse(), table.collapse_categories({3: 2}))
     assert fit.status.converged
