@@ -31,6 +31,8 @@ from psymetric.scoring.population import keeps_subjects
 __all__ = ["score"]
 
 _WHO = "score"
+_BEYOND = 50.0
+"""Logits that no estimate reaches but one that runs away."""
 
 
 def score(
@@ -191,6 +193,11 @@ def _notes(frame: pd.DataFrame, method: str, adjustment: float, *, by_fit: bool)
         )
     elif n_extreme:
         notes.append(f"{n_extreme} of {len(frame)} subjects have an extreme score (all lowest or all highest)")
+    if n_beyond := int(np.count_nonzero(frame["estimate"].abs() > _BEYOND)):
+        notes.append(
+            f"{n_beyond} of {len(frame)} subjects have a likelihood that rises without end, as one of guessing does: "
+            f'their {method} estimates are where the search stopped and mean nothing; use method="wle" or "eap"'
+        )
     if n_unknown:
         notes.append(
             f"{n_unknown} of {len(frame)} subjects have no response that could differ and therefore no {method} "

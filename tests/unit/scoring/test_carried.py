@@ -109,8 +109,14 @@ def test_the_delta_method_is_scoring_again_nearby(fitted, method):
         total += ((ends[0] - ends[1]) / (2 * step)) ** 2
     carried = score(fit, table, method)
     np.testing.assert_array_equal(carried["estimate"], known["estimate"])
+    # Where guessing is possible, the likelihood of a subject at chance level rises without end, and has no estimate.
+    ended = (known["estimate"].abs() < 50).to_numpy()
+    assert ended.sum() > 30
     # A difference of roots solved to 1e-9, over twice the step, has an error of 1e-5.
-    np.testing.assert_allclose(np.sqrt(carried["se"] ** 2 - known["se"] ** 2), np.sqrt(total), atol=1e-4)
+    added = np.sqrt(carried["se"] ** 2 - known["se"] ** 2)
+    np.testing.assert_allclose(added[ended], np.sqrt(total)[ended], atol=1e-4)
+    notes = ps.score(fit, table, method=method).notes
+    assert any("rises without end" in note for note in notes) == (not ended.all())
 
 
 def test_eap_is_the_law_of_total_variance_over_rescorings(marginal, table):
@@ -175,7 +181,8 @@ def test_delta_method_and_joint_information_are_the_same(joint, table, frame):
     own = joint.estimates("subject").set_index("level")
     ordinary = ~by_delta.frame.set_index("subject")["extreme"]
     found = by_delta.frame.set_index("subject")["se"]
-    np.testing.assert_allclose(found[ordinary], own.loc[found.index, "se"][ordinary], atol=SOLVED)
+    # The fit's information is that of a point within 1e-3 logits of the mode (`core.optimizers`), and changes by as much.
+    np.testing.assert_allclose(found[ordinary], own.loc[found.index, "se"][ordinary], rtol=1e-3)
     assert by_delta.carries.endswith("uncertainty of items, judges and steps (delta method).")
     same = ps.score(joint, table, method="ml", parameters="uncertain")
     assert "joint information" in same.carries
