@@ -59,9 +59,7 @@ def test_the_default_prior_stops_it_and_is_reported(with_guttman):
 
 
 def test_guessing_at_zero(ordinary):
-    with pytest.raises(
-        IdentificationError, match=r"guessing of item 'i\d' \([\d.e-]+: at its bound of 0\).*nobody gue"
-    ):
+    with pytest.raises(IdentificationError, match=r"guessing of item 'i\d' \([\d.e-]+: at its bound of 0\)"):
         ps.fit(ps.ThreePL(), item_table(ordinary), engine=ps.MarginalML())
 
 
@@ -118,8 +116,16 @@ def fitting_table(model: AbstractMeasurementModel) -> ps.ResponseTable | ps.Pair
     raise AssertionError(model)
 
 
+# What is refused costs nothing; that what is promised fits takes a compilation each.
 PAIRS = [
-    pytest.param(case.model, name, id=f"{str(case)[:60]}-{name}") for case in model_cases.cases() for name in ENGINES
+    pytest.param(
+        case.model,
+        name,
+        id=f"{case}-{name}",
+        marks=[pytest.mark.slow] if name in suitable_engines(case.model) or case.model.needs_prior else [],
+    )
+    for case in model_cases.cases()
+    for name in ENGINES
 ]
 
 

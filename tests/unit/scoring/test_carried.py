@@ -181,7 +181,7 @@ def test_delta_method_and_joint_information_are_the_same(joint, table, frame):
     own = joint.estimates("subject").set_index("level")
     ordinary = ~by_delta.frame.set_index("subject")["extreme"]
     found = by_delta.frame.set_index("subject")["se"]
-    # The fit's information is that of a point within 1e-3 logits of the mode (`core.optimizers`), and changes by as much.
+    # The fit's information is that of a point up to 1e-3 logits from the mode (`core.optimizers`).
     np.testing.assert_allclose(found[ordinary], own.loc[found.index, "se"][ordinary], rtol=1e-3)
     assert by_delta.carries.endswith("uncertainty of items, judges and steps (delta method).")
     same = ps.score(joint, table, method="ml", parameters="uncertain")
