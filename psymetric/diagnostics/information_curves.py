@@ -17,7 +17,7 @@ from psymetric.estimation.fit import Fit
 from psymetric.models.base import ABILITY
 from psymetric.models.space import has_ability
 from psymetric.scoring.forms import Form, form_of
-from psymetric.scoring.population import Population, population
+from psymetric.scoring.population import NormalPopulation, population
 
 __all__ = ["InformationCurves", "ability_grid", "information_curves", "one_each"]
 
@@ -183,7 +183,9 @@ def _weighted_form(fit: Fit, facet: str, cells: pd.DataFrame | None, table: Resp
     return form_of(fit, pd.DataFrame(columns), who=_WHO), total[kept] / subjects
 
 
-def _population(fit: Fit) -> tuple[Population | None, tuple[str, ...]]:
+def _population(fit: Fit) -> tuple[NormalPopulation | None, tuple[str, ...]]:
+    if columns := fit.model.population.columns:
+        return None, (f"no reliability: {list(columns)} tell several populations of subjects apart",)
     try:
         normal = population(fit, who=_WHO)
     except DataError:
@@ -208,7 +210,7 @@ def _by_level(form: Form, weight: Array, owner: NDArray[np.int64], theta: Array)
     return found
 
 
-def _nodes(normal: Population | None, grid: Array) -> Array:
+def _nodes(normal: NormalPopulation | None, grid: Array) -> Array:
     """Where means over the population are taken; of the same number as the default grid, to share its program."""
     return (
         grid
@@ -217,7 +219,7 @@ def _nodes(normal: Population | None, grid: Array) -> Array:
     )
 
 
-def _curve(theta: Array, information: Array, normal: Population | None) -> pd.DataFrame:
+def _curve(theta: Array, information: Array, normal: NormalPopulation | None) -> pd.DataFrame:
     precision = np.nan if normal is None else 1 / normal.sd**2
     with np.errstate(divide="ignore"):
         se = 1 / np.sqrt(information)

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from psymetric.core.optimizers import Maximum
 from psymetric.core.parameters import Block, ParameterSpace
 from psymetric.errors import DataError, DesignError, IdentificationError
+from psymetric.estimation.boundaries import runaways
 from psymetric.estimation.curvature import Information
 from psymetric.estimation.extremes import find_extremes, reach
+from psymetric.estimation.suitability import use_instead
 from psymetric.models.base import AbstractMeasurementModel, ParamSpec, Table
 from psymetric.models.space import has_ability
 
@@ -38,8 +40,7 @@ def require_ability(model: AbstractMeasurementModel, engine: str) -> None:
     """Raise DesignError for models without subjects to integrate over."""
     if not has_ability(model):
         raise DesignError(
-            f"{engine} integrates over subjects, and {type(model).__name__} has none: use JointML() for plain maximum "
-            "likelihood, or MAP(), Laplace(), NUTS()"
+            f"{engine} integrates over subjects, and {type(model).__name__} has none: {use_instead(model)}"
         )
 
 
@@ -141,11 +142,26 @@ def crowded_notes(model: AbstractMeasurementModel, table: Table) -> tuple[str, .
 
 
 def check_curvature(
-    found: Maximum[Information], space: ParameterSpace, active: NDArray[np.bool_], table: Table
+    model: AbstractMeasurementModel,
+    found: Maximum[Information],
+    space: ParameterSpace,
+    active: NDArray[np.bool_],
+    table: Table,
 ) -> None:
-    """Raise IdentificationError naming the levels along which the likelihood is flat."""
+    """Raise IdentificationError naming the levels along which the likelihood is flat, or that have run to an edge."""
     null = found.curvature.null_directions()
+    if found.curvature.is_definite and not null.size:
+        return
+    if reached := runaways(model, table, space.constrain(jnp.asarray(found.point))):
+        raise IdentificationError(
+            f"the likelihood has no maximum inside what {type(model).__name__} allows: {_listed(reached)}. An item "
+            "that follows the others too closely (a Heywood case), that has nothing to do with them, or that nobody "
+            "guesses does this. Use MAP(), whose priors hold such estimates, leave the item out, or use a model "
+            "without that parameter"
+        )
     if not null.size:
+        if found.converged:
+            raise IdentificationError(f"the search ended where the likelihood has no maximum. {_MEND}")
         return
     tangent = np.zeros(space.size)
     tangent[np.flatnonzero(active)[-len(null) :]] = null[:, 0]

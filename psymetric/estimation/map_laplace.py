@@ -54,7 +54,6 @@ class MAP:
             space, found = mode.problem.space, mode.maximum
             point = jnp.asarray(found.point)
             parameters = {name: np.asarray(value) for name, value in constrain(space, point).items()}
-            errors, covariances = uncertainty(space, found, parameters)
             return build_fit(
                 model,
                 table,
@@ -63,8 +62,7 @@ class MAP:
                 log_likelihood=found.value - float(penalty(mode.problem, point)),
                 n_parameters=space.size,
                 parameters=parameters,
-                standard_errors=errors,
-                covariances=covariances,
+                uncertainty=uncertainty(space, found, parameters),
                 penalised=True,
                 notes=climbed.notes,
             )

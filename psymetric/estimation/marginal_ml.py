@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from psymetric.core.precision import double_precision
-from psymetric.estimation.assemble import build_fit, constrain, uncertainty
+from psymetric.estimation.assemble import Uncertainty, build_fit, constrain, uncertainty
 from psymetric.estimation.empirical_bayes import LEAST_SD
 from psymetric.estimation.fit import Fit, FitStatus
 from psymetric.estimation.identification import check_curvature, check_extremes, crowded_notes, require_ability
@@ -69,7 +69,7 @@ class MarginalML:
                 seed=self.seed,
             )
             best = climbed.best
-            check_curvature(best.maximum, best.problem.space, best.active, table)
+            check_curvature(model, best.maximum, best.problem.space, best.active, table)
             return _label(model, table, self, climbed)
 
 
@@ -79,7 +79,6 @@ def _label(
     found = climbed.best
     space, maximum = found.problem.space, found.maximum
     parameters = {name: np.asarray(value) for name, value in constrain(space, jnp.asarray(maximum.point)).items()}
-    errors, covariances = _uncertainty(found, parameters)
     random = sum(block.bijector.size for block in space.blocks if block.scale is not None)
     n_nodes = len(found.problem.nodes)
     held = (POPULATION_SD,) if found.population_sd_held else ()
@@ -96,8 +95,7 @@ def _label(
         log_likelihood=found.log_likelihood,
         n_parameters=space.size - random,
         parameters=parameters,
-        standard_errors=errors,
-        covariances=covariances,
+        uncertainty=_uncertainty(found, parameters),
         penalised=False,
         notes=crowded_notes(model, table)
         + climbed.notes
@@ -109,13 +107,11 @@ def _label(
     )
 
 
-def _uncertainty(
-    found: MarginalSolution, parameters: dict[str, NDArray[np.float64]]
-) -> tuple[dict[str, NDArray[np.float64]], dict[str, NDArray[np.float64]]]:
-    """Standard errors and covariances, those of the sds of random facets from their own likelihood."""
-    errors, covariances = uncertainty(found.problem.space, found.maximum, parameters, found.active)
+def _uncertainty(found: MarginalSolution, parameters: dict[str, NDArray[np.float64]]) -> Uncertainty:
+    """Uncertainty at the maximum, that of the sds of random facets from their own likelihood."""
+    known = uncertainty(found.problem.space, found.maximum, parameters, found.active)
     for name, error in found.log_sd_errors:
-        errors[name] = parameters[name] * error
+        known.standard_errors[name] = parameters[name] * error
     if found.population_sd_held:
-        errors[POPULATION_SD] = np.full((), np.nan)
-    return errors, covariances
+        known.standard_errors[POPULATION_SD] = np.full((), np.nan)
+    return known

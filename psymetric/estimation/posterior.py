@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from psymetric.core.optimizers import Maximum
 from psymetric.core.parameters import ParameterSpace
 from psymetric.estimation.abilities import draw_abilities
-from psymetric.estimation.assemble import build_fit
+from psymetric.estimation.assemble import Uncertainty, build_fit
 from psymetric.estimation.curvature import Information
 from psymetric.estimation.fit import Fit, FitStatus
 from psymetric.estimation.marginal import climb, solve_marginal
@@ -128,8 +128,7 @@ def label_draws(
         log_likelihood=None,
         n_parameters=n_parameters,
         parameters={name: value.mean(axis=0) for name, value in flat.items()},
-        standard_errors={name: value.std(axis=0, ddof=1) for name, value in flat.items()},
-        covariances=covariances,
+        uncertainty=Uncertainty({name: value.std(axis=0, ddof=1) for name, value in flat.items()}, covariances),
         penalised=True,
         draws=draws,
         notes=notes,

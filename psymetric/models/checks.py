@@ -92,6 +92,6 @@ def _refuse(model: object, table: Table, wrong: NDArray[np.bool_], why: str) -> 
     item, category = (int(place[0]) for place in np.nonzero(wrong))
     raise DataError(
         f"{type(model).__name__}: nobody chose category {table.categories[category]!r} of item "
-        f"{table.levels['item'][item]!r} ({np.count_nonzero(wrong)} such cells), {why}. Merge categories, or use "
-        "GeneralizedPartialCredit(), which leaves unused ones out item by item"
+        f"{table.levels['item'][item]!r} ({np.count_nonzero(wrong)} such cells), {why}. Merge categories "
+        "(table.collapse_categories), or use GeneralizedPartialCredit(), which leaves unused ones out item by item"
     )
