@@ -24,7 +24,9 @@ from jax.scipy.special import logsumexp
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from psymetric.core.complete_sum import CompleteSum
 from psymetric.core.distinct import factorized
+from psymetric.estimation.louis_complete import complete_covariances
 from psymetric.estimation.problems import MarginalProblem
 
 __all__ = ["marginal_hessian", "subject_posteriors"]
@@ -69,16 +71,20 @@ def marginal_hessian(problem: MarginalProblem, free: NDArray[np.float64]) -> Mat
     posterior, expected = subject_posteriors(problem, point)
     directions = _directions(problem)
     found = _on_the_table(problem, point, expected, tuple((each.name, each.step) for each in directions))
-    met = [*_met(problem, directions)]  # while the table is differentiated on the other core
+    # while the table is differentiated on the other core
+    met = [] if isinstance(problem.responses, CompleteSum) else [*_met(problem, directions)]
     posterior, slopes, gradient, curvature = (np.asarray(array) for array in (posterior, *found))
-    multiplicity = np.asarray(problem.multiplicity)
     position = np.stack([direction.position(direction.level) for direction in directions])
     n_values = sum(prod(block.bijector.shape) for block in problem.space.blocks)
     total = np.zeros((n_values, n_values))
     np.add.at(total, (position[:, None, :], position[None, :, :]), curvature)
-    for subjects in _chunks(met, posterior):
-        place, spread = _gradients(met, slopes, subjects, posterior)
-        _add_covariances(total, place, spread * np.sqrt(multiplicity[subjects])[:, None, None])
+    multiplicity, spread = np.asarray(problem.multiplicity), None
+    if isinstance(problem.responses, CompleteSum):
+        spread = complete_covariances(problem.responses, position, slopes, posterior, multiplicity)
+    if spread is not None:
+        total[np.ix_(spread[0], spread[0])] += spread[1]
+    else:
+        _add_covariances(total, met or [*_met(problem, directions)], slopes, posterior, multiplicity)
     constrained = np.bincount(position.ravel(), weights=gradient.ravel(), minlength=n_values)
     jacobian, bend = (np.asarray(array) for array in _constraints(problem, point, jnp.asarray(constrained)))
     return jacobian.T @ total @ jacobian + bend
@@ -235,7 +241,14 @@ def _gradients(met: list[_Met], slopes: Matrix, subjects: Index, posterior: Matr
     return np.concatenate([part[1] for part in parts], axis=1), gradient
 
 
-def _add_covariances(total: Matrix, position: Index, gradient: Matrix) -> None:
+def _add_covariances(total: Matrix, met: list[_Met], slopes: Matrix, posterior: Matrix, multiplicity: Matrix) -> None:
+    """Add the posterior covariances of the subjects' gradients."""
+    for subjects in _chunks(met, posterior):
+        position, gradient = _gradients(met, slopes, subjects, posterior)
+        _add_products(total, position, gradient * np.sqrt(multiplicity[subjects])[:, None, None])
+
+
+def _add_products(total: Matrix, position: Index, gradient: Matrix) -> None:
     """Add the products of some subjects' gradients at pairs of their positions."""
     if (position == position[0]).all():  # all met the same, as in an inventory: one product for all of them
         n_subjects, n_met, n_nodes = gradient.shape

@@ -19,6 +19,7 @@ from jax.scipy.special import logsumexp
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from psymetric.core.complete_sum import CompleteSum
 from psymetric.core.distinct import factorized
 from psymetric.core.gather_sum import GatherSum
 from psymetric.core.parameters import ParameterSpace
@@ -61,7 +62,7 @@ class MarginalProblem:
     model: AbstractMeasurementModel
     space: ParameterSpace
     cells: dict[str, Array]
-    responses: GatherSum
+    responses: GatherSum | CompleteSum
     nodes: Array
     log_weights: Array
     multiplicity: Array
@@ -140,7 +141,7 @@ Problem = MarginalProblem | JointProblem
 def rough_information(problem: Problem) -> NDArray[np.float64]:
     """A guess at the information about each free parameter, shape (parameters,)."""
     if isinstance(problem, MarginalProblem):
-        n_responses, n_subjects = float(problem.responses.forward.weights.sum()), problem.responses.shape[0]
+        n_responses, n_subjects = problem.responses.total, problem.responses.shape[0]
     else:
         n_responses, n_subjects = float(problem.weight.sum()), 1
     # Of a location: the variance of evenly used categories, less what subjects explain and what they leave unknown.
@@ -186,7 +187,7 @@ def marginal_problem(
         model=model,
         space=parameter_space(model, table, ability="integrated"),
         cells={name: jnp.asarray(code) for name, code in cells.items()},
-        responses=GatherSum.build(counts),
+        responses=CompleteSum.build(counts, n_categories) or GatherSum.build(counts),
         nodes=jnp.asarray(nodes),
         log_weights=jnp.asarray(log_weights),
         multiplicity=jnp.ones(counts.shape[0]),
