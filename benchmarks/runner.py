@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+
+import numpy as np
 
 ROUNDS, WARM_RUNS = 2, 3
 """Programs take turns, so that other work on the machine slows none of them alone; the best of all rounds counts."""
@@ -15,59 +18,128 @@ ROUNDS, WARM_RUNS = 2, 3
 
 @dataclass(frozen=True)
 class Timing:
-    """Wall seconds of one program on one job.
+    """Seconds of one program on one job.
 
     Attributes:
         program: Name and version.
         cold: First call in a fresh process: imports and compilation included, data already read.
-        warm: Best of the later calls.
+        warm: Best of the later calls; NaN where there was none.
+        cold_cpu, warm_cpu: Processor seconds of the same calls, over all cores. They exceed wall seconds on an idle
+            machine and fall short of them on a busy one.
         log_likelihood: What it reached.
+        peak: Largest resident memory of the process, in MiB.
         note: What the call computes.
     """
 
     program: str
     cold: float
     warm: float
+    cold_cpu: float
+    warm_cpu: float
     log_likelihood: float
+    peak: float
     note: str = ""
 
+    @property
+    def best(self) -> float:
+        """The warm time, or the only one."""
+        return self.warm if self.warm == self.warm else self.cold
 
-def take_turns(module: str, contestants: tuple[str, ...]) -> list[Timing]:
-    """Run `python -m module contestant`, which prints its timing as JSON, for each in turn; the best of the rounds."""
+
+@dataclass(frozen=True)
+class Section:
+    """What one benchmark found: a section of the page, and the targets it missed."""
+
+    title: str
+    text: str
+    timings: list[Timing]
+    missed: list[str]
+
+
+@dataclass(frozen=True)
+class Target:
+    """Most seconds (and MiB) that a job may take.
+
+    Other work on the machine adds to wall seconds. Processor seconds over all cores are more than the wall seconds of
+    an idle machine, so that a target met by either is met.
+    """
+
+    warm: float = float("inf")
+    cold: float = float("inf")
+    peak: float = float("inf")
+
+    def missed(self, timing: Timing) -> list[str]:
+        """Which of them a timing misses, in words."""
+        best_cpu = timing.warm_cpu if timing.warm == timing.warm else timing.cold_cpu
+        found = {
+            f"warm {timing.best:.3g} s > {self.warm:g} s": min(timing.best, best_cpu) > self.warm,
+            f"cold {timing.cold:.3g} s > {self.cold:g} s": min(timing.cold, timing.cold_cpu) > self.cold,
+            f"peak {timing.peak:.0f} MiB > {self.peak:g} MiB": timing.peak > self.peak,
+        }
+        return [text for text, is_missed in found.items() if is_missed]
+
+    def __str__(self) -> str:
+        parts = [f"warm ≤ {self.warm:g} s", f"cold ≤ {self.cold:g} s", f"peak ≤ {self.peak:g} MiB"]
+        return ", ".join(part for part in parts if "inf" not in part)
+
+
+def take_turns(module: str, contestants: tuple[str, ...], *, rounds: int = ROUNDS) -> list[Timing]:
+    """Run `python -m module contestant`, which prints its timing as JSON, for each in turn; the best of the rounds.
+
+    A contestant may carry arguments after a space.
+    """
     found: dict[str, list[Timing]] = {name: [] for name in contestants}
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for name in contestants:
-            command = [sys.executable, "-m", module, name]
-            output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+            command = [sys.executable, "-m", module, *name.split()]
+            output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
             found[name].append(Timing(**json.loads(output.splitlines()[-1])))
     return [
-        replace(times[0], cold=min(t.cold for t in times), warm=min(t.warm for t in times)) for times in found.values()
+        replace(
+            times[0],
+            cold=min(t.cold for t in times),
+            warm=min(t.warm for t in times),
+            cold_cpu=min(t.cold_cpu for t in times),
+            warm_cpu=min(t.warm_cpu for t in times),
+            peak=max(t.peak for t in times),
+        )
+        for times in found.values()
     ]
 
 
-def time_calls(program: str, prepare: Callable[[], Callable[[], float]], *, note: str = "") -> None:
+def time_calls(
+    program: str, prepare: Callable[[], Callable[[], float]], *, note: str = "", warm_runs: int = WARM_RUNS
+) -> None:
     """Print the timing of `prepare` with its first call, and of the best later call; calls return a log-likelihood."""
-    start = time.perf_counter()
+    start, start_cpu = time.perf_counter(), time.process_time()
     call = prepare()
     value = call()
-    cold = time.perf_counter() - start
-    warm = float("inf")
-    for _ in range(WARM_RUNS):
-        start = time.perf_counter()
+    cold, cold_cpu = time.perf_counter() - start, time.process_time() - start_cpu
+    warm = warm_cpu = float("nan")
+    for _ in range(warm_runs):
+        start, start_cpu = time.perf_counter(), time.process_time()
         value = call()
-        warm = min(warm, time.perf_counter() - start)
-    print(json.dumps(asdict(Timing(program, cold, warm, value, note))))
+        # fmin ignores the NaN of no call so far.
+        warm = float(np.fmin(warm, time.perf_counter() - start))
+        warm_cpu = float(np.fmin(warm_cpu, time.process_time() - start_cpu))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps(asdict(Timing(program, cold, warm, cold_cpu, warm_cpu, value, peak, note))))
 
 
 def as_table(timings: list[Timing]) -> str:
     """A Markdown table, every program beside the first."""
     first = timings[0]
     lines = [
-        "| program | cold, s | warm, s | log-likelihood | warm, times psymetric |",
-        "|---|---|---|---|---|",
+        "| program | cold, s | warm, s | warm, processor s | peak, MiB | log-likelihood | times psymetric |",
+        "|---|---|---|---|---|---|---|",
     ]
     lines += [
-        f"| {t.program} | {t.cold:.2f} | {t.warm:.3f} | {t.log_likelihood:.4f} | {t.warm / first.warm:.1f} |"
+        f"| {t.program} | {t.cold:.2f} | {_or_dash(t.warm)} | {_or_dash(t.warm_cpu)} | {t.peak:.0f} | "
+        f"{t.log_likelihood:.4f} | {t.best / first.best:.1f} |"
         for t in timings
     ]
     return "\n".join(lines)
+
+
+def _or_dash(seconds: float) -> str:
+    return f"{seconds:.3f}" if seconds == seconds else "–"

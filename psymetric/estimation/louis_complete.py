@@ -20,7 +20,7 @@ Matrix = NDArray[np.float64]
 _MOST_FUNCTIONS = 4
 _ZERO = 1e-11
 """Share of the largest singular value that is rounding."""
-_CHUNK = 2_000_000
+_CHUNK = 200_000
 """Numbers in memory at a time."""
 
 
