@@ -34,6 +34,7 @@ _EXPORTS = {
     "NonResponse": "psymetric.data.nonresponse",
     "PairTable": "psymetric.data.pairs",
     "Plan": "psymetric.design.plan",
+    "Population": "psymetric.models.population",
     "Rasch": "psymetric.models.rasch",
     "Report": "psymetric.reporting.report",
     "ResponseTable": "psymetric.data.responses",
@@ -154,6 +155,7 @@ if TYPE_CHECKING:
     from psymetric.models.graded_response import GradedResponse as GradedResponse
     from psymetric.models.many_facet import ManyFacetRasch as ManyFacetRasch
     from psymetric.models.nominal_response import NominalResponse as NominalResponse
+    from psymetric.models.population import Population as Population
     from psymetric.models.rasch import Rasch as Rasch
     from psymetric.models.three_pl import ThreePL as ThreePL
     from psymetric.models.two_pl import TwoPL as TwoPL

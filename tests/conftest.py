@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import socket
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,9 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 # A limit makes JAX lock the cache that the test processes share.
 os.environ.setdefault("JAX_COMPILATION_CACHE_MAX_SIZE", str(2**31))
 os.environ.setdefault("MPLBACKEND", "agg")
+
+_MOST_MAPPINGS = 20_000
+"""Memory mappings, of the 65,530 that Linux allows a process, from which compiled programs are let go."""
 
 _CREDENTIAL = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD)$", re.IGNORECASE)
 _PROXY = re.compile(r"^(https?|all|no|ftp)_proxy$", re.IGNORECASE)
@@ -48,6 +52,15 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if _CREDENTIAL.search(name) or _PROXY.match(name):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def let_programs_go() -> Iterator[None]:
+    """Each compiled program holds mappings of memory, and a process that runs out of them crashes while compiling."""
+    yield
+    mappings = Path("/proc/self/maps")
+    if "jax" in sys.modules and mappings.exists() and mappings.read_bytes().count(b"\n") > _MOST_MAPPINGS:
+        sys.modules["jax"].clear_caches()
 
 
 def _is_loopback(address: object) -> bool:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 __all__ = [
     "UNUSED",
     "Anchored",
+    "AnchoredScale",
     "Bijector",
     "Centred",
     "Fixed",
@@ -29,6 +30,7 @@ __all__ = [
     "GeometricMeanOne",
     "Ordered",
     "Positive",
+    "Scaled",
     "Steps",
     "Unit",
 ]
@@ -215,9 +217,9 @@ class Fixed:
     value: Array
 
     @classmethod
-    def build(cls, value: float) -> Fixed:
-        """A known number."""
-        return cls((), jnp.asarray(value))
+    def build(cls, value: float | NDArray[np.float64]) -> Fixed:
+        """A known number, or an array of them."""
+        return cls(np.shape(value), jnp.asarray(value))
 
     @property
     def size(self) -> int:
@@ -258,6 +260,60 @@ class Anchored:
 
     def inverse(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
         return value[np.asarray(self.index)]
+
+    def log_jacobian(self, free: Array) -> Array:
+        return jnp.zeros(())
+
+
+@final
+@partial(jax.tree_util.register_dataclass, data_fields=["logs"], meta_fields=[])
+@dataclass(frozen=True)
+class AnchoredScale:
+    """Positive values, some of them known: the exponential of `Anchored`."""
+
+    logs: Anchored
+
+    @classmethod
+    def build(cls, fixed: NDArray[np.float64]) -> AnchoredScale:
+        """From an array that is NaN where the value is free."""
+        return cls(Anchored.build(np.log(fixed)))
+
+    @property
+    def shape(self) -> Shape:
+        return self.logs.shape
+
+    @property
+    def size(self) -> int:
+        return self.logs.size
+
+    def forward(self, free: Array) -> Array:
+        return jnp.exp(self.logs.forward(free))
+
+    def inverse(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
+        return self.logs.inverse(np.log(value))
+
+    def log_jacobian(self, free: Array) -> Array:
+        return jnp.sum(free)
+
+
+@final
+@partial(jax.tree_util.register_dataclass, data_fields=["scale"], meta_fields=["shape"])
+@dataclass(frozen=True)
+class Scaled:
+    """Numbers in units of their own: the free vector times `scale`, shape `shape`."""
+
+    shape: Shape
+    scale: Array
+
+    @property
+    def size(self) -> int:
+        return prod(self.shape)
+
+    def forward(self, free: Array) -> Array:
+        return free.reshape(self.shape) * self.scale
+
+    def inverse(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
+        return (value / np.asarray(self.scale)).ravel()
 
     def log_jacobian(self, free: Array) -> Array:
         return jnp.zeros(())

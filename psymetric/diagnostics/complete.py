@@ -17,6 +17,7 @@ from psymetric.estimation.problems import distinct_cells
 from psymetric.models.base import ABILITY
 from psymetric.models.space import has_ability
 from psymetric.scoring.alignment import align
+from psymetric.scoring.population import population
 
 __all__ = ["CompleteResponses", "complete_responses"]
 
@@ -65,6 +66,7 @@ def complete_responses(fit: Fit, table: ResponseTable, *, who: str) -> CompleteR
 def _check_fit(fit: Fit, table: ResponseTable, who: str) -> None:
     if fit.engine != "MarginalML":
         raise DataError(f"{who}: the test needs maximum likelihood with subjects integrated out: fit with MarginalML()")
+    population(fit, who=who)  # there must be one
     if random := [spec.name for spec in fit.model.parameters if spec.random and spec.name != ABILITY]:
         raise DataError(f"{who}: {random[0]!r} is random, and the test has no distribution then: fit it as fixed")
     if fit.table_hash != table.hash:

@@ -19,7 +19,7 @@ from psymetric.models.base import Label
 from psymetric.scoring.abilities import find_extremes, maximum_likelihood
 from psymetric.scoring.alignment import AlignedRows
 from psymetric.scoring.likelihood import probabilities
-from psymetric.scoring.population import Population, keeps_subjects, population
+from psymetric.scoring.population import NormalPopulation, keeps_subjects, population
 from psymetric.scoring.posterior import Posterior, subject_posterior
 
 __all__ = ["ResidualComponents", "residual_components"]
@@ -229,7 +229,7 @@ def _drawn(rows: AlignedRows, theta: Array, rng: np.random.Generator) -> Aligned
     return replace(rows, response=above.sum(axis=1).astype(np.int32))
 
 
-def _remeasured(rows: AlignedRows, normal: Population | None) -> Measured:
+def _remeasured(rows: AlignedRows, normal: NormalPopulation | None) -> Measured:
     """Rows with abilities estimated from them: posterior means, or maximum likelihood where there is no population."""
     none = np.zeros(len(rows.response), bool)
     if normal is not None:

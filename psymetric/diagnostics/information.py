@@ -134,6 +134,6 @@ def subject_log_likelihoods(fit: Fit, table: ResponseTable, *, draws: int) -> Ar
 @jax.jit
 def _log_likelihoods(problem: MarginalProblem, draws: dict[str, JaxArray]) -> JaxArray:
     def one(params: dict[str, JaxArray]) -> JaxArray:
-        return jax_logsumexp(problem.responses(problem.table(params)) + problem.log_weights, axis=1)
+        return jax_logsumexp(problem.log_joint_at(params), axis=1)
 
     return jax.lax.map(one, draws)

@@ -21,7 +21,7 @@ from psymetric.models.base import ABILITY, AbstractMeasurementModel
 from psymetric.models.space import has_ability
 from psymetric.scoring.alignment import AlignedRows, align, recode
 from psymetric.scoring.likelihood import check_possible, model_log_probs, pieces
-from psymetric.scoring.population import keeps_subjects, population
+from psymetric.scoring.population import keeps_subjects, population_of
 from psymetric.scoring.posterior import Posterior, subject_posterior
 
 __all__ = ["Measured", "Moments", "measure", "owners", "response_moments", "share_values"]
@@ -65,8 +65,8 @@ def measure(fit: Fit, table: ResponseTable | PairTable, *, who: str) -> Measured
         return Measured(rows, Posterior(np.zeros((1, 1)), np.ones((1, 1))), none, True)
     if not keeps_subjects(fit):
         check_possible(rows, who=who)
-        normal = population(fit, who=who)
-        return Measured(rows, subject_posterior(rows, normal.mean, normal.sd), none, False)
+        mean, sd, _ = population_of(fit, table, who=who)
+        return Measured(rows, subject_posterior(rows, mean, sd), none, False)
     place = recode(table.codes["subject"], table.levels["subject"], fit.levels["subject"], who=who, facet="subject")
     extreme = none.copy()
     for facet, sides in fit.extremes.items():

@@ -25,7 +25,7 @@ from psymetric.models.space import has_ability
 from psymetric.scoring.abilities import find_extremes, maximum_likelihood, posterior_mode, weighted_likelihood
 from psymetric.scoring.alignment import AlignedRows
 from psymetric.scoring.likelihood import derivatives, model_log_probs, pieces
-from psymetric.scoring.population import population
+from psymetric.scoring.population import population_of
 
 __all__ = ["person_fit"]
 
@@ -73,7 +73,7 @@ def person_fit(fit: Fit, table: ResponseTable, *, method: Method = "wle", alpha:
     _check(fit, method, alpha)
     measured = measure(fit, table, who=_WHO)
     rows = replace(measured.rows, weight=np.where(measured.extreme, 0.0, measured.rows.weight))
-    ability, pull, known = _abilities(fit, rows, method)
+    ability, pull, known = _abilities(fit, table, rows, method)
     found = _standardised(rows, ability, pull)
     usable = known & found.determined
     lz, star = (np.where(usable, values, np.nan) for values in (found.lz, found.lz_star))
@@ -113,13 +113,15 @@ def _check(fit: Fit, method: str, alpha: float) -> None:
         raise DataError(f"{_WHO}: alpha={alpha} is not a level between 0 and 1, such as 0.05")
 
 
-def _abilities(fit: Fit, rows: AlignedRows, method: Method) -> tuple[Array, Array, NDArray[np.bool_]]:
+def _abilities(
+    fit: Fit, table: ResponseTable, rows: AlignedRows, method: Method
+) -> tuple[Array, Array, NDArray[np.bool_]]:
     """Estimates, their r0 (what the estimating equation adds to the likelihood's score), and which are finite."""
     if method == "map":
-        normal = population(fit, who=_WHO)
-        estimate = posterior_mode(rows, normal.mean, normal.sd).estimate
+        mean, sd, _ = population_of(fit, table, who=_WHO)
+        estimate = posterior_mode(rows, mean, sd).estimate
         answered = rows.by_subject(np.ones(len(rows.response))) > 0
-        return estimate, (normal.mean - estimate) / normal.sd**2, answered
+        return estimate, (mean - estimate) / sd**2, answered
     extremes = find_extremes(rows)
     if method == "ml":
         estimate = maximum_likelihood(rows, extremes, adjustment=0.3).estimate

@@ -20,7 +20,7 @@ from psymetric.models.base import ABILITY, AbstractMeasurementModel
 from psymetric.models.space import POPULATION_SD, has_ability
 from psymetric.scoring.alignment import AlignedRows, align
 from psymetric.scoring.likelihood import check_possible
-from psymetric.scoring.population import population
+from psymetric.scoring.population import population_of
 from psymetric.scoring.posterior import subject_posterior
 
 __all__ = ["posterior_predictive", "require_own_table"]
@@ -76,7 +76,7 @@ def posterior_predictive(
     sizes = {"all": 1, **{facet: len(fit.levels[facet]) for facet in rows.codes}}
     frame = _labels(fit, owners)
     observed = _features(rows, rows.response, owners, sizes)
-    draws = _replicated(fit, rows, replicates, np.random.default_rng(seed))
+    draws = _replicated(fit, table, rows, replicates, np.random.default_rng(seed))
     replicated = np.stack([_features(rows, scores, owners, sizes) for scores in draws])
     return _compare(frame, observed, replicated, level)
 
@@ -91,10 +91,12 @@ def require_own_table(fit: Fit, table: ResponseTable, *, who: str) -> None:
         raise DataError(f"{who}: the table is not the one that was fitted: pass that one, or fit this one")
 
 
-def _replicated(fit: Fit, rows: AlignedRows, replicates: int, rng: np.random.Generator) -> Iterator[Scores]:
+def _replicated(
+    fit: Fit, table: ResponseTable, rows: AlignedRows, replicates: int, rng: np.random.Generator
+) -> Iterator[Scores]:
     """Scores of every row, shape (R,), once per replicate."""
     with double_precision():
-        for params in _parameters(fit, rows, replicates, rng):
+        for params in _parameters(fit, table, rows, replicates, rng):
             key = rng.integers(0, 2**32, 2, dtype=np.uint32)
             codes = dict(rows.codes) | {"subject": rows.subject}
             yield np.asarray(_draw(rows.model, params, codes, key, len(rows.categories)))
@@ -107,7 +109,7 @@ def _draw(model: AbstractMeasurementModel, params: Any, codes: Any, key: JaxArra
 
 
 def _parameters(
-    fit: Fit, rows: AlignedRows, replicates: int, rng: np.random.Generator
+    fit: Fit, table: ResponseTable, rows: AlignedRows, replicates: int, rng: np.random.Generator
 ) -> Iterator[Mapping[str, Array]]:
     """The model's arrays, subjects among them, once per replicate."""
     names = [spec.name for spec in fit.model.parameters]
@@ -117,8 +119,8 @@ def _parameters(
             yield {name: value[place] for name, value in flat.items()}
         return
     check_possible(rows, who=_WHO)
-    normal = population(fit, who=_WHO)
-    posterior = subject_posterior(rows, normal.mean, normal.sd)
+    mean, sd, _ = population_of(fit, table, who=_WHO)
+    posterior = subject_posterior(rows, mean, sd)
     abilities = posterior.quantile(rng.random((len(rows.subjects), replicates)))
     others = {name: _normal(fit, name, replicates, rng) for name in names if name != ABILITY}
     for place in range(replicates):

@@ -9,7 +9,6 @@ from jax import Array
 from numpy.typing import NDArray
 
 from psymetric.estimation.problems import MarginalProblem
-from psymetric.models.space import POPULATION_MEAN, POPULATION_SD
 
 __all__ = ["draw_abilities"]
 
@@ -28,8 +27,7 @@ def _draw(problem: MarginalProblem, free: Array, keys: Array) -> Array:
         beyond = jnp.take_along_axis(cumulated, place, axis=1) - uniform
         spacing = problem.nodes[1] - problem.nodes[0]
         standardised = problem.nodes[place] + spacing * (0.5 - beyond / mass)
-        params = problem.space.constrain(point)
-        return params[POPULATION_MEAN] + params[POPULATION_SD] * standardised[:, 0]
+        return problem.abilities(problem.space.constrain(point), standardised[:, 0])
 
     return jax.lax.map(one, (free, keys))
 

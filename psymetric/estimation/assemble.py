@@ -18,6 +18,8 @@ from psymetric.core.provenance import Provenance
 from psymetric.estimation.curvature import Information
 from psymetric.estimation.fit import Fit, FitStatus
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, Table
+from psymetric.models.population import population_shape
+from psymetric.models.space import COVARIATE
 
 __all__ = ["build_fit", "constrain", "constrained_uncertainty", "level_counts", "uncertainty"]
 
@@ -117,7 +119,10 @@ def build_fit(
 ) -> Fit:
     """Label what an engine found."""
     facets = {"subject" if spec.name == ABILITY else spec.axes[0] for spec in model.parameters if spec.axes}
-    facets |= {axis for spec in model.parameters for axis in spec.axes}
+    facets |= {axis for spec in model.parameters for axis in spec.axes} | set(model.population.columns)
+    levels = {facet: tuple(table.levels[facet]) for facet in table.levels if facet in facets}
+    if model.population.covariates:
+        levels[COVARIATE] = population_shape(model.population, table).terms
     return Fit(
         model=model,
         engine=type(engine).__name__,
@@ -129,7 +134,7 @@ def build_fit(
         standard_errors=standard_errors,
         covariances=covariances,
         draws=draws,
-        levels={facet: tuple(table.levels[facet]) for facet in table.levels if facet in facets},
+        levels=levels,
         categories=tuple(table.categories),
         counts=level_counts(model, table),
         extremes=extremes or {},

@@ -54,6 +54,13 @@ def _products(problem: JointProblem, free: Array, n_incidental: int) -> tuple[Ar
     return rows, diagonal
 
 
+@jax.jit
+def _hessian(problem: Problem, free: Array) -> Array:
+    """Hessian of the log density, a column at a time; for problems without a quicker way."""
+    _, product = jax.linearize(jax.grad(lambda x: problem.log_density(x)), free)
+    return jax.lax.map(product, jnp.eye(free.shape[0]))
+
+
 @final
 @dataclass(frozen=True)
 class Information:
@@ -129,7 +136,8 @@ def _definite(matrix: NDArray[np.float64]) -> bool:
 def information(problem: Problem, free: Vector, active: NDArray[np.bool_] | None = None) -> Information:
     """Observed information at `free`; `active` restricts it to a subset of the structural parameters."""
     if isinstance(problem, MarginalProblem):
-        block = -marginal_hessian(problem, free)
+        is_plain = problem.background is None
+        block = -(marginal_hessian(problem, free) if is_plain else np.asarray(_hessian(problem, jnp.asarray(free))))
         if active is not None:
             block = block[np.ix_(active, active)]
         return Information(np.zeros(0), np.zeros((len(block), 0)), (block + block.T) / 2)

@@ -8,7 +8,8 @@ import pandas as pd
 from psymetric.core.bijectors import UNUSED
 from psymetric.errors import DataError
 from psymetric.estimation.fit import Fit
-from psymetric.models.base import ABILITY, ParamSpec
+from psymetric.models.base import ABILITY, Label, ParamSpec
+from psymetric.models.space import COVARIATE, COVARIATE_WEIGHT, POPULATION_MEAN, POPULATION_SD
 
 __all__ = ["estimates_frame", "summary_text"]
 
@@ -77,17 +78,24 @@ def _notes(fit: Fit, spec: ParamSpec, n_values: int) -> list[str]:
 
 
 def _scalars(fit: Fit, level: float) -> pd.DataFrame:
-    names = [name for name in fit.parameters if np.ndim(fit.parameters[name]) == 0]
-    ends = [fit.interval(name, level) for name in names]
-    return pd.DataFrame(
-        {
-            "level": names,
-            "estimate": [float(fit.parameters[name]) for name in names],
-            "se": [float(fit.standard_errors[name]) for name in names],
-            "lower": [float(low) for low, _ in ends],
-            "upper": [float(high) for _, high in ends],
-        }
-    )
+    """Numbers that belong to no facet, and those of the groups and covariates of the population."""
+    rows: list[tuple[str, float, float, float, float]] = []
+    for name, value in fit.parameters.items():
+        labels = _population_labels(fit, name)
+        if np.ndim(value) and not labels:
+            continue
+        columns = (value, fit.standard_errors[name], *fit.interval(name, level))
+        names = [f"{name}: {label}" for label in labels] or [name]
+        rows += zip(names, *(np.ravel(column).tolist() for column in columns), strict=True)
+    return pd.DataFrame(rows, columns=["level", "estimate", "se", "lower", "upper"])
+
+
+def _population_labels(fit: Fit, name: str) -> tuple[Label, ...]:
+    """Labels of a population's parameter, or none where it is a number or belongs to a facet."""
+    if name == COVARIATE_WEIGHT:
+        return fit.levels[COVARIATE]
+    groups = fit.model.population.groups
+    return fit.levels[groups] if groups is not None and name in (POPULATION_MEAN, POPULATION_SD) else ()
 
 
 def summary_text(fit: Fit) -> str:

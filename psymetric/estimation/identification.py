@@ -15,7 +15,14 @@ from psymetric.estimation.extremes import find_extremes, reach
 from psymetric.models.base import AbstractMeasurementModel, ParamSpec, Table
 from psymetric.models.space import has_ability
 
-__all__ = ["check_curvature", "check_extremes", "check_table", "crowded_notes", "require_ability"]
+__all__ = [
+    "check_curvature",
+    "check_extremes",
+    "check_table",
+    "crowded_notes",
+    "require_ability",
+    "require_one_population",
+]
 
 _SHOWN = 6
 _SHARE = 0.3
@@ -36,6 +43,15 @@ def require_ability(model: AbstractMeasurementModel, engine: str) -> None:
         )
 
 
+def require_one_population(model: AbstractMeasurementModel, engine: str) -> None:
+    """Raise DesignError for models whose subjects come from several populations."""
+    if model.population.columns:
+        raise DesignError(
+            f"{engine} knows no population of subjects that {list(model.population.columns)} could tell apart: use "
+            "MarginalML(), MAP(), Laplace(), NUTS() or SVI()"
+        )
+
+
 def check_table(model: AbstractMeasurementModel, table: Table) -> None:
     """Raise when the table lacks what the model reads.
 
@@ -50,6 +66,8 @@ def check_table(model: AbstractMeasurementModel, table: Table) -> None:
     if missing := [facet for facet in model.facets if facet not in table.codes]:
         others = [facet for facet in table.codes if facet != "subject"]
         raise DataError(f"{name} reads facet {missing[0]!r}, which the table does not have: its facets are {others}")
+    if read := set(model.population.columns) & {*model.facets, "subject"}:
+        raise DesignError(f"{name} reads facet {min(read)!r} itself, so that it cannot tell its subjects apart as well")
     model.check(table)
 
 

@@ -17,7 +17,7 @@ from psymetric.estimation.assemble import build_fit, constrain, constrained_unce
 from psymetric.estimation.curvature import Information
 from psymetric.estimation.extremes import Rows, adjusted_estimates, find_extremes
 from psymetric.estimation.fit import Fit, FitStatus
-from psymetric.estimation.identification import check_curvature, check_extremes
+from psymetric.estimation.identification import check_curvature, check_extremes, require_one_population
 from psymetric.estimation.marginal import climb
 from psymetric.estimation.problems import joint_problem
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, Table
@@ -60,7 +60,8 @@ class JointML:
             raise DesignError(
                 f"JointML cannot estimate the sd of random facet {random[0]!r}: use MarginalML() or NUTS()"
             )
-        if model.population == "standard":
+        require_one_population(model, "JointML")
+        if model.scale == "subjects":
             raise DesignError(
                 f"JointML has no population of subjects to fix the scale of {type(model).__name__} with: use "
                 "MarginalML(), MAP(), Laplace() or NUTS()"

@@ -93,8 +93,9 @@ def marginal_hessian(problem: MarginalProblem, free: NDArray[np.float64]) -> Mat
 @jax.jit
 def subject_posteriors(problem: MarginalProblem, free: Array) -> tuple[Array, Array]:
     """Subjects' posteriors on the nodes, shape (subjects, nodes), and expected counts on the table's rows."""
-    sums, spread = jax.vjp(problem.responses, problem.table(problem.space.constrain(free)))
-    log_joint = sums + problem.log_weights
+    params = problem.space.constrain(free)
+    sums, spread = jax.vjp(problem.responses, problem.table(params))
+    log_joint = sums + problem.log_masses(params)
     posterior = jnp.exp(log_joint - logsumexp(log_joint, axis=1, keepdims=True))
     return posterior, spread(posterior * problem.multiplicity[:, None])[0]
 

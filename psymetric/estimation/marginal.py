@@ -202,8 +202,8 @@ def _hold_at_bound(
     step of the climb may end on that plateau though the likelihood has its maximum elsewhere.
     """
     place = problem.space.slices()[POPULATION_SD]
-    is_known = place.stop == place.start
-    if is_known or not active[place].all() or float(point[place][0]) > np.log(_SUSPICIOUS_SD):
+    is_single = place.stop - place.start == 1  # neither known nor one for each group
+    if not is_single or not active[place].all() or float(point[place][0]) > np.log(_SUSPICIOUS_SD):
         return point, active
     held, start = active.copy(), point.copy()
     held[place] = False

@@ -6,6 +6,7 @@ compiled program.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
@@ -25,7 +26,14 @@ from psymetric.core.gather_sum import GatherSum
 from psymetric.core.parameters import ParameterSpace
 from psymetric.core.quadrature import normal_grid
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, Table
-from psymetric.models.space import POPULATION_MEAN, POPULATION_SD, parameter_space
+from psymetric.models.population import Background, background
+from psymetric.models.space import (
+    COVARIATE_WEIGHT,
+    POPULATION_MEAN,
+    POPULATION_SD,
+    parameter_space,
+    subject_moments,
+)
 
 __all__ = [
     "JointProblem",
@@ -40,7 +48,7 @@ __all__ = [
 @final
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=["space", "cells", "responses", "nodes", "log_weights", "multiplicity"],
+    data_fields=["space", "cells", "responses", "nodes", "log_weights", "multiplicity", "background"],
     meta_fields=["model", "n_categories", "prior"],
 )
 @dataclass(frozen=True)
@@ -56,6 +64,7 @@ class MarginalProblem:
         nodes: Standard-normal nodes, shape (nodes,), and their log weights.
         multiplicity: How many subjects with the same responses each subject stands for, shape (subjects,). The weight
             of a response counts within a subject, inside the integral; this counts whole subjects.
+        background: Groups and covariates of the subjects, or None where all come from one distribution.
         prior: Whether the priors are part of the density (MAP, Laplace, NUTS) or not (maximum likelihood).
     """
 
@@ -68,10 +77,27 @@ class MarginalProblem:
     multiplicity: Array
     n_categories: int
     prior: bool
+    background: Background | None = None
+
+    def abilities(self, params: Mapping[str, Array], standard: Array) -> Array:
+        """Logits of places on the grid, which spans the population, or the middle of several."""
+        mean, sd = params[POPULATION_MEAN], params[POPULATION_SD]
+        return jnp.mean(mean) + jnp.exp(jnp.mean(jnp.log(sd))) * standard
+
+    def log_masses(self, params: Mapping[str, Array]) -> Array:
+        """Log of the population's mass at the nodes, shape (nodes,), or (subjects, nodes) where populations differ."""
+        if self.background is None:
+            return self.log_weights
+        mean, sd = subject_moments(params, self.background)
+        log_unit = jnp.mean(jnp.log(params[POPULATION_SD]))
+        away = (self.abilities(params, self.nodes) - mean[:, None]) / sd[:, None]
+        # At the nodes themselves a standard normal has these weights.
+        log_total = -0.5 * self.nodes[0] ** 2 - self.log_weights[0]
+        return -0.5 * away**2 + (log_unit - jnp.log(sd))[:, None] - log_total
 
     def table(self, params: dict[str, Array]) -> Array:
         """Log-probability of every cell, category and node, shape (cells × categories, nodes)."""
-        abilities = params[POPULATION_MEAN] + params[POPULATION_SD] * self.nodes
+        abilities = self.abilities(params, self.nodes)
         codes = self.cells | {"subject": jnp.zeros_like(next(iter(self.cells.values())))}
 
         def at_node(ability: Array) -> Array:
@@ -83,7 +109,11 @@ class MarginalProblem:
 
     def log_joint(self, free: Array) -> Array:
         """Log of likelihood times grid weight, shape (subjects, nodes)."""
-        return self.responses(self.table(self.space.constrain(free))) + self.log_weights
+        return self.log_joint_at(self.space.constrain(free))
+
+    def log_joint_at(self, params: dict[str, Array]) -> Array:
+        """`log_joint` from constrained arrays."""
+        return self.responses(self.table(params)) + self.log_masses(params)
 
     def penalty(self, free: Array) -> Array:
         """What the density has beyond the likelihood: the priors, or the distribution of the random facets."""
@@ -151,8 +181,8 @@ def rough_information(problem: Problem) -> NDArray[np.float64]:
     for block in problem.space.blocks:
         is_step = "step" in block.labels
         levels = prod(block.bijector.shape[: len(block.labels) - is_step])
-        population = {POPULATION_MEAN: n_subjects, POPULATION_SD: 2 * n_subjects}
-        guess = population.get(block.name, n_responses * (of_step if is_step else of_location) / levels)
+        population = {POPULATION_MEAN: n_subjects, POPULATION_SD: 2 * n_subjects, COVARIATE_WEIGHT: levels * n_subjects}
+        guess = population.get(block.name, n_responses * (of_step if is_step else of_location)) / levels
         parts.append(np.full(block.bijector.size, max(guess, 1.0)))
     return np.concatenate(parts)
 
@@ -191,6 +221,7 @@ def marginal_problem(
         nodes=jnp.asarray(nodes),
         log_weights=jnp.asarray(log_weights),
         multiplicity=jnp.ones(counts.shape[0]),
+        background=background(model.population, table),
         n_categories=n_categories,
         prior=prior,
     )

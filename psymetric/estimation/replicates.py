@@ -97,7 +97,7 @@ def _steps(fit: Fit, table: Table) -> tuple[NDArray[np.bool_], ...]:
 def _warm(fit: Fit, table: ResponseTable | PairTable) -> _Warm | None:
     """None for fits that replicates cannot start from: joint ones, random facets, a population sd at its bound."""
     random = any(spec.random and spec.name != ABILITY for spec in fit.model.parameters)
-    if ABILITY in fit.parameters or random or fit.parameters[POPULATION_SD] < _LEAST_SD:
+    if ABILITY in fit.parameters or random or np.any(fit.parameters[POPULATION_SD] < _LEAST_SD):
         return None
     with double_precision():
         problem, start = resolved_problem(fit.model, table, fit.parameters, prior=fit.penalised)
@@ -148,7 +148,7 @@ def _from_warm(warm: _Warm, fit: Fit, engine: Any, table: Any, weights: Weights)
     if not found.converged or (not fit.penalised and found.curvature.null_directions().size):
         return None
     values = {name: np.asarray(value) for name, value in constrain(problem.space, jnp.asarray(found.point)).items()}
-    if values[POPULATION_SD] < _LEAST_SD or not is_resolved(problem, found.point):
+    if np.any(values[POPULATION_SD] < _LEAST_SD) or not is_resolved(problem, found.point):
         return None
     return {name: _without_unused(value) for name, value in values.items()}
 

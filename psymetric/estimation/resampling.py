@@ -16,7 +16,8 @@ from psymetric.data.responses import ResponseTable
 from psymetric.errors import DataError
 from psymetric.estimation.fit import Fit
 from psymetric.models.base import ABILITY
-from psymetric.models.space import POPULATION_MEAN, POPULATION_SD, has_ability
+from psymetric.models.population import background
+from psymetric.models.space import has_ability, subject_moments
 
 __all__ = ["Resampler", "Weights", "present_rows", "resampler", "with_copies"]
 
@@ -121,12 +122,14 @@ def _parametric(fit: Fit, table: ResponseTable | PairTable) -> Resampler:
         )
     fixed = {name: jnp.asarray(value) for name, value in fit.parameters.items()}
     codes = {name: jnp.asarray(code) for name, code in table.codes.items()}
+    known = background(model.population, table) if has_ability(model) else None
 
     def draw(rng: np.random.Generator) -> Weights:
         params = dict(fixed)
         if has_ability(model) and ABILITY not in params:
             standard = rng.standard_normal(len(table.levels["subject"]))
-            params[ABILITY] = params[POPULATION_MEAN] + params[POPULATION_SD] * standard
+            mean, sd = subject_moments(params, known)
+            params[ABILITY] = mean + sd * standard
         chances = np.exp(np.asarray(model.category_log_probs(params, codes, n_outcomes), np.float64))
         drawn = rng.multinomial(counts, chances / chances.sum(axis=1, keepdims=True))
         return Weights(drawn.ravel().astype(np.float64), None)

@@ -93,7 +93,7 @@ def robust_errors(fit: Fit, table: ResponseTable | PairTable, *, cluster: str | 
 
     Raises:
         DataError: Another table, a fit of draws, an unknown cluster, fewer than two clusters, or too few for two ways.
-        DesignError: Random facets, or a cluster that crosses subjects and is a facet of the model.
+        DesignError: Random facets, several populations, or a cluster that crosses subjects and is a facet of the model.
         ConvergenceError: The fit did not converge.
 
     Source: Huber (1967), Proc. 5th Berkeley Symposium 1, 221-233; White (1982), Econometrica 50, 1-25; Liang & Zeger
@@ -139,6 +139,11 @@ def _check(fit: Fit, table: ResponseTable | PairTable, cluster: str | None) -> N
         raise DesignError(
             f"robust_errors: random facet {random[0]!r} ties all subjects together, so that no cluster is independent "
             "of the others: declare it fixed, or use bootstrap()"
+        )
+    if fit.model.population.columns:
+        raise DesignError(
+            f"robust_errors knows one population, and {list(fit.model.population.columns)} tell several apart: use "
+            "bootstrap()"
         )
     known = [name for name in table.codes if name not in ("left", "right")]
     if cluster is not None and cluster not in known:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol, final
+from typing import Literal, final
 
 import jax
 import jax.numpy as jnp
@@ -18,47 +18,13 @@ from jax import Array
 from numpy.typing import NDArray
 
 from psymetric.data.coding import Label
-from psymetric.errors import DataError, DesignError
+from psymetric.models.checks import Table
+from psymetric.models.population import Population
 
-__all__ = [
-    "ABILITY",
-    "AbstractMeasurementModel",
-    "Label",
-    "ParamSpec",
-    "Table",
-    "check_prior_sd",
-    "require_all_categories",
-    "require_items",
-    "require_two_categories",
-]
+__all__ = ["ABILITY", "AbstractMeasurementModel", "Label", "ParamSpec", "Table"]
 
 ABILITY = "ability"
 """Name of the subject parameter that marginal engines integrate over."""
-
-
-class Table(Protocol):
-    """What models and engines read of a `ResponseTable` or a `PairTable`."""
-
-    @property
-    def codes(self) -> Mapping[str, NDArray[np.int32]]: ...
-    @property
-    def levels(self) -> Mapping[str, tuple[Label, ...]]: ...
-    @property
-    def response(self) -> NDArray[np.int32]: ...
-    @property
-    def weight(self) -> NDArray[np.float64]: ...
-    @property
-    def categories(self) -> tuple[Label, ...]: ...
-    @property
-    def notes(self) -> tuple[str, ...]: ...
-    @property
-    def hash(self) -> object: ...  # a str; tables cache it, and type checkers do not match a cached property with str
-
-
-def check_prior_sd(model: object, value: object, *, name: str = "prior_sd") -> None:
-    """Raise DesignError unless `value` is a positive, finite number of logits."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
-        raise DesignError(f"{type(model).__name__}({name}={value!r}) must be a positive number of logits, such as 2.0")
 
 
 @final
@@ -96,39 +62,6 @@ class ParamSpec:
         return self.name != ABILITY and bool(self.axes) and "step" not in self.axes and self.unit == "logit"
 
 
-def require_two_categories(model: object, table: Table, instead: str) -> None:
-    """Raise DataError unless the table has two categories; `instead` names what to use where it has more."""
-    if len(table.categories) != 2:
-        raise DataError(
-            f"{type(model).__name__} needs two categories, but the table has {len(table.categories)} "
-            f"({list(table.categories)}): use {instead} for ordered categories"
-        )
-
-
-def require_items(model: object, table: Table, least: int) -> None:
-    """Raise DataError where so few items cannot tell slopes from the spread of the subjects."""
-    if len(table.levels["item"]) < least:
-        raise DataError(
-            f"{type(model).__name__} estimates a slope for every item, which takes at least {least} items; the table "
-            f"has {len(table.levels['item'])} ({list(table.levels['item'])}). Use Rasch() or "
-            "ManyFacetRasch(facets=('item',))"
-        )
-
-
-def require_all_categories(model: object, table: Table) -> None:
-    """Raise DataError where an item never drew some category, whose threshold would then be infinite."""
-    n_items, n_categories = len(table.levels["item"]), len(table.categories)
-    cells = table.codes["item"].astype(np.int64) * n_categories + table.response
-    counts = np.bincount(cells, weights=table.weight, minlength=n_items * n_categories).reshape(n_items, n_categories)
-    item, category = (int(place[0]) if len(place) else -1 for place in np.nonzero(counts == 0))
-    if item >= 0:
-        raise DataError(
-            f"{type(model).__name__}: nobody chose category {table.categories[category]!r} of item "
-            f"{table.levels['item'][item]!r} ({np.count_nonzero(counts == 0)} such cells), so that its threshold is "
-            "infinite. Merge categories, or use GeneralizedPartialCredit(), which leaves unused ones out item by item"
-        )
-
-
 class AbstractMeasurementModel(ABC):
     """A measurement model: a frozen dataclass of settings, `parameters` and `category_log_probs`."""
 
@@ -158,9 +91,14 @@ class AbstractMeasurementModel(ABC):
         """
 
     @property
-    def population(self) -> Literal["estimated", "standard"]:
-        """Whether the subjects' mean and sd are estimated, or 0 and 1 because slopes and locations are free."""
-        return "estimated"
+    def population(self) -> Population:
+        """Where the subjects come from; models with subjects have a setting of this name."""
+        return Population()
+
+    @property
+    def scale(self) -> Literal["items", "subjects"]:
+        """What fixes origin and unit: items of mean 0 and slope 1 or, as slopes are free, subjects of mean 0, sd 1."""
+        return "items"
 
     @property
     def needs_prior(self) -> bool:

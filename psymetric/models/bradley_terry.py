@@ -13,7 +13,8 @@ from jax import Array
 from typing_extensions import override
 
 from psymetric.errors import DataError
-from psymetric.models.base import AbstractMeasurementModel, ParamSpec, Table, check_prior_sd
+from psymetric.models.base import AbstractMeasurementModel, ParamSpec, Table
+from psymetric.models.checks import check_prior_sd
 
 __all__ = ["BradleyTerry"]
 

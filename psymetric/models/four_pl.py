@@ -13,8 +13,9 @@ from jax import Array
 from typing_extensions import override
 
 from psymetric.errors import DesignError
-from psymetric.models.base import ABILITY, ParamSpec, Table, require_items, require_two_categories
-from psymetric.models.items import AbstractItemModel, asymptote, check_scales, distance, locations_and_slopes
+from psymetric.models.base import ABILITY, ParamSpec, Table
+from psymetric.models.checks import require_items, require_two_categories
+from psymetric.models.items import AbstractItemModel, asymptote, distance, locations_and_slopes
 
 __all__ = ["FourPL"]
 
@@ -38,6 +39,7 @@ class FourPL(AbstractItemModel):
         asymptote_prior_sd: Scale of the normal prior on the logits of the asymptotes.
         chance: Centre of the prior on the guessing.
         slip: Centre of the prior on 1 − d.
+        population: Groups or covariates that tell subjects apart.
 
     Source: Barton & Lord (1981), An upper asymptote for the three-parameter logistic item-response model, ETS RR-81-20.
     """
@@ -49,7 +51,7 @@ class FourPL(AbstractItemModel):
     slip: float = 0.05
 
     def __post_init__(self) -> None:
-        check_scales(self)
+        super().__post_init__()
         if not 0 < self.chance < 1 - self.slip < 1:
             raise DesignError(
                 f"FourPL(chance={self.chance!r}, slip={self.slip!r}) must be above 0 and sum to less than 1"

@@ -12,8 +12,9 @@ from jax import Array
 from typing_extensions import override
 
 from psymetric.core.bijectors import UNUSED
-from psymetric.models.base import ABILITY, ParamSpec, Table, require_items
-from psymetric.models.items import AbstractItemModel, check_scales, distance, locations_and_slopes
+from psymetric.models.base import ABILITY, ParamSpec, Table
+from psymetric.models.checks import require_items
+from psymetric.models.items import AbstractItemModel, distance, locations_and_slopes
 
 __all__ = ["GeneralizedPartialCredit"]
 
@@ -32,15 +33,13 @@ class GeneralizedPartialCredit(AbstractItemModel):
     Args:
         prior_sd: Scale in logits of the normal prior on the item locations and steps under MAP, Laplace and NUTS.
         slope_prior_sd: Scale of the normal prior on the discriminations, centred at 1.
+        population: Groups or covariates that tell subjects apart.
 
     Source: Muraki (1992), Applied Psychological Measurement 16, 159-176.
     """
 
     prior_sd: float = 2.0
     slope_prior_sd: float = 0.5
-
-    def __post_init__(self) -> None:
-        check_scales(self)
 
     @property
     @override

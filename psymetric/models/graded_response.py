@@ -11,8 +11,9 @@ import jax.numpy as jnp
 from jax import Array
 from typing_extensions import override
 
-from psymetric.models.base import ABILITY, ParamSpec, Table, require_all_categories, require_items
-from psymetric.models.items import AbstractItemModel, check_scales, distance
+from psymetric.models.base import ABILITY, ParamSpec, Table
+from psymetric.models.checks import require_all_categories, require_items
+from psymetric.models.items import AbstractItemModel, distance
 
 __all__ = ["GradedResponse"]
 
@@ -31,15 +32,13 @@ class GradedResponse(AbstractItemModel):
         prior_sd: Scale in logits of the normal prior on the locations, and of the one on the logs of the distances
             between thresholds, under MAP, Laplace and NUTS.
         slope_prior_sd: Scale of the normal prior on the logs of the discriminations, centred at 0.
+        population: Groups or covariates that tell subjects apart.
 
     Source: Samejima (1969), Psychometrika Monograph 17.
     """
 
     prior_sd: float = 2.0
     slope_prior_sd: float = 0.5
-
-    def __post_init__(self) -> None:
-        check_scales(self)
 
     @property
     @override

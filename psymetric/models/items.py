@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, final
 
 from jax import Array
 from typing_extensions import override
 
-from psymetric.models.base import ABILITY, AbstractMeasurementModel, ParamSpec, check_prior_sd
+from psymetric.models.base import ABILITY, AbstractMeasurementModel, ParamSpec
+from psymetric.models.checks import check_prior_sd
+from psymetric.models.population import Population, as_population
 
 __all__ = ["AbstractItemModel", "asymptote", "check_scales", "distance", "locations_and_slopes"]
 
 
+@dataclass(frozen=True)
 class AbstractItemModel(AbstractMeasurementModel):
-    """A model of responses to items whose slopes and locations are free: subjects fix the origin and the scale."""
+    """A model of responses to items whose slopes and locations are free: subjects fix the origin and the scale.
+
+    Args:
+        population: Groups or covariates that tell subjects apart.
+    """
+
+    population: Population = field(default=Population(), kw_only=True)  # pyright: ignore[reportIncompatibleMethodOverride]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "population", as_population(self.population))
+        check_scales(self)
 
     @property
     @final
@@ -32,8 +45,8 @@ class AbstractItemModel(AbstractMeasurementModel):
     @property
     @final
     @override
-    def population(self) -> Literal["estimated", "standard"]:
-        return "standard"
+    def scale(self) -> Literal["items", "subjects"]:
+        return "subjects"
 
 
 def check_scales(model: Any) -> None:

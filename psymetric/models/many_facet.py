@@ -13,7 +13,9 @@ from typing_extensions import override
 
 from psymetric.data.coding import Label
 from psymetric.errors import DesignError
-from psymetric.models.base import ABILITY, AbstractMeasurementModel, ParamSpec, check_prior_sd
+from psymetric.models.base import ABILITY, AbstractMeasurementModel, ParamSpec
+from psymetric.models.checks import check_prior_sd
+from psymetric.models.population import Population, as_population
 
 __all__ = ["ManyFacetRasch"]
 
@@ -47,6 +49,7 @@ class ManyFacetRasch(AbstractMeasurementModel):
         slopes: Facets whose levels differ in discrimination.
         prior_sd: Scale in logits of the normal prior on facets, steps and interactions under MAP, Laplace and NUTS.
         slope_prior_sd: Scale of the normal prior on the logs of the slopes, centred at 0.
+        population: Groups or covariates that tell subjects apart.
 
     Raises:
         DesignError: A setting names a facet that is not in `facets`.
@@ -63,8 +66,10 @@ class ManyFacetRasch(AbstractMeasurementModel):
     slopes: tuple[str, ...] = ()
     prior_sd: float = 2.0
     slope_prior_sd: float = 0.5
+    population: Population = field(default=Population(), kw_only=True)  # pyright: ignore[reportIncompatibleMethodOverride]
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "population", as_population(self.population))
         for name in ("facets", "random", "slopes"):
             value = getattr(self, name)
             object.__setattr__(self, name, (value,) if isinstance(value, str) else tuple(value))

@@ -11,8 +11,9 @@ import jax.numpy as jnp
 from jax import Array
 from typing_extensions import override
 
-from psymetric.models.base import ABILITY, ParamSpec, Table, require_all_categories, require_items
-from psymetric.models.items import AbstractItemModel, check_scales
+from psymetric.models.base import ABILITY, ParamSpec, Table
+from psymetric.models.checks import require_all_categories, require_items
+from psymetric.models.items import AbstractItemModel
 
 __all__ = ["NominalResponse"]
 
@@ -31,15 +32,13 @@ class NominalResponse(AbstractItemModel):
     Args:
         prior_sd: Scale in logits of the normal prior on the intercepts under MAP, Laplace and NUTS.
         slope_prior_sd: Scale of the normal prior on the slopes, centred at 1.
+        population: Groups or covariates that tell subjects apart.
 
     Source: Bock (1972), Psychometrika 37, 29-51.
     """
 
     prior_sd: float = 2.0
     slope_prior_sd: float = 0.5
-
-    def __post_init__(self) -> None:
-        check_scales(self)
 
     @property
     @override

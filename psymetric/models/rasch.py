@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, final
 
 import jax
@@ -11,14 +11,9 @@ import jax.numpy as jnp
 from jax import Array
 from typing_extensions import override
 
-from psymetric.models.base import (
-    ABILITY,
-    AbstractMeasurementModel,
-    ParamSpec,
-    Table,
-    check_prior_sd,
-    require_two_categories,
-)
+from psymetric.models.base import ABILITY, AbstractMeasurementModel, ParamSpec, Table
+from psymetric.models.checks import check_prior_sd, require_two_categories
+from psymetric.models.population import Population, as_population
 
 __all__ = ["Rasch"]
 
@@ -33,13 +28,16 @@ class Rasch(AbstractMeasurementModel):
 
     Args:
         prior_sd: Scale in logits of the normal prior on the difficulties under MAP, Laplace and NUTS.
+        population: Groups or covariates that tell subjects apart.
 
     Source: Rasch (1960), Probabilistic Models for Some Intelligence and Attainment Tests.
     """
 
     prior_sd: float = 2.0
+    population: Population = field(default=Population(), kw_only=True)  # pyright: ignore[reportIncompatibleMethodOverride]
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "population", as_population(self.population))
         check_prior_sd(self, self.prior_sd)
 
     @property

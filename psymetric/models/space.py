@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
+import jax.numpy as jnp
 import numpy as np
+from jax import Array
 from numpy.typing import NDArray
 
 from psymetric.core.bijectors import (
     Anchored,
+    AnchoredScale,
     Bijector,
     Centred,
     Fixed,
@@ -16,16 +20,29 @@ from psymetric.core.bijectors import (
     GeometricMeanOne,
     Ordered,
     Positive,
+    Scaled,
     Steps,
     Unit,
 )
 from psymetric.core.parameters import Block, ParameterSpace
 from psymetric.errors import DataError, DesignError
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, ParamSpec, Table
+from psymetric.models.population import Background, population_shape
 
-__all__ = ["POPULATION_MEAN", "POPULATION_SD", "has_ability", "parameter_space", "step_groups"]
+__all__ = [
+    "COVARIATE",
+    "COVARIATE_MEAN",
+    "COVARIATE_WEIGHT",
+    "POPULATION_MEAN",
+    "POPULATION_SD",
+    "has_ability",
+    "parameter_space",
+    "step_groups",
+    "subject_moments",
+]
 
 POPULATION_MEAN, POPULATION_SD = "population_mean", "population_sd"
+COVARIATE, COVARIATE_WEIGHT, COVARIATE_MEAN = "covariate", "covariate_weight", "covariate_mean"
 
 _POPULATION_MEAN_PRIOR_SD = 5.0
 _SCALE_PRIOR_SD = 2.5
@@ -49,6 +66,7 @@ def parameter_space(
 
     Raises:
         DesignError: An anchored level is not in the table.
+        DataError: Columns of the population that do not tell its parameters apart.
     """
     blocks: list[Block] = []
     for spec in model.parameters:
@@ -56,12 +74,42 @@ def parameter_space(
             blocks += _blocks(spec, table)
         elif ability == "free":
             blocks.append(Block(ABILITY, Free((len(table.levels["subject"]),)), spec.prior_sd, None, spec.axes))
-        elif model.population == "standard":
-            blocks += [Block(POPULATION_MEAN, Fixed.build(0.0), 1.0), Block(POPULATION_SD, Fixed.build(1.0), 1.0)]
         else:
-            blocks.append(Block(POPULATION_MEAN, Free(()), _POPULATION_MEAN_PRIOR_SD))
-            blocks.append(Block(POPULATION_SD, Positive(()), _SCALE_PRIOR_SD, is_scale=True))
+            blocks += _population_blocks(model, table)
     return ParameterSpace(tuple(blocks))
+
+
+def subject_moments(params: Mapping[str, Array], known: Background | None) -> tuple[Array, Array]:
+    """Mean and sd of the population each subject comes from: scalars, or of shape (subjects,)."""
+    mean, sd = params[POPULATION_MEAN], params[POPULATION_SD]
+    if known is None:
+        return mean, sd
+    mean, sd = (jnp.atleast_1d(value)[known.group] for value in (mean, sd))
+    if COVARIATE_WEIGHT in params:
+        mean = mean + (known.covariates - params[COVARIATE_MEAN]) @ params[COVARIATE_WEIGHT]
+    return mean, sd
+
+
+def _population_blocks(model: AbstractMeasurementModel, table: Table) -> list[Block]:
+    found, groups = population_shape(model.population, table), model.population.groups
+    shape = () if found.n_groups is None else (found.n_groups,)
+    if model.scale == "items":
+        mean, sd = Free(shape), Positive(shape)
+    elif found.n_groups is None:
+        mean, sd = Fixed.build(0.0), Fixed.build(1.0)
+    else:
+        first = np.array([True] + [False] * (found.n_groups - 1))
+        mean, sd = Anchored.build(np.where(first, 0.0, np.nan)), AnchoredScale.build(np.where(first, 1.0, np.nan))
+    labels = () if groups is None else (groups,)
+    blocks = [
+        Block(POPULATION_MEAN, mean, _POPULATION_MEAN_PRIOR_SD, labels=labels),
+        Block(POPULATION_SD, sd, _SCALE_PRIOR_SD, labels=labels, is_scale=sd.size > 0),
+    ]
+    if found.terms:
+        weight = Scaled((len(found.terms),), jnp.asarray(1 / found.sd))
+        blocks.append(Block(COVARIATE_WEIGHT, weight, model.population.prior_sd, labels=(COVARIATE,)))
+        blocks.append(Block(COVARIATE_MEAN, Fixed.build(found.mean), 1.0, labels=(COVARIATE,)))
+    return blocks
 
 
 def _blocks(spec: ParamSpec, table: Table) -> list[Block]:

@@ -13,8 +13,9 @@ from jax import Array
 from typing_extensions import override
 
 from psymetric.errors import DesignError
-from psymetric.models.base import ABILITY, ParamSpec, Table, require_items, require_two_categories
-from psymetric.models.items import AbstractItemModel, asymptote, check_scales, distance, locations_and_slopes
+from psymetric.models.base import ABILITY, ParamSpec, Table
+from psymetric.models.checks import require_items, require_two_categories
+from psymetric.models.items import AbstractItemModel, asymptote, distance, locations_and_slopes
 
 __all__ = ["ThreePL"]
 
@@ -37,6 +38,7 @@ class ThreePL(AbstractItemModel):
         slope_prior_sd: Scale of the normal prior on the discriminations, centred at 1.
         asymptote_prior_sd: Scale of the normal prior on the logits of the guessing.
         chance: Centre of the prior on the guessing, such as one over the number of options.
+        population: Groups or covariates that tell subjects apart.
 
     Source: Birnbaum (1968), in Lord & Novick, Statistical Theories of Mental Test Scores, ch. 17.
     """
@@ -47,7 +49,7 @@ class ThreePL(AbstractItemModel):
     chance: float = 0.2
 
     def __post_init__(self) -> None:
-        check_scales(self)
+        super().__post_init__()
         if not 0 < self.chance < 1:
             raise DesignError(
                 f"ThreePL(chance={self.chance!r}) must lie between 0 and 1, such as 0.25 for four options"

@@ -11,8 +11,9 @@ import jax.numpy as jnp
 from jax import Array
 from typing_extensions import override
 
-from psymetric.models.base import ABILITY, ParamSpec, Table, require_items, require_two_categories
-from psymetric.models.items import AbstractItemModel, check_scales, distance, locations_and_slopes
+from psymetric.models.base import ABILITY, ParamSpec, Table
+from psymetric.models.checks import require_items, require_two_categories
+from psymetric.models.items import AbstractItemModel, distance, locations_and_slopes
 
 __all__ = ["TwoPL"]
 
@@ -30,15 +31,13 @@ class TwoPL(AbstractItemModel):
     Args:
         prior_sd: Scale in logits of the normal prior on the difficulties under MAP, Laplace and NUTS.
         slope_prior_sd: Scale of the normal prior on the discriminations, centred at 1.
+        population: Groups or covariates that tell subjects apart.
 
     Source: Birnbaum (1968), in Lord & Novick, Statistical Theories of Mental Test Scores, ch. 17.
     """
 
     prior_sd: float = 2.0
     slope_prior_sd: float = 0.5
-
-    def __post_init__(self) -> None:
-        check_scales(self)
 
     @property
     @override

@@ -36,7 +36,7 @@ def project(part: Part, factor: float) -> Array:
         and part.scores.method in ("eap", "sum_eap", "map", "plausible")
         and "population_sd" in part.fit.parameters
     ):
-        prior = 1 / float(part.fit.parameters["population_sd"]) ** 2
+        prior = 1 / float(np.mean(part.fit.parameters["population_sd"] ** 2))
     with np.errstate(divide="ignore", invalid="ignore"):
         own = np.maximum(1 / se**2 - prior, 0)
         return 1 / np.sqrt(factor * own + prior)

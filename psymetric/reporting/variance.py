@@ -77,8 +77,9 @@ def _variance(fit: Fit, name: str) -> tuple[float, float]:
     """A variance and its standard error."""
     spread = _spread_name(name)
     if spread in fit.parameters:
-        sd, error = float(fit.parameters[spread]), float(fit.standard_errors[spread])
-        return sd**2, 2 * sd * (error if np.isfinite(error) else 0.0)
+        sd, error = fit.parameters[spread], np.nan_to_num(fit.standard_errors[spread])
+        # Groups of subjects, each with an sd of its own, count alike; their estimates are nearly independent.
+        return float(np.mean(sd**2)), float(np.sqrt(np.sum((2 * sd * error) ** 2)) / np.size(sd))
     values, errors = np.ravel(fit.parameters[name]), np.nan_to_num(np.ravel(fit.standard_errors[name]))
     centred = values[np.isfinite(values)] - np.mean(values[np.isfinite(values)])
     noise = errors[np.isfinite(values)] ** 2

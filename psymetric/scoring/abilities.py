@@ -78,7 +78,7 @@ def find_roots(
     *,
     lower: Array,
     upper: Array,
-    tolerance: float = _TOLERANCE,
+    tolerance: float | Array = _TOLERANCE,
 ) -> Array:
     """Roots of decreasing functions, one per element, by Newton steps kept inside a shrinking bracket.
 
@@ -140,15 +140,24 @@ def weighted_likelihood(rows: AlignedRows, extremes: Extremes) -> Points:
     return _solved(rows, equation, extremes.high - extremes.low)
 
 
-def posterior_mode(rows: AlignedRows, mean: float, sd: float, *, tolerance: float = _TOLERANCE) -> Points:
-    """Posterior modes under a normal population, and standard errors from the curvature there."""
+def posterior_mode(
+    rows: AlignedRows, mean: float | Array, sd: float | Array, *, tolerance: float | Array = _TOLERANCE
+) -> Points:
+    """Posterior modes under normal populations, and standard errors from the curvature there.
+
+    Args:
+        rows: The responses.
+        mean: Of the population, or of each subject's, shape (S,), logits.
+        sd: Of the same shape.
+        tolerance: Largest last step.
+    """
 
     def equation(theta: Array) -> tuple[Array, Array]:
         first, second, *_ = derivatives(rows, theta[rows.subject])
         return rows.by_subject(first) - (theta - mean) / sd**2, rows.by_subject(second) - 1 / sd**2
 
     edge = np.full(len(rows.subjects), _REACH)
-    mode = find_roots(equation, np.full(len(edge), mean), lower=mean - edge, upper=mean + edge, tolerance=tolerance)
+    mode = find_roots(equation, edge * 0 + mean, lower=mean - edge, upper=mean + edge, tolerance=tolerance)
     return Points(mode, 1 / np.sqrt(np.maximum(-equation(mode)[1], 1e-300)))
 
 

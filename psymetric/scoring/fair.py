@@ -102,7 +102,7 @@ def mean_parameters(fit: Fit) -> dict[str, Array]:
 
 def _mean_ability(fit: Fit) -> float:
     if POPULATION_MEAN in fit.parameters:
-        return float(fit.parameters[POPULATION_MEAN])
+        return float(np.mean(fit.parameters[POPULATION_MEAN]))
     return float(np.nanmean(fit.parameters[ABILITY]))
 
 

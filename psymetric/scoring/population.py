@@ -1,4 +1,4 @@
-"""The normal population that a fit's subjects come from."""
+"""The normal populations that a fit's subjects come from."""
 
 from __future__ import annotations
 
@@ -6,18 +6,22 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from psymetric.errors import DataError
+from psymetric.errors import DataError, DesignError
 from psymetric.estimation.fit import Fit
-from psymetric.models.base import ABILITY
-from psymetric.models.space import POPULATION_MEAN, POPULATION_SD
+from psymetric.models.base import ABILITY, Table
+from psymetric.models.population import background
+from psymetric.models.space import POPULATION_MEAN, POPULATION_SD, subject_moments
 
-__all__ = ["Population", "keeps_subjects", "population"]
+__all__ = ["NormalPopulation", "keeps_subjects", "population", "population_of"]
+
+Array = NDArray[np.float64]
 
 
 @final
 @dataclass(frozen=True)
-class Population:
+class NormalPopulation:
     """A normal distribution of abilities, in logits, and a sentence on where it came from when that needs saying."""
 
     mean: float
@@ -30,16 +34,37 @@ def keeps_subjects(fit: Fit) -> bool:
     return ABILITY in fit.parameters and POPULATION_SD not in fit.parameters
 
 
-def population(fit: Fit, *, who: str) -> Population:
+def population_of(fit: Fit, table: Table, *, who: str) -> tuple[Array, Array, str]:
+    """Means and sds of the populations that a table's subjects come from, each of shape (subjects,), and a note.
+
+    Raises:
+        DataError: As `population`; or a group that the fit does not know, or a column that the table lacks.
+    """
+    n_subjects = len(table.levels["subject"])
+    if not fit.model.population.columns:
+        found = population(fit, who=who)
+        return np.full(n_subjects, found.mean), np.full(n_subjects, found.sd), found.note
+    known = background(fit.model.population, table, levels=fit.levels)
+    mean, sd = subject_moments(fit.parameters, known)  # pyright: ignore[reportArgumentType]
+    return np.asarray(mean, np.float64), np.broadcast_to(np.asarray(sd, np.float64), (n_subjects,)), ""
+
+
+def population(fit: Fit, *, who: str) -> NormalPopulation:
     """The estimated population; after `JointML`, which has none, the moments of its measures.
 
     The moment estimate is the variance of the non-extreme measures minus their mean squared standard error.
 
     Raises:
         DataError: The measures of a JointML fit vary no more than their errors.
+        DesignError: Subjects come from several populations, and `who` needs one.
     """
+    if columns := fit.model.population.columns:
+        raise DesignError(
+            f"{who} needs one population of subjects, and the model tells several apart by {list(columns)}: fit "
+            "without them, or one group at a time"
+        )
     if not keeps_subjects(fit):
-        return Population(float(fit.parameters[POPULATION_MEAN]), float(fit.parameters[POPULATION_SD]))
+        return NormalPopulation(float(fit.parameters[POPULATION_MEAN]), float(fit.parameters[POPULATION_SD]))
     sides = fit.extremes.get("subject", ("",) * len(fit.levels["subject"]))
     usable = np.isfinite(fit.parameters[ABILITY]) & (np.array(sides) == "")
     measures, errors = fit.parameters[ABILITY][usable], fit.standard_errors[ABILITY][usable]
@@ -53,4 +78,4 @@ def population(fit: Fit, *, who: str) -> Population:
     note = (
         f"JointML has no population; its measures' moments stand in: mean {mean:.2f}, sd {sd:.2f} logits without error"
     )
-    return Population(mean, sd, note)
+    return NormalPopulation(mean, sd, note)

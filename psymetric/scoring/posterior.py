@@ -88,19 +88,20 @@ def _quantile(theta: Array, weight: Array, probability: Array) -> Array:
 
 
 def subject_posterior(
-    rows: AlignedRows, mean: float, sd: float, *, log_likelihood: _LogLikelihood = log_likelihoods
+    rows: AlignedRows, mean: float | Array, sd: float | Array, *, log_likelihood: _LogLikelihood = log_likelihoods
 ) -> Posterior:
-    """Posterior of every subject under a normal population.
+    """Posterior of every subject under its normal population.
 
     Nodes are centred on the mode and then on the posterior mean, and rescaled until they span the posterior, so that a
     subject with ten thousand responses is resolved as well as one with three.
 
     Args:
         rows: The responses.
-        mean: Population mean, logits.
-        sd: Population sd, logits.
+        mean: Of the population, or of each subject's, shape (S,), logits.
+        sd: Of the same shape.
         log_likelihood: From rows and abilities, shape (S, M), to each subject's log-likelihood there.
     """
+    mean, sd = (np.broadcast_to(np.asarray(value, np.float64), len(rows.subjects)) for value in (mean, sd))
     # A rough place to centre the nodes; they are moved to the posterior mean where it matters.
     mode = posterior_mode(rows, mean, sd, tolerance=sd / 100)
     centre, scale = mode.estimate, mode.se
@@ -115,8 +116,8 @@ def subject_posterior(
 
 
 def _on_nodes(
-    rows: AlignedRows, mean: float, sd: float, centre: Array, scale: Array, log_likelihood: _LogLikelihood
+    rows: AlignedRows, mean: Array, sd: Array, centre: Array, scale: Array, log_likelihood: _LogLikelihood
 ) -> Posterior:
     theta = centre[:, None] + scale[:, None] * np.linspace(-_REACH, _REACH, _NODES)
-    log_joint = log_likelihood(rows, theta) - 0.5 * ((theta - mean) / sd) ** 2
+    log_joint = log_likelihood(rows, theta) - 0.5 * ((theta - mean[:, None]) / sd[:, None]) ** 2
     return Posterior(theta, np.exp(log_joint - logsumexp(log_joint, axis=1, keepdims=True)))

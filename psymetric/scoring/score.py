@@ -27,7 +27,7 @@ from psymetric.scoring.abilities import (
 )
 from psymetric.scoring.alignment import AlignedRows, align
 from psymetric.scoring.likelihood import check_possible
-from psymetric.scoring.population import keeps_subjects, population
+from psymetric.scoring.population import keeps_subjects, population, population_of
 from psymetric.scoring.posterior import subject_posterior
 from psymetric.scoring.sum_scores import sum_score_posterior
 
@@ -122,9 +122,9 @@ def score(
     if own and method in ("eap", "plausible") and fit.draws is not None and ABILITY in fit.draws:
         found = _from_draws(fit, method, level, draws, seed)
     elif method in ("eap", "sum_eap", "plausible"):
-        found = _from_posterior(fit, rows, method, level, draws, seed)
+        found = _from_posterior(fit, table, rows, method, level, draws, seed)
     else:
-        found = _from_points(fit, rows, extremes, method, level, adjustment, own=own)
+        found = _from_points(fit, table, rows, extremes, method, level, adjustment, own=own)
     n = rows.by_subject(np.ones(table.n_rows))
     frame = pd.DataFrame(
         {
@@ -166,13 +166,21 @@ def _check(fit: Fit, method: str, level: float, draws: int, adjustment: float) -
 
 
 def _from_points(
-    fit: Fit, rows: AlignedRows, extremes: Extremes, method: str, level: float, adjustment: float, *, own: bool
+    fit: Fit,
+    table: ResponseTable,
+    rows: AlignedRows,
+    extremes: Extremes,
+    method: str,
+    level: float,
+    adjustment: float,
+    *,
+    own: bool,
 ) -> _Columns:
     carries, notes = _HELD, ()
     if method == "map":
-        normal = population(fit, who=_WHO)
-        points = posterior_mode(rows, normal.mean, normal.sd)
-        notes = (normal.note,) if normal.note else ()
+        mean, sd, note = population_of(fit, table, who=_WHO)
+        points = posterior_mode(rows, mean, sd)
+        notes = (note,) if note else ()
     elif method == "wle":
         points = weighted_likelihood(rows, extremes)
     elif own and keeps_subjects(fit):
@@ -183,19 +191,22 @@ def _from_points(
     return _Columns(points.estimate, points.se, points.estimate - half, points.estimate + half, carries, notes)
 
 
-def _from_posterior(fit: Fit, rows: AlignedRows, method: str, level: float, draws: int, seed: int) -> _Columns:
-    normal = population(fit, who=_WHO)
+def _from_posterior(
+    fit: Fit, table: ResponseTable, rows: AlignedRows, method: str, level: float, draws: int, seed: int
+) -> _Columns:
     if method == "sum_eap":
-        posterior = sum_score_posterior(rows, normal.mean, normal.sd, who=_WHO)
+        normal = population(fit, who=_WHO)
+        posterior, note = sum_score_posterior(rows, normal.mean, normal.sd, who=_WHO), normal.note
     else:
-        posterior = subject_posterior(rows, normal.mean, normal.sd)
+        mean, sd, note = population_of(fit, table, who=_WHO)
+        posterior = subject_posterior(rows, mean, sd)
     tail = (1 - level) / 2
     ends = posterior.quantile(np.tile([tail, 1 - tail], (len(rows.subjects), 1)))
     values: dict[str, Array] = {}
     if method == "plausible":
         uniform = np.random.default_rng(seed).random((len(rows.subjects), draws))
         values = _named(posterior.quantile(uniform))
-    notes = (normal.note,) if normal.note else ()
+    notes = (note,) if note else ()
     return _Columns(posterior.mean, posterior.sd, ends[:, 0], ends[:, 1], _HELD, notes, values)
 
 
