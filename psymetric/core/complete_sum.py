@@ -7,7 +7,7 @@ dense product, three times as fast as sums of gathered rows where groups have tw
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import final
 
@@ -24,6 +24,8 @@ _LARGEST = 50_000_000
 """Numbers that the dense matrix may hold."""
 _MOST_ROWS = 4
 """Rows per group up to which the product, which multiplies by zeros as well, is the faster way."""
+_OFTEN = 30
+"""Owners who must have chosen a row."""
 
 
 def complete_totals(matrix: csr_array, group: int) -> NDArray[np.float64] | None:
@@ -102,6 +104,13 @@ class CompleteSum:
         first[np.abs(first) < 1e-12 * totals] = 0.0
         whole = np.concatenate([first[:, :, None], chosen], axis=2)
         return csr_array(whole.reshape(n_owners, -1))
+
+    def thinned(self, step: int) -> CompleteSum | None:
+        """Every `step`-th owner; None where some row is then chosen too rarely to say what all owners say of it."""
+        chosen = self.chosen[::step]
+        often = np.asarray(jnp.sum(chosen > 0, axis=0)).reshape(self.totals.shape[0], -1)
+        first = len(chosen) - often.sum(axis=1)
+        return replace(self, chosen=chosen) if min(often.min(), first.min()) >= _OFTEN else None
 
     def __call__(self, table: Array) -> Array:
         """Sum rows of `table`, shape (rows, columns), to shape (owners, columns)."""

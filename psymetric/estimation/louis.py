@@ -29,7 +29,7 @@ from psymetric.core.distinct import factorized
 from psymetric.estimation.louis_complete import complete_covariances
 from psymetric.estimation.problems import MarginalProblem
 
-__all__ = ["marginal_hessian", "subject_posteriors"]
+__all__ = ["marginal_hessian", "posterior_spread", "subject_posteriors"]
 
 Matrix = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -98,6 +98,17 @@ def subject_posteriors(problem: MarginalProblem, free: Array) -> tuple[Array, Ar
     log_joint = sums + problem.log_masses(params)
     posterior = jnp.exp(log_joint - logsumexp(log_joint, axis=1, keepdims=True))
     return posterior, spread(posterior * problem.multiplicity[:, None])[0]
+
+
+@jax.jit
+def posterior_spread(problem: MarginalProblem, free: Array) -> tuple[Array, Array, Array]:
+    """Means and sds of the subjects' posteriors, shape (subjects,), and the largest mass of any at an end node."""
+    log_joint = problem.log_joint(free)
+    posterior = jnp.exp(log_joint - logsumexp(log_joint, axis=1, keepdims=True))
+    mean = posterior @ problem.nodes
+    # About the mean: the difference of two large squares would lose the narrow ones.
+    spread = jnp.sum(posterior * (problem.nodes - mean[:, None]) ** 2, axis=1)
+    return mean, jnp.sqrt(spread), jnp.max(posterior[:, jnp.array([0, -1])])
 
 
 def _flat(params: dict[str, Array]) -> Array:
