@@ -10,7 +10,7 @@ hundred nodes no more than the thirty under its posterior.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from math import prod
@@ -26,10 +26,11 @@ from scipy.sparse import csr_array
 
 from psymetric.core.complete_sum import CompleteSum
 from psymetric.core.distinct import factorized
+from psymetric.core.parameters import ParameterSpace
 from psymetric.estimation.louis_complete import complete_covariances
 from psymetric.estimation.problems import MarginalProblem
 
-__all__ = ["marginal_hessian", "posterior_spread", "subject_posteriors"]
+__all__ = ["Direction", "directions_of", "marginal_hessian", "posterior_spread", "subject_posteriors"]
 
 Matrix = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -44,7 +45,7 @@ _NEGLIGIBLE = 1e-13
 
 @final
 @dataclass(frozen=True)
-class _Direction:
+class Direction:
     """Constrained values of which a row of the table depends on one: the levels of a block, one step of them.
 
     Attributes:
@@ -69,7 +70,7 @@ def marginal_hessian(problem: MarginalProblem, free: NDArray[np.float64]) -> Mat
     """Exact Hessian of the log density in the free vector, shape (parameters, parameters)."""
     point = jnp.asarray(free)
     posterior, expected = subject_posteriors(problem, point)
-    directions = _directions(problem)
+    directions = directions_of(problem.space, problem.cells)
     found = _on_the_table(problem, point, expected, tuple((each.name, each.step) for each in directions))
     # while the table is differentiated on the other core
     met = [] if isinstance(problem.responses, CompleteSum) else [*_met(problem, directions)]
@@ -126,24 +127,25 @@ def _constraints(problem: MarginalProblem, free: Array, gradient: Array) -> tupl
     return jacobian, jax.hessian(bent)(free)
 
 
-def _directions(problem: MarginalProblem) -> list[_Direction]:
-    scales = {block.scale for block in problem.space.blocks}
-    sizes = {block.name: prod(block.bijector.shape) for block in problem.space.blocks}
+def directions_of(space: ParameterSpace, cells: Mapping[str, Array]) -> list[Direction]:
+    """The directions of a layout and its cells."""
+    scales = {block.scale for block in space.blocks}
+    sizes = {block.name: prod(block.bijector.shape) for block in space.blocks}
     offset = dict(zip(sorted(sizes), np.cumsum([0, *(sizes[name] for name in sorted(sizes))]).tolist(), strict=False))
-    found: list[_Direction] = []
-    for block in problem.space.blocks:
+    found: list[Direction] = []
+    for block in space.blocks:
         # The sd of a random facet acts through its levels alone; a block without freedom is constant.
         if block.name in scales or not block.bijector.size:
             continue
-        level = np.zeros(len(next(iter(problem.cells.values()))), np.int64)
+        level = np.zeros(len(next(iter(cells.values()))), np.int64)
         for facet, size in zip((axis for axis in block.labels if axis != "step"), block.bijector.shape, strict=False):
-            level = level * size + np.asarray(problem.cells[facet])
+            level = level * size + np.asarray(cells[facet])
         first = offset[block.name]
         if "step" in block.labels:
             stride = block.bijector.shape[-1]
-            found += [_Direction(block.name, step, level, first + step, stride) for step in range(stride)]
+            found += [Direction(block.name, step, level, first + step, stride) for step in range(stride)]
         else:
-            found.append(_Direction(block.name, None, level, first, 1))
+            found.append(Direction(block.name, None, level, first, 1))
     return found
 
 
@@ -208,7 +210,7 @@ class _Met:
         return sums.reshape(len(subjects), -1, own.shape[2]), self.position[owner].reshape(len(subjects), -1)
 
 
-def _met(problem: MarginalProblem, directions: list[_Direction]) -> Iterator[_Met]:
+def _met(problem: MarginalProblem, directions: list[Direction]) -> Iterator[_Met]:
     counts = problem.responses.matrix()
     n_subjects, n_rows = problem.responses.shape
     subject_of, cell = np.repeat(np.arange(n_subjects), np.diff(counts.indptr)), counts.indices // problem.n_categories

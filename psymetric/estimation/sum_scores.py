@@ -140,9 +140,16 @@ def value_and_gradient(problem: SumScoreProblem, free: Array) -> tuple[Array, Ar
 
 
 def sum_score_problem(
-    model: AbstractMeasurementModel, table: Table, *, n_nodes: int, half_width: float
+    model: AbstractMeasurementModel, table: Table, *, many: str, n_nodes: int, half_width: float
 ) -> SumScoreProblem | None:
-    """Set up the problem; None where sum scores are not sufficient or log-odds not linear."""
+    """Set up the problem; None where sum scores are not sufficient or log-odds not linear.
+
+    Args:
+        model: A response model.
+        table: Responses.
+        many: Facet of many levels; the cells of a class share its level.
+        n_nodes: Of the grid. half_width: Of the grid.
+    """
     codes, cell = distinct_cells(model, table)
     n_cells, n_categories = len(next(iter(codes.values()))), len(table.categories)
     n_subjects, subject = len(table.levels["subject"]), table.codes["subject"]
@@ -150,7 +157,7 @@ def sum_score_problem(
     if not _is_linear(model, space, {name: jnp.asarray(code) for name, code in codes.items()}, n_categories):
         return None
     met = csr_array((table.weight, (subject, cell)), shape=(n_subjects, n_cells))
-    order, class_of = _classes(met)
+    order, class_of = _classes(met, codes[many])
     place = np.empty(n_cells, np.int64)
     place[order] = np.arange(n_cells)
     first = order[np.flatnonzero(np.diff(class_of, prepend=-1))]
@@ -185,13 +192,14 @@ def _is_linear(
     )
 
 
-def _classes(met: csr_array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Order of the cells by class, and the class of each cell in that order.
+def _classes(met: csr_array, level: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Order of the cells by class, and the class of each cell in that order; cells of a class share their level.
 
     Columns with equal entries have equal products with any vector; unequal ones have not, with two drawn at random.
     """
     draws = np.random.default_rng(0).random((met.shape[0], 2))
     marks = np.ascontiguousarray(csr_array(met.T) @ draws).view(np.complex128)[:, 0]
-    class_of = np.unique(marks, return_inverse=True)[1].reshape(-1)
+    alike = np.unique(marks, return_inverse=True)[1].reshape(-1).astype(np.int64)
+    class_of = np.unique(alike * (int(level.max()) + 1) + level, return_inverse=True)[1].reshape(-1)
     order = np.argsort(class_of, kind="stable")
     return order.astype(np.int64), class_of[order].astype(np.int64)
