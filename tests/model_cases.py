@@ -24,6 +24,7 @@ _VARIANTS: tuple[AbstractMeasurementModel, ...] = (
     ManyFacetRasch(random=("judge",)),
     ManyFacetRasch(anchors={"judge": {"j1": 0.4}}),
     ManyFacetRasch(slopes=("item", "judge")),
+    ManyFacetRasch(drift={"judge:item": "linear"}),
     BradleyTerry(ties="davidson"),
     BradleyTerry(position=True),
     BradleyTerry(ties="davidson", position=True),

@@ -18,8 +18,8 @@ from psymetric.core.provenance import Provenance
 from psymetric.estimation.curvature import Information
 from psymetric.estimation.fit import Fit, FitStatus
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, Table
-from psymetric.models.population import population_shape
-from psymetric.models.space import COVARIATE
+from psymetric.models.covariates import level_terms
+from psymetric.models.space import COVARIATE_WEIGHT, weight_name
 
 __all__ = ["build_fit", "constrain", "constrained_uncertainty", "level_counts", "uncertainty"]
 
@@ -121,8 +121,10 @@ def build_fit(
     facets = {"subject" if spec.name == ABILITY else spec.axes[0] for spec in model.parameters if spec.axes}
     facets |= {axis for spec in model.parameters for axis in spec.axes} | set(model.population.columns)
     levels = {facet: tuple(table.levels[facet]) for facet in table.levels if facet in facets}
-    if model.population.covariates:
-        levels[COVARIATE] = population_shape(model.population, table).terms
+    # The terms that covariates make go by the name of the parameter that holds their weights.
+    owners = {COVARIATE_WEIGHT: ("subject", model.population.covariates)}
+    owners |= {weight_name(spec.name): (spec.axes[0], spec.covariates) for spec in model.parameters if spec.covariates}
+    levels |= {name: level_terms(table, *owner)[0] for name, owner in owners.items() if owner[1]}
     return Fit(
         model=model,
         engine=type(engine).__name__,

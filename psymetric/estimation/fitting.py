@@ -126,7 +126,7 @@ def _check_connected(model: AbstractMeasurementModel, table: ResponseTable | Pai
 
 def _needs_linking(spec: ParamSpec) -> bool:
     single = len(spec.axes) == 1 and spec.is_location
-    return single and not spec.random and not spec.anchors
+    return single and not spec.random and not spec.anchors and not spec.covariates
 
 
 def _check_finite(result: Fit) -> None:

@@ -9,7 +9,7 @@ from psymetric.core.bijectors import UNUSED
 from psymetric.errors import DataError
 from psymetric.estimation.fit import Fit
 from psymetric.models.base import ABILITY, Label, ParamSpec
-from psymetric.models.space import COVARIATE, COVARIATE_WEIGHT, POPULATION_MEAN, POPULATION_SD
+from psymetric.models.space import POPULATION_MEAN, POPULATION_SD
 
 __all__ = ["estimates_frame", "summary_text"]
 
@@ -91,9 +91,9 @@ def _scalars(fit: Fit, level: float) -> pd.DataFrame:
 
 
 def _population_labels(fit: Fit, name: str) -> tuple[Label, ...]:
-    """Labels of a population's parameter, or none where it is a number or belongs to a facet."""
-    if name == COVARIATE_WEIGHT:
-        return fit.levels[COVARIATE]
+    """Labels of the weights of covariates and of a population's groups; none for numbers and facets."""
+    if name.endswith("_weight") and name in fit.levels:
+        return fit.levels[name]
     groups = fit.model.population.groups
     return fit.levels[groups] if groups is not None and name in (POPULATION_MEAN, POPULATION_SD) else ()
 

@@ -79,7 +79,9 @@ def check_extremes(model: AbstractMeasurementModel, table: Table) -> None:
     Raises:
         IdentificationError: Names the facet, the level, the side and the number of responses.
     """
-    fixed = tuple(spec.name for spec in model.parameters if not spec.random and spec.name in model.facets)
+    fixed = tuple(
+        spec.name for spec in model.parameters if not spec.random and not spec.covariates and spec.name in model.facets
+    )
     _, sides = find_extremes(model, table, fixed)
     for facet, found in sides.items():
         if places := [place for place, side in enumerate(found) if side]:
@@ -91,7 +93,7 @@ def check_extremes(model: AbstractMeasurementModel, table: Table) -> None:
                 f"infinite. {_MEND}"
             )
     for spec in model.parameters:
-        if ":" in spec.name and not spec.random:
+        if ":" in spec.name and not spec.random and not spec.course:
             _check_cells(model, table, spec)
 
 
@@ -126,7 +128,7 @@ def crowded_notes(model: AbstractMeasurementModel, table: Table) -> tuple[str, .
     """
     notes: list[str] = []
     for spec in model.parameters:
-        if spec.name not in model.facets or spec.random or spec.anchors:
+        if spec.name not in model.facets or spec.random or spec.anchors or spec.covariates:
             continue
         n_levels = len(table.levels[spec.name])
         each = float(table.weight.sum()) / n_levels
@@ -170,7 +172,8 @@ def _name(block: Block, place: tuple[int, ...], table: Table) -> str:
     """One number of a parameter array in words: `judge 'j3'`, `step 2 of item 'i1'`."""
     parts: list[str] = []
     for axis, index in zip(block.labels, place[-len(block.labels) :] if block.labels else (), strict=False):
-        parts.append(f"step {index + 1}" if axis == "step" else f"{axis} {table.levels[axis][index]!r}")
+        label = table.levels[axis][index] if axis in table.levels else index + 1
+        parts.append(f"step {index + 1}" if axis == "step" else f"{axis} {label!r}")
     if block.labels == ("step",):
         parts = [f"step {place[-1] + 1}"]
     if block.labels and block.name not in (*block.labels, "worth") and ":" not in block.name:

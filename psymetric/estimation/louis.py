@@ -129,14 +129,10 @@ def _constraints(problem: MarginalProblem, free: Array, gradient: Array) -> tupl
 
 def directions_of(space: ParameterSpace, cells: Mapping[str, Array]) -> list[Direction]:
     """The directions of a layout and its cells."""
-    scales = {block.scale for block in space.blocks}
     sizes = {block.name: prod(block.bijector.shape) for block in space.blocks}
     offset = dict(zip(sorted(sizes), np.cumsum([0, *(sizes[name] for name in sorted(sizes))]).tolist(), strict=False))
     found: list[Direction] = []
-    for block in space.blocks:
-        # The sd of a random facet acts through its levels alone; a block without freedom is constant.
-        if block.name in scales or not block.bijector.size:
-            continue
+    for block in space.seen():
         level = np.zeros(len(next(iter(cells.values()))), np.int64)
         for facet, size in zip((axis for axis in block.labels if axis != "step"), block.bijector.shape, strict=False):
             level = level * size + np.asarray(cells[facet])

@@ -19,14 +19,24 @@ from psymetric.estimation.problems import MarginalProblem, Problem, marginal_pro
 from psymetric.models.base import AbstractMeasurementModel, Table
 from psymetric.models.space import POPULATION_SD
 
-__all__ = ["Climb", "MarginalSolution", "climb", "is_resolved", "resolved_problem", "solve_marginal"]
+__all__ = [
+    "FIRST_HALF_WIDTH",
+    "Climb",
+    "MarginalSolution",
+    "climb",
+    "first_grid",
+    "is_resolved",
+    "needed_grid",
+    "resolved_problem",
+    "solve_marginal",
+]
 
 Vector = NDArray[np.float64]
 
 _GRIDS = (61, 73, 87, 103, 121, 145, 171, 205, 241, 289, 341, 409, 481, 577, 681, 961, 1361, 1921, 2717, 3841)
 """Node counts to choose from: few, so that compiled programs are shared, and close enough to waste little."""
 _NEWTON_STEPS = 60
-_FIRST_HALF_WIDTH = 6.0
+FIRST_HALF_WIDTH = 6.0
 _SPACING = 1.0
 """Largest node spacing, in sds of the narrowest posterior: the rectangle rule then errs by about 3e-9."""
 _COARSE_FROM, _COARSE = 20_000, 0.5
@@ -145,7 +155,7 @@ def solve_marginal(
         tolerance: Largest last Newton step, in logits.
         max_iterations: Cap on quasi-Newton iterations per grid, and on Newton steps.
     """
-    problem = marginal_problem(model, table, prior=prior, n_nodes=_first_grid(table), half_width=_FIRST_HALF_WIDTH)
+    problem = marginal_problem(model, table, prior=prior, n_nodes=first_grid(table), half_width=FIRST_HALF_WIDTH)
     point = problem.space.start()
     scales = scale_mask(problem.space)
     active = np.ones(len(point), bool) if prior else ~scales
@@ -217,7 +227,7 @@ def resolved_problem(
     model: AbstractMeasurementModel, table: Table, parameters: Mapping[str, Vector], *, prior: bool
 ) -> tuple[MarginalProblem, Vector]:
     """The marginal problem on a grid fine enough for known parameters, and those as a free vector."""
-    problem = marginal_problem(model, table, prior=prior, n_nodes=_first_grid(table), half_width=_FIRST_HALF_WIDTH)
+    problem = marginal_problem(model, table, prior=prior, n_nodes=first_grid(table), half_width=FIRST_HALF_WIDTH)
     point = problem.space.unconstrain(parameters)
     while not is_resolved(problem, point):
         problem = problem.with_grid(*_needed_grid(problem, point))
@@ -252,7 +262,7 @@ def _hold_at_bound(
     return Climb(problem, near, active).ascend(max_iterations)[0], active
 
 
-def _first_grid(table: Table) -> int:
+def first_grid(table: Table) -> int:
     """Nodes that resolve the best-measured subject, so that no program is compiled for a grid soon left.
 
     Supposes θ of variance 1 on large tables and 2 on small ones, where compiling costs more than nodes do.
@@ -260,7 +270,7 @@ def _first_grid(table: Table) -> int:
     n_most = float(np.bincount(table.codes["subject"], weights=table.weight).max())
     variance = 1 if len(table.response) >= _COARSE_FROM else 2
     per_response = variance * (len(table.categories) ** 2 - 1) / 24
-    return _grid_for(2 * _FIRST_HALF_WIDTH / _SPACING * np.sqrt(1 + n_most * per_response))
+    return _grid_for(2 * FIRST_HALF_WIDTH / _SPACING * np.sqrt(1 + n_most * per_response))
 
 
 def _grid_for(n_nodes: float) -> int:
@@ -268,11 +278,21 @@ def _grid_for(n_nodes: float) -> int:
 
 
 def _needed_grid(problem: MarginalProblem, point: Vector) -> tuple[int, float]:
-    nodes = np.asarray(problem.nodes)
     mean, sd, at_end = (np.asarray(part) for part in posterior_spread(problem, jnp.asarray(point)))
+    return needed_grid(np.asarray(problem.nodes), mean, sd, float(at_end))
+
+
+def needed_grid(nodes: Vector, mean: Vector, sd: Vector, at_end: float) -> tuple[int, float]:
+    """Nodes and half-width of the grid that resolves all posteriors; those of `nodes` where they do.
+
+    Args:
+        nodes: The present grid.
+        mean: Posterior means of the subjects on it. sd: Their sds.
+        at_end: Largest mass of any posterior at an end node.
+    """
     n_nodes, spacing = len(nodes), float(nodes[1] - nodes[0])
     half_width = float(nodes[-1])
-    if float(at_end) > _EDGE:
+    if at_end > _EDGE:
         half_width = max(half_width + 1, float(np.ceil(np.max(np.abs(mean) + _REACH * sd))))
     # A posterior narrower than the spacing hides in one node, and its sd reads as nearly zero: refine step by step.
     narrowest = max(float(sd.min()), spacing / 4)

@@ -39,6 +39,8 @@ __all__ = [
     "JointProblem",
     "MarginalProblem",
     "Problem",
+    "distinct_cells",
+    "guessed_information",
     "joint_problem",
     "marginal_problem",
     "rough_information",
@@ -174,11 +176,18 @@ def rough_information(problem: Problem) -> NDArray[np.float64]:
         n_responses, n_subjects = problem.responses.total, problem.responses.shape[0]
     else:
         n_responses, n_subjects = float(problem.weight.sum()), 1
+    return guessed_information(problem.space, n_responses, n_subjects, problem.n_categories)
+
+
+def guessed_information(
+    space: ParameterSpace, n_responses: float, n_subjects: int, n_categories: int
+) -> NDArray[np.float64]:
+    """`rough_information` from the size of the data."""
     # Of a location: the variance of evenly used categories, less what subjects explain and what they leave unknown.
     # Of a step: how well two neighbouring categories out of all can be told apart.
-    of_location, of_step = (problem.n_categories**2 - 1) / 36, 1 / (2 * problem.n_categories)
+    of_location, of_step = (n_categories**2 - 1) / 36, 1 / (2 * n_categories)
     parts: list[NDArray[np.float64]] = []
-    for block in problem.space.blocks:
+    for block in space.blocks:
         is_step = "step" in block.labels
         levels = prod(block.bijector.shape[: len(block.labels) - is_step])
         population = {POPULATION_MEAN: n_subjects, POPULATION_SD: 2 * n_subjects, COVARIATE_WEIGHT: levels * n_subjects}
