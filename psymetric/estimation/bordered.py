@@ -160,6 +160,11 @@ class Inverse:
         own = np.einsum("ij,ij->j", self.root, self.root) - 1 / (self.ridge * n_levels)
         return own + np.einsum("ip,pq,iq->i", self.reach, self.few, self.reach, optimize=True)
 
+    def level_covariance(self) -> Vector:
+        """Covariance of the levels, shape (levels, levels)."""
+        own = self.root.T @ self.root - 1 / (self.ridge * len(self.root))
+        return own + self.reach @ self.few @ self.reach.T
+
     def variances(self, levels: csr_array, others: Vector) -> Vector:
         """Variances of linear combinations, `levels` of shape (n, levels) and `others` of shape (n, others)."""
         found = np.empty(levels.shape[0])

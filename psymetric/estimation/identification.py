@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from psymetric.core.optimizers import Maximum
+from psymetric.core.optimizers import Curvature, Maximum
 from psymetric.core.parameters import Block, ParameterSpace
 from psymetric.errors import DataError, DesignError, IdentificationError
-from psymetric.estimation.curvature import Information
 from psymetric.estimation.extremes import find_extremes, reach
 from psymetric.models.base import AbstractMeasurementModel, ParamSpec, Table
 from psymetric.models.space import has_ability
@@ -140,8 +141,16 @@ def crowded_notes(model: AbstractMeasurementModel, table: Table) -> tuple[str, .
     return tuple(notes)
 
 
+class Determined(Curvature, Protocol):
+    """Curvature that knows the directions without any."""
+
+    def null_directions(self) -> NDArray[np.float64]:
+        """Unit columns, shape (parameters, directions)."""
+        ...
+
+
 def check_curvature(
-    found: Maximum[Information], space: ParameterSpace, active: NDArray[np.bool_], table: Table
+    found: Maximum[Determined], space: ParameterSpace, active: NDArray[np.bool_], table: Table
 ) -> None:
     """Raise IdentificationError naming the levels along which the likelihood is flat."""
     null = found.curvature.null_directions()

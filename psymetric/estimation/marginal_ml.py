@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from psymetric.core.optimizers import Maximum
+from psymetric.core.parameters import ParameterSpace
 from psymetric.core.precision import double_precision
 from psymetric.estimation.assemble import build_fit, constrain, uncertainty
 from psymetric.estimation.empirical_bayes import LEAST_SD
 from psymetric.estimation.fit import Fit, FitStatus
 from psymetric.estimation.identification import check_curvature, check_extremes, crowded_notes, require_ability
 from psymetric.estimation.marginal import MarginalSolution, solve_marginal
+from psymetric.estimation.sparse_marginal import SparseSolution, bordered_uncertainty, solve_sum_scores
 from psymetric.models.base import AbstractMeasurementModel, Table
 from psymetric.models.space import POPULATION_SD
 
@@ -46,6 +49,11 @@ class MarginalML:
         require_ability(model, type(self).__name__)
         check_extremes(model, table)
         with double_precision():
+            sparse = solve_sum_scores(model, table, tolerance=self.tolerance, max_iterations=self.max_iterations)
+            if sparse is not None:
+                every = np.ones(sparse.problem.space.size, bool)
+                check_curvature(sparse.maximum, sparse.problem.space, every, table)
+                return _label_sparse(model, table, self, sparse)
             found = solve_marginal(
                 model, table, prior=False, tolerance=self.tolerance, max_iterations=self.max_iterations
             )
@@ -55,21 +63,15 @@ class MarginalML:
 
 def _label(model: AbstractMeasurementModel, table: Table, engine: MarginalML, found: MarginalSolution) -> Fit:
     space, maximum = found.problem.space, found.maximum
-    parameters = {name: np.asarray(value) for name, value in constrain(space, jnp.asarray(maximum.point)).items()}
+    parameters = _parameters(space, maximum.point)
     errors, covariances = _uncertainty(found, parameters)
     random = sum(block.bijector.size for block in space.blocks if block.scale is not None)
-    n_nodes = len(found.problem.nodes)
     held = (POPULATION_SD,) if found.population_sd_held else ()
     return build_fit(
         model,
         table,
         engine,
-        status=FitStatus(
-            maximum.converged,
-            f"last Newton step {maximum.last_step:.1e} logits on {n_nodes} nodes",
-            maximum.iterations,
-            {"last_step": maximum.last_step, "nodes": float(n_nodes)},
-        ),
+        status=_status(maximum, len(found.problem.nodes)),
         log_likelihood=found.log_likelihood,
         n_parameters=space.size - random,
         parameters=parameters,
@@ -82,6 +84,41 @@ def _label(model: AbstractMeasurementModel, table: Table, engine: MarginalML, fo
             "it has no standard error"
             for name in (*held, *found.at_bound)
         ),
+    )
+
+
+def _label_sparse(model: AbstractMeasurementModel, table: Table, engine: MarginalML, found: SparseSolution) -> Fit:
+    space, maximum = found.problem.space, found.maximum
+    parameters = _parameters(space, maximum.point)
+    if maximum.converged:
+        errors, covariances = bordered_uncertainty(space, found.many, maximum.point, maximum.curvature)
+    else:
+        errors, covariances = {name: np.full(value.shape, np.nan) for name, value in parameters.items()}, {}
+    return build_fit(
+        model,
+        table,
+        engine,
+        status=_status(maximum, len(found.problem.nodes)),
+        log_likelihood=maximum.value,
+        n_parameters=space.size,
+        parameters=parameters,
+        standard_errors=errors,
+        covariances=covariances,
+        penalised=False,
+        notes=crowded_notes(model, table),
+    )
+
+
+def _parameters(space: ParameterSpace, point: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    return {name: np.asarray(value) for name, value in constrain(space, jnp.asarray(point)).items()}
+
+
+def _status(maximum: Maximum[Any], n_nodes: int) -> FitStatus:
+    return FitStatus(
+        maximum.converged,
+        f"last Newton step {maximum.last_step:.1e} logits on {n_nodes} nodes",
+        maximum.iterations,
+        {"last_step": maximum.last_step, "nodes": float(n_nodes)},
     )
 
 

@@ -27,7 +27,15 @@ from psymetric.estimation.problems import distinct_cells
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, Table
 from psymetric.models.space import POPULATION_MEAN, POPULATION_SD, parameter_space
 
-__all__ = ["SumScoreProblem", "Tables", "log_odds", "score_tables", "sum_score_problem", "value_and_gradient"]
+__all__ = [
+    "SumScoreProblem",
+    "Tables",
+    "log_odds",
+    "posterior_spread",
+    "score_tables",
+    "sum_score_problem",
+    "value_and_gradient",
+]
 
 _EXACT = 1e-6
 """Logits by which a model may miss its own linear form; weights of unused categories are 1e4, and round accordingly."""
@@ -137,6 +145,15 @@ def value_and_gradient(problem: SumScoreProblem, free: Array) -> tuple[Array, Ar
     along_mean = jnp.sum(problem.totals) - jnp.sum(chosen @ scores)
     along_sd = problem.totals @ (at.posterior @ problem.nodes) - jnp.sum(placed @ scores)
     return at.value, pullback((problem.counts - chosen, along_mean, along_sd))[0]
+
+
+@jax.jit
+def posterior_spread(problem: SumScoreProblem, free: Array) -> tuple[Array, Array, Array]:
+    """Means and sds of the subjects' posteriors on the nodes, and the largest mass of any at an end node."""
+    posterior = score_tables(problem, *problem.linear(free)).posterior
+    mean = posterior @ problem.nodes
+    spread = jnp.sum(posterior * (problem.nodes - mean[:, None]) ** 2, axis=1)
+    return mean, jnp.sqrt(spread), jnp.max(posterior[:, jnp.array([0, -1])])
 
 
 def sum_score_problem(
