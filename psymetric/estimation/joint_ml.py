@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import jax.numpy as jnp
 import numpy as np
@@ -20,6 +20,7 @@ from psymetric.estimation.fit import Fit, FitStatus
 from psymetric.estimation.identification import check_curvature, check_extremes, require_one_population
 from psymetric.estimation.marginal import climb
 from psymetric.estimation.problems import joint_problem
+from psymetric.estimation.sparse_joint import SparseJointSolution, joint_uncertainty, solve_joint
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, Table
 from psymetric.models.space import has_ability
 
@@ -82,12 +83,7 @@ class JointML:
     def _fit(
         self, model: AbstractMeasurementModel, table: Table, kept: Table, sides: dict[str, tuple[str, ...]]
     ) -> Fit:
-        problem = joint_problem(model, kept, prior=False)
-        start = problem.space.start()
-        active = np.ones(len(start), bool)
-        found = climb(problem, start, tolerance=self.tolerance, max_iterations=self.max_iterations)
-        check_curvature(found, problem.space, active, kept)
-        params, errors, covariances = _estimates(problem.space, found)
+        space, found, (params, errors, covariances) = self._climb(model, kept)
         notes: tuple[str, ...] = ()
         if len(kept.response) < len(table.response):
             params, errors = _expand(model, table, kept, params, errors, sides, self.adjustment)
@@ -100,7 +96,7 @@ class JointML:
             self,
             status=FitStatus(found.converged, message, found.iterations, {"last_step": found.last_step}),
             log_likelihood=found.value,
-            n_parameters=problem.space.size,
+            n_parameters=space.size,
             parameters=params,
             standard_errors=errors,
             covariances=covariances,
@@ -108,6 +104,31 @@ class JointML:
             extremes=sides,
             notes=notes,
         )
+
+
+    def _climb(
+        self, model: AbstractMeasurementModel, kept: Table
+    ) -> tuple[ParameterSpace, Maximum[Any], tuple[dict[str, Vector], dict[str, Vector], dict[str, Vector]]]:
+        """Layout, mode, and estimates with their standard errors and covariances."""
+        sparse = solve_joint(model, kept, tolerance=self.tolerance, max_iterations=self.max_iterations)
+        if sparse is not None:
+            check_curvature(sparse.maximum, sparse.space, np.ones(sparse.space.size, bool), kept)
+            return sparse.space, sparse.maximum, _sparse_estimates(sparse)
+        problem = joint_problem(model, kept, prior=False)
+        start = problem.space.start()
+        found = climb(problem, start, tolerance=self.tolerance, max_iterations=self.max_iterations)
+        check_curvature(found, problem.space, np.ones(len(start), bool), kept)
+        return problem.space, found, _estimates(problem.space, found)
+
+
+def _sparse_estimates(
+    found: SparseJointSolution,
+) -> tuple[dict[str, Vector], dict[str, Vector], dict[str, Vector]]:
+    values = constrain(found.space, jnp.asarray(found.maximum.point))
+    params = {name: np.asarray(value) for name, value in values.items()}
+    if not found.maximum.converged:
+        return params, {name: np.full(value.shape, np.nan) for name, value in params.items()}, {}
+    return params, *joint_uncertainty(found)
 
 
 def _estimates(

@@ -91,7 +91,8 @@ def _label_sparse(model: AbstractMeasurementModel, table: Table, engine: Margina
     space, maximum = found.problem.space, found.maximum
     parameters = _parameters(space, maximum.point)
     if maximum.converged:
-        errors, covariances = bordered_uncertainty(space, found.many, maximum.point, maximum.curvature)
+        place, inverse = maximum.curvature.place, maximum.curvature.inverse()
+        errors, covariances = bordered_uncertainty(space, found.many, maximum.point, place, inverse)
     else:
         errors, covariances = {name: np.full(value.shape, np.nan) for name, value in parameters.items()}, {}
     return build_fit(

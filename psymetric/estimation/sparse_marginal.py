@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from psymetric.core.optimizers import Maximum, ascend, polish
 from psymetric.core.parameters import ParameterSpace
 from psymetric.estimation.assemble import LARGEST_COVARIANCE, constrained_uncertainty
-from psymetric.estimation.bordered import BorderedInformation
+from psymetric.estimation.bordered import BorderedInformation, Inverse
 from psymetric.estimation.marginal import FIRST_HALF_WIDTH, first_grid, needed_grid
 from psymetric.estimation.problems import guessed_information
 from psymetric.estimation.sum_score_information import Layout, sum_score_information
@@ -129,7 +129,7 @@ def _density(problem: SumScoreProblem) -> Callable[[Vector], tuple[float, Vector
 
 
 def bordered_uncertainty(
-    space: ParameterSpace, many: str, point: Vector, curvature: BorderedInformation
+    space: ParameterSpace, many: str, point: Vector, place: slice, inverse: Inverse
 ) -> tuple[Values, Values]:
     """Standard errors and covariances of the constrained arrays.
 
@@ -137,11 +137,11 @@ def bordered_uncertainty(
         space: Without incidental parameters.
         many: The block of many levels.
         point: The free vector.
-        curvature: There.
+        place: Where it holds the levels.
+        inverse: Of the information there.
     """
-    inverse = curvature.inverse()
     others = ParameterSpace(tuple(block for block in space.blocks if block.name != many))
-    free = np.delete(point, np.arange(curvature.place.start, curvature.place.stop))
+    free = np.delete(point, np.arange(place.start, place.stop))
     errors, covariances = constrained_uncertainty(others, free, inverse.few, np.arange(others.size))
     errors[many] = np.sqrt(np.maximum(inverse.level_variances(), 0.0))
     if len(errors[many]) <= LARGEST_COVARIANCE:

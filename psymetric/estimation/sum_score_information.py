@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import final
+from typing import Protocol, final
 
 import jax
 import jax.numpy as jnp
@@ -22,9 +22,10 @@ from psymetric.core.parameters import ParameterSpace
 from psymetric.estimation.bordered import BorderedInformation
 from psymetric.estimation.louis import directions_of
 from psymetric.estimation.sum_scores import SumScoreProblem, Tables, log_odds, score_tables
+from psymetric.models.base import AbstractMeasurementModel
 from psymetric.models.space import POPULATION_MEAN, POPULATION_SD
 
-__all__ = ["Layout", "sum_score_information"]
+__all__ = ["HasOdds", "Layout", "loads", "sum_score_information"]
 
 Matrix = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -79,7 +80,40 @@ class Layout:
             few,
         )
 
-    def bordered(self, many: csr_array, border: Matrix, few: Matrix, free: Matrix, gradient: Matrix) -> BorderedInformation:
+    @property
+    def n_levels(self) -> int:
+        """Levels of the facet of many."""
+        place = self.space.slices()[self.many]
+        return place.stop - place.start + 1
+
+    def sums(self, by_cell: Matrix, position: Index) -> tuple[Matrix, Matrix, Matrix]:
+        """Information of the cells added up: of the levels, with the other values, and of those.
+
+        Args:
+            by_cell: Along the level and other directions of every cell, shape (cells, 1 + D, 1 + D).
+            position: Of the other values, shape (D, cells).
+
+        Returns:
+            Shapes (levels,), (levels, few) and (few, few).
+        """
+        own = np.bincount(self.level, by_cell[:, 0, 0], self.n_levels)
+        border, few = np.zeros((self.n_levels, self.n_few)), np.zeros((self.n_few, self.n_few))
+        np.add.at(border, (self.level, position), by_cell[:, 0, 1:].T)
+        np.add.at(few, (position[:, None], position[None]), by_cell[:, 1:, 1:].transpose(1, 2, 0))
+        return own, border, few
+
+    def few_constraints(self, free: Matrix, gradient: Matrix) -> tuple[Matrix, Matrix]:
+        """Jacobian of the other values by the other free parameters in their order, and the bending times `gradient`."""
+        where = self.space.slices()
+        own = np.concatenate([np.zeros(0), *(free[where[block.name]] for block in self.few.blocks)])
+        jacobian, bend = (np.asarray(part) for part in _few_constraints(self.few, own, jnp.asarray(gradient)))
+        places = [np.arange(where[block.name].start, where[block.name].stop) for block in self.few.blocks]
+        order = np.argsort(np.concatenate([np.zeros(0), *places]), kind="stable")
+        return jacobian[:, order], bend[np.ix_(order, order)]
+
+    def bordered(
+        self, many: csr_array, border: Matrix, few: Matrix, free: Matrix, gradient: Matrix
+    ) -> BorderedInformation:
         """From constrained values to the free vector.
 
         Args:
@@ -87,15 +121,9 @@ class Layout:
             free: The free vector.
             gradient: Of the log-likelihood in the other values, shape (few,).
         """
-        where = self.space.slices()
-        own = np.concatenate([free[where[block.name]] for block in self.few.blocks])
-        jacobian, bend = (np.asarray(part) for part in _few_constraints(self.few, own, jnp.asarray(gradient)))
-        block = jacobian.T @ few @ jacobian - bend
-        place = where[self.many]
-        # The others keep the order of the free vector.
-        start = np.concatenate([np.arange(where[b.name].start, where[b.name].stop) for b in self.few.blocks])
-        order = np.argsort(start, kind="stable")
-        return BorderedInformation(many, (border @ jacobian)[:, order], block[np.ix_(order, order)], place)
+        jacobian, bend = self.few_constraints(free, gradient)
+        place = self.space.slices()[self.many]
+        return BorderedInformation(many, border @ jacobian, jacobian.T @ few @ jacobian - bend, place)
 
 
 def _sizes(space: ParameterSpace) -> list[int]:
@@ -111,8 +139,21 @@ def _few_constraints(few: ParameterSpace, free: Array, gradient: Array) -> tuple
     return jax.jacfwd(flat)(free), jax.hessian(lambda point: jnp.vdot(gradient, flat(point)))(free)
 
 
+class HasOdds(Protocol):
+    """A model on cells, some parameters, and counts by cell and category."""
+
+    @property
+    def model(self) -> AbstractMeasurementModel: ...
+    @property
+    def space(self) -> ParameterSpace: ...
+    @property
+    def cells(self) -> dict[str, Array]: ...
+    @property
+    def counts(self) -> Array: ...
+
+
 @partial(jax.jit, static_argnames=("many", "names"))
-def loads(problem: SumScoreProblem, free: Array, many: str, names: tuple[tuple[str, int | None], ...]) -> Array:
+def loads(problem: HasOdds, free: Array, many: str, names: tuple[tuple[str, int | None], ...]) -> Array:
     """Derivative of the log-odds along the levels of `many`, then along other directions, shape (cells, K, 1 + D)."""
     params = problem.space.constrain(free)
     n_categories = problem.counts.shape[1]
@@ -165,14 +206,10 @@ def sum_score_information(problem: SumScoreProblem, layout: Layout, free: Matrix
         found = load.transpose(0, 2, 1) @ (once[degree][:, :, None] * load - twice[degree] @ load)
         pick = power[:, None] + power == degree
         complete[:, pick] = found[:, pick]
-    n_levels = layout.space.slices()[layout.many].stop - layout.space.slices()[layout.many].start + 1
-    own = np.bincount(layout.level, complete[:, 0, 0], n_levels)
-    border, few = np.zeros((n_levels, layout.n_few)), np.zeros((layout.n_few, layout.n_few))
-    np.add.at(border, (layout.level, position), complete[:, 0, 1:].T)
-    np.add.at(few, (position[:, None], position[None]), complete[:, 1:, 1:].transpose(1, 2, 0))
+    own, border, few = layout.sums(complete, position)
     shared = _add_covariances(problem, layout, at, load[:, :, :-1], border, few)
-    levels = np.arange(n_levels)
-    many = csr_array(coo_array((own, (levels, levels)), shape=(n_levels, n_levels))) - shared
+    levels = np.arange(layout.n_levels)
+    many = csr_array(coo_array((own, (levels, levels)), shape=(len(levels), len(levels)))) - shared
     gradient = np.zeros(layout.n_few)
     # Only the sd is bent; everything else is linear in the free vector.
     scored = np.asarray(once[1]) @ np.arange(n_categories)

@@ -30,6 +30,7 @@ from psymetric.models.space import POPULATION_MEAN, POPULATION_SD, parameter_spa
 __all__ = [
     "SumScoreProblem",
     "Tables",
+    "is_linear",
     "log_odds",
     "posterior_spread",
     "score_tables",
@@ -171,7 +172,7 @@ def sum_score_problem(
     n_cells, n_categories = len(next(iter(codes.values()))), len(table.categories)
     n_subjects, subject = len(table.levels["subject"]), table.codes["subject"]
     space = parameter_space(model, table, ability="integrated")
-    if not _is_linear(model, space, {name: jnp.asarray(code) for name, code in codes.items()}, n_categories):
+    if not is_linear(model, space, {name: jnp.asarray(code) for name, code in codes.items()}, n_categories):
         return None
     met = csr_array((table.weight, (subject, cell)), shape=(n_subjects, n_cells))
     order, class_of = _classes(met, codes[many])
@@ -193,20 +194,27 @@ def sum_score_problem(
     )
 
 
-def _is_linear(
+def is_linear(
     model: AbstractMeasurementModel, space: ParameterSpace, cells: dict[str, Array], n_categories: int
 ) -> bool:
     """Whether log-odds rise by k for an ability of one, and are linear in the free vector but for the population."""
     trial = jnp.asarray(np.random.default_rng(0).normal(0.0, 0.5, space.size))
+    bend, shift = _departures(model, space, cells, trial, n_categories)
+    return float(bend) < _EXACT and float(shift) < _EXACT
+
+
+@partial(jax.jit, static_argnames=("model", "n_categories"))
+def _departures(
+    model: AbstractMeasurementModel, space: ParameterSpace, cells: dict[str, Array], trial: Array, n_categories: int
+) -> tuple[Array, Array]:
+    """Largest second difference of the log-odds along `trial`, and what an ability of one adds to them beyond k."""
     none, once, twice = (
-        np.asarray(log_odds(model, space.constrain(times * trial), cells, n_categories)) for times in (0.0, 1.0, 2.0)
+        log_odds(model, space.constrain(times * trial), cells, n_categories) for times in (0.0, 1.0, 2.0)
     )
     codes = cells | {"subject": jnp.zeros_like(next(iter(cells.values())))}
     raised = model.category_log_probs(space.constrain(trial) | {ABILITY: jnp.ones(1)}, codes, n_categories)
-    shift = np.asarray(raised - raised[:, :1]) - once
-    return np.allclose(twice - once, once - none, rtol=0, atol=_EXACT) and np.allclose(
-        shift, np.arange(n_categories), rtol=0, atol=_EXACT
-    )
+    shift = raised - raised[:, :1] - once - jnp.arange(n_categories)
+    return jnp.max(jnp.abs(twice - 2 * once + none)), jnp.max(jnp.abs(shift))
 
 
 def _classes(met: csr_array, level: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
