@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array, diags_array
 
 from psymetric.core.bijectors import centred_contract, centred_extend
+from psymetric.core.gather_sum import GatherSum
 from psymetric.core.optimizers import Maximum, ascend, polish
 from psymetric.core.parameters import ParameterSpace
 from psymetric.estimation.bordered import BorderedInformation
@@ -39,7 +40,7 @@ _NEWTON_STEPS = 60
 @final
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=["space", "cells", "subject", "cell", "weight", "totals", "counts"],
+    data_fields=["space", "cells", "by_cell", "subject", "cell", "weight", "totals", "counts"],
     meta_fields=["model"],
 )
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ class _Responses:
     """Responses by subject and cell, in which log-odds are k θ + b_k with b linear in the parameters.
 
     Attributes:
-        cells: Codes of the distinct facet-level combinations. subject, cell: Of every response. weight: Of every one.
+        cells: Codes of the distinct facet-level combinations. by_cell: Adds responses by cell.
+        subject, cell: Of every response, sorted by subject. weight: Of every one.
         totals: Sum scores, shape (subjects,).
         counts: Responses in every category of every cell, shape (cells, K).
     """
@@ -55,6 +57,7 @@ class _Responses:
     model: AbstractMeasurementModel
     space: ParameterSpace
     cells: dict[str, Array]
+    by_cell: GatherSum
     subject: Array
     cell: Array
     weight: Array
@@ -65,24 +68,28 @@ class _Responses:
         """Log-odds of the categories at an ability of zero, shape (cells, K)."""
         return log_odds(self.model, params, self.cells, self.counts.shape[1])
 
-    def probabilities(self, params: dict[str, Array]) -> tuple[Array, Array]:
-        """Log normalising sums, shape (responses,), and probabilities, shape (responses, K)."""
-        scores = jnp.arange(self.counts.shape[1])
-        logits = self.odds(params)[self.cell] + params[ABILITY][self.subject, None] * scores
-        norm = jax.nn.logsumexp(logits, axis=1)
-        return norm, jnp.exp(logits - norm[:, None])
+    def probabilities(self, odds: Array, ability: Array) -> tuple[Array, Array]:
+        """Normalising sums over the largest weight of the cell, shape (responses,), and probabilities, (responses, K).
+
+        Weights are products of a number of the cell and one of the subject: few exponentials serve all responses.
+        """
+        weights = jnp.exp(odds - jnp.max(odds, axis=1, keepdims=True))
+        powers = jnp.exp(ability[:, None] * jnp.arange(odds.shape[1]))
+        products = weights[self.cell] * powers[self.subject]
+        norm = jnp.sum(products, axis=1)
+        return norm, products / norm[:, None]
 
 
 @jax.jit
 def _value_and_gradient(problem: _Responses, free: Array) -> tuple[Array, Array]:
     params, pullback = jax.vjp(problem.space.constrain, free)
     odds, back_to_params = jax.vjp(lambda at: problem.odds(at), params)
-    norm, probability = problem.probabilities(params)
-    value = jnp.vdot(problem.counts, odds) + problem.totals @ params[ABILITY] - problem.weight @ norm
+    norm, probability = problem.probabilities(odds, params[ABILITY])
+    value = jnp.vdot(problem.counts, odds) + problem.totals @ params[ABILITY] - problem.weight @ jnp.log(norm)
+    value = value - jnp.vdot(jnp.sum(problem.counts, axis=1), jnp.max(odds, axis=1))
     weighted = problem.weight[:, None] * probability
-    along_odds = problem.counts - jax.ops.segment_sum(weighted, problem.cell, len(odds))
+    along = back_to_params(problem.counts - problem.by_cell(weighted))[0]
     scored = weighted @ jnp.arange(odds.shape[1])
-    along = back_to_params(along_odds)[0]
     along[ABILITY] = problem.totals - jax.ops.segment_sum(
         scored, problem.subject, len(problem.totals), indices_are_sorted=True
     )
@@ -91,7 +98,8 @@ def _value_and_gradient(problem: _Responses, free: Array) -> tuple[Array, Array]
 
 @jax.jit
 def _probabilities(problem: _Responses, free: Array) -> Array:
-    return problem.probabilities(problem.space.constrain(free))[1]
+    params = problem.space.constrain(free)
+    return problem.probabilities(problem.odds(params), params[ABILITY])[1]
 
 
 @final
@@ -196,13 +204,16 @@ def _responses(model: AbstractMeasurementModel, table: Table) -> _Responses | No
     if not is_linear(model, space, cells, n_categories):
         return None
     n_subjects, order = len(table.levels["subject"]), np.argsort(table.codes["subject"], kind="stable")
-    counts = np.bincount(cell * n_categories + table.response, table.weight, n_cells * n_categories)
+    cell, n_rows = cell[order], len(order)
+    by_cell = csr_array((np.ones(n_rows), (cell, np.arange(n_rows))), shape=(n_cells, n_rows))
+    counts = np.bincount(cell * n_categories + table.response[order], table.weight[order], n_cells * n_categories)
     return _Responses(
         model=model,
         space=space,
         cells=cells,
+        by_cell=GatherSum.build(by_cell),
         subject=jnp.asarray(table.codes["subject"][order]),
-        cell=jnp.asarray(cell[order]),
+        cell=jnp.asarray(cell),
         weight=jnp.asarray(table.weight[order]),
         totals=jnp.asarray(np.bincount(table.codes["subject"], table.weight * table.response, n_subjects)),
         counts=jnp.asarray(counts.reshape(n_cells, n_categories)),
