@@ -25,7 +25,16 @@ from psymetric.estimation.sum_scores import is_linear, log_odds
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, Table
 from psymetric.models.space import parameter_space
 
-__all__ = ["SparseJointSolution", "joint_uncertainty", "solve_joint"]
+__all__ = [
+    "JointInformation",
+    "JointResponses",
+    "SparseJointSolution",
+    "joint_information",
+    "joint_responses",
+    "joint_uncertainty",
+    "solve_joint",
+    "value_and_gradient",
+]
 
 Vector = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -44,7 +53,7 @@ _NEWTON_STEPS = 60
     meta_fields=["model"],
 )
 @dataclass(frozen=True)
-class _Responses:
+class JointResponses:
     """Responses by subject and cell, in which log-odds are k θ + b_k with b linear in the parameters.
 
     Attributes:
@@ -81,7 +90,7 @@ class _Responses:
 
 
 @jax.jit
-def _value_and_gradient(problem: _Responses, free: Array) -> tuple[Array, Array]:
+def value_and_gradient(problem: JointResponses, free: Array) -> tuple[Array, Array]:
     params, pullback = jax.vjp(problem.space.constrain, free)
     odds, back_to_params = jax.vjp(lambda at: problem.odds(at), params)
     norm, probability = problem.probabilities(odds, params[ABILITY])
@@ -97,7 +106,7 @@ def _value_and_gradient(problem: _Responses, free: Array) -> tuple[Array, Array]
 
 
 @jax.jit
-def _probabilities(problem: _Responses, free: Array) -> Array:
+def _probabilities(problem: JointResponses, free: Array) -> Array:
     params = problem.space.constrain(free)
     return problem.probabilities(problem.odds(params), params[ABILITY])[1]
 
@@ -155,16 +164,14 @@ def solve_joint(
     many = many_levels(model, table)
     if many is None:
         return None
-    problem = _responses(model, table)
+    problem = joint_responses(model, table)
     if problem is None:
         return None
 
     def density(point: Vector) -> tuple[float, Vector]:
-        value, gradient = _value_and_gradient(problem, jnp.asarray(point))
+        value, gradient = value_and_gradient(problem, jnp.asarray(point))
         return float(value), np.asarray(gradient)
 
-    structure = ParameterSpace(tuple(block for block in problem.space.blocks if block.name != ABILITY))
-    layout = Layout.of(structure, problem.cells, many)
     guess = guessed_information(problem.space, float(table.weight.sum()), 1, len(table.categories))
     point, evaluations = ascend(
         density, problem.space.start(), information=guess, max_iterations=min(_CLIMB, max_iterations)
@@ -172,7 +179,7 @@ def solve_joint(
     try:
         found = polish(
             density,
-            lambda at: _information(problem, layout, at),
+            lambda at: joint_information(problem, many, at),
             point,
             tolerance=tolerance,
             evaluations=evaluations,
@@ -196,7 +203,7 @@ def joint_uncertainty(found: SparseJointSolution) -> tuple[dict[str, Vector], di
     return errors, covariances
 
 
-def _responses(model: AbstractMeasurementModel, table: Table) -> _Responses | None:
+def joint_responses(model: AbstractMeasurementModel, table: Table) -> JointResponses | None:
     codes, cell = distinct_cells(model, table)
     n_cells, n_categories = len(next(iter(codes.values()))), len(table.categories)
     space = parameter_space(model, table, ability="free")
@@ -207,7 +214,7 @@ def _responses(model: AbstractMeasurementModel, table: Table) -> _Responses | No
     cell, n_rows = cell[order], len(order)
     by_cell = csr_array((np.ones(n_rows), (cell, np.arange(n_rows))), shape=(n_cells, n_rows))
     counts = np.bincount(cell * n_categories + table.response[order], table.weight[order], n_cells * n_categories)
-    return _Responses(
+    return JointResponses(
         model=model,
         space=space,
         cells=cells,
@@ -220,8 +227,10 @@ def _responses(model: AbstractMeasurementModel, table: Table) -> _Responses | No
     )
 
 
-def _information(problem: _Responses, layout: Layout, free: Vector) -> JointInformation:
-    """Negative Hessian at `free`."""
+def joint_information(problem: JointResponses, many: str, free: Vector) -> JointInformation:
+    """Negative Hessian at `free`, the block of `many` sparse."""
+    structure = ParameterSpace(tuple(block for block in problem.space.blocks if block.name != ABILITY))
+    layout = Layout.of(structure, problem.cells, many)
     joined, by_cell = _covariances(problem, layout, free)
     subject, cell = np.asarray(problem.subject), np.asarray(problem.cell)
     n_subjects = len(problem.totals)
@@ -235,16 +244,16 @@ def _information(problem: _Responses, layout: Layout, free: Vector) -> JointInfo
     own, border, few = layout.sums(by_cell, layout.position)
     scaled = csr_array(diags_array(1 / diagonal) @ levels)
     place = np.arange(layout.n_levels)
-    many = csr_array(coo_array((own, (place, place)), shape=(len(place), len(place)))) - csr_array(scaled.T) @ levels
+    block = csr_array(coo_array((own, (place, place)), shape=(len(place), len(place)))) - csr_array(scaled.T) @ levels
     border -= scaled.T @ others
     few -= others.T @ (others / diagonal[:, None])
     structural = free[n_subjects:]
     jacobian, _ = layout.few_constraints(structural, np.zeros(layout.n_few))
-    rest = layout.bordered(csr_array(many), border, few, structural, np.zeros(layout.n_few))
+    rest = layout.bordered(csr_array(block), border, few, structural, np.zeros(layout.n_few))
     return JointInformation(diagonal, levels, others @ jacobian, rest)
 
 
-def _covariances(problem: _Responses, layout: Layout, free: Vector) -> tuple[Vector, Vector]:
+def _covariances(problem: JointResponses, layout: Layout, free: Vector) -> tuple[Vector, Vector]:
     """Covariances of the scores of the responses: of every direction with the subject's, shape (responses, 2 + D), the
     subject's own last; and of the directions with one another, summed by cell, shape (cells, 1 + D, 1 + D)."""
     point = jnp.asarray(free)
