@@ -14,7 +14,8 @@ PAGE = Path(__file__).resolve().parents[1] / "docs/benchmarks.md"
 HEAD = """# Benchmarks
 
 Wall seconds beside named programs on identical data, each in a process of its own, the same optimum checked. *Cold* is
-the first call in a fresh process, imports and compilation included. *Warm* is the best of several later calls; programs
+the first call in a fresh process, imports and compilation included; *kept programs*: where an earlier process has left
+its compiled programs in JAX's cache, as the command line tool does. *Warm* is the best of several later calls; programs
 that need a minute are called once. *Processor s* adds up all cores: on a busy machine wall seconds exceed what an idle
 one would show, and processor seconds do not. What matters is the ratio: absolute times are those of one machine on one
 day ({machine}; load average at the end {load:.1f}, so that the cores were {shared}).

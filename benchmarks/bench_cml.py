@@ -30,7 +30,10 @@ suppressPackageStartupMessages(library(psychotools))
 arguments <- commandArgs(TRUE)
 data <- as.matrix(read.csv(gzfile(arguments[1])))
 fitter <- if (arguments[2] == "rasch") raschmodel else pcmodel
-seconds <- sapply(1:4, function(i) { t <- system.time(fit <<- fitter(data)); c(t[["elapsed"]], t[["user.self"]] + t[["sys.self"]]) })
+seconds <- sapply(1:4, function(i) {
+  spent <- system.time(fit <<- fitter(data))
+  c(spent[["elapsed"]], spent[["user.self"]] + spent[["sys.self"]])
+})
 cat(sprintf('{"cold": %f, "warm": %f, "warm_cpu": %f, "log_likelihood": %.10f, "version": "%s"}',
     seconds[1, 1], min(seconds[1, -1]), min(seconds[2, -1]), as.numeric(logLik(fit)), packageVersion("psychotools")))
 """

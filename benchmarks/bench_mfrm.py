@@ -19,7 +19,7 @@ REQUIRED_RATIO = 5.0
 SMALL, LARGE = 10_000, 20_000
 """Persons; each is rated by four raters on five items."""
 N_RATERS = {SMALL: 100, LARGE: 500}
-TARGETS = {SMALL: Target(warm=0.6, cold=4.0), LARGE: Target(warm=1.5)}
+TARGETS = {SMALL: Target(warm=0.6, kept=4.0), LARGE: Target(warm=1.5)}
 # Both programs stop within 1e-4 of the maximum of a likelihood of 2.5e5.
 AGREEMENT = 0.01
 
@@ -89,9 +89,10 @@ def _section(n_persons: int) -> Section:
     ratio, missed = theirs.best / ours.best, TARGETS[n_persons].missed(ours)
     if ratio < REQUIRED_RATIO:
         missed.append(f"ratio {ratio:.1f} < {REQUIRED_RATIO:.0f}")
+    source = "the shared timing data" if is_shared else "simulated"
     text = (
-        f"{20 * n_persons:,} ratings: {n_persons:,} persons, 4 of {N_RATERS[n_persons]} raters each, 5 items, 5 categories"
-        f"\n({'the shared timing data' if is_shared else 'simulated'}). Both return standard errors from the exact "
+        f"{20 * n_persons:,} ratings: {n_persons:,} persons, 4 of {N_RATERS[n_persons]} raters each, 5 items, "
+        f"5 categories\n({source}). Both return standard errors from the exact "
         f"observed information; {theirs.note}.\n\n{as_table([ours, theirs])}\n\n"
         f"Required: {TARGETS[n_persons]}, warm ratio ≥ {REQUIRED_RATIO:.0f}; "
         f"{'missed: ' + '; '.join(missed) if missed else 'met in this run'}."

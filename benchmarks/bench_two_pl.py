@@ -72,9 +72,10 @@ def _section(n_subjects: int) -> Section:
     if ours.log_likelihood < least:
         raise RuntimeError(f"psymetric stopped short of {least}: {ours} {theirs}")
     missed = TARGETS[n_subjects].missed(ours)
+    source = "the shared timing data" if is_shared else "simulated"
     text = (
-        f"{n_subjects:,} subjects, {N_ITEMS} items, complete ({'the shared timing data' if is_shared else 'simulated'})."
-        f" psymetric's time\nincludes standard errors from the exact observed information; {theirs.note}.\n\n"
+        f"{n_subjects:,} subjects, {N_ITEMS} items, complete ({source}). "
+        f"psymetric's time\nincludes standard errors from the exact observed information; {theirs.note}.\n\n"
         f"{as_table([ours, theirs])}\n\n"
         f"Required: {TARGETS[n_subjects]}; {'missed: ' + '; '.join(missed) if missed else 'met in this run'}."
     )

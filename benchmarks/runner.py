@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -23,8 +25,9 @@ class Timing:
     Attributes:
         program: Name and version.
         cold: First call in a fresh process: imports and compilation included, data already read.
+        kept: The same where an earlier process has left its compiled programs in JAX's cache; NaN where none has.
         warm: Best of the later calls; NaN where there was none.
-        cold_cpu, warm_cpu: Processor seconds of the same calls, over all cores. They exceed wall seconds on an idle
+        cold_cpu, kept_cpu, warm_cpu: Processor seconds of the same calls, over all cores. They exceed wall seconds on an idle
             machine and fall short of them on a busy one.
         log_likelihood: What it reached.
         peak: Largest resident memory of the process, in MiB.
@@ -39,6 +42,8 @@ class Timing:
     log_likelihood: float
     peak: float
     note: str = ""
+    kept: float = float("nan")
+    kept_cpu: float = float("nan")
 
     @property
     def best(self) -> float:
@@ -65,7 +70,7 @@ class Target:
     """
 
     warm: float = float("inf")
-    cold: float = float("inf")
+    kept: float = float("inf")
     peak: float = float("inf")
 
     def missed(self, timing: Timing) -> list[str]:
@@ -73,33 +78,44 @@ class Target:
         best_cpu = timing.warm_cpu if timing.warm == timing.warm else timing.cold_cpu
         found = {
             f"warm {timing.best:.3g} s > {self.warm:g} s": min(timing.best, best_cpu) > self.warm,
-            f"cold {timing.cold:.3g} s > {self.cold:g} s": min(timing.cold, timing.cold_cpu) > self.cold,
+            f"fresh process {timing.kept:.3g} s > {self.kept:g} s": min(timing.kept, timing.kept_cpu) > self.kept,
             f"peak {timing.peak:.0f} MiB > {self.peak:g} MiB": timing.peak > self.peak,
         }
         return [text for text, is_missed in found.items() if is_missed]
 
     def __str__(self) -> str:
-        parts = [f"warm ≤ {self.warm:g} s", f"cold ≤ {self.cold:g} s", f"peak ≤ {self.peak:g} MiB"]
+        parts = [
+            f"warm ≤ {self.warm:g} s",
+            f"fresh process with kept programs ≤ {self.kept:g} s",
+            f"peak ≤ {self.peak:g} MiB",
+        ]
         return ", ".join(part for part in parts if "inf" not in part)
 
 
 def take_turns(module: str, contestants: tuple[str, ...], *, rounds: int = ROUNDS) -> list[Timing]:
     """Run `python -m module contestant`, which prints its timing as JSON, for each in turn; the best of the rounds.
 
-    A contestant may carry arguments after a space.
+    A contestant may carry arguments after a space. Compiled programs are kept from round to round, as the command line
+    tool keeps them; the first round starts with none.
     """
     found: dict[str, list[Timing]] = {name: [] for name in contestants}
-    for _ in range(rounds):
-        for name in contestants:
-            command = [sys.executable, "-m", module, *name.split()]
-            output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-            found[name].append(Timing(**json.loads(output.splitlines()[-1])))
+    with TemporaryDirectory() as cache:
+        environment = os.environ | {
+            "JAX_COMPILATION_CACHE_DIR": cache,
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.05",
+        }
+        for _ in range(rounds):
+            for name in contestants:
+                command = [sys.executable, "-m", module, *name.split()]
+                done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
+                found[name].append(Timing(**json.loads(done.stdout.splitlines()[-1])))
+    nan = float("nan")
     return [
         replace(
             times[0],
-            cold=min(t.cold for t in times),
+            kept=min((t.cold for t in times[1:]), default=nan),
+            kept_cpu=min((t.cold_cpu for t in times[1:]), default=nan),
             warm=min(t.warm for t in times),
-            cold_cpu=min(t.cold_cpu for t in times),
             warm_cpu=min(t.warm_cpu for t in times),
             peak=max(t.peak for t in times),
         )
@@ -127,19 +143,19 @@ def time_calls(
 
 
 def as_table(timings: list[Timing]) -> str:
-    """A Markdown table, every program beside the first."""
+    """A Markdown table; the last column has the warm times in those of the first program."""
     first = timings[0]
     lines = [
-        "| program | cold, s | warm, s | warm, processor s | peak, MiB | log-likelihood | times psymetric |",
-        "|---|---|---|---|---|---|---|",
+        "| program | cold, s | cold, kept programs, s | warm, s | warm, processor s | peak, MiB | log-likelihood | times |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     lines += [
-        f"| {t.program} | {t.cold:.2f} | {_or_dash(t.warm)} | {_or_dash(t.warm_cpu)} | {t.peak:.0f} | "
+        f"| {t.program} | {_or_dash(t.cold, 2)} | {_or_dash(t.kept, 2)} | {_or_dash(t.warm)} | {_or_dash(t.warm_cpu)} | {_or_dash(t.peak, 0)} | "
         f"{t.log_likelihood:.4f} | {t.best / first.best:.1f} |"
         for t in timings
     ]
     return "\n".join(lines)
 
 
-def _or_dash(seconds: float) -> str:
-    return f"{seconds:.3f}" if seconds == seconds else "–"
+def _or_dash(number: float, digits: int = 3) -> str:
+    return f"{number:.{digits}f}" if number == number else "–"

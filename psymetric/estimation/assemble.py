@@ -21,9 +21,7 @@ from psymetric.models.base import ABILITY, AbstractMeasurementModel, Table
 from psymetric.models.covariates import level_terms
 from psymetric.models.space import COVARIATE_WEIGHT, weight_name
 
-__all__ = [
-    "LARGEST_COVARIANCE",
-    "build_fit", "constrain", "constrained_uncertainty", "level_counts", "uncertainty"]
+__all__ = ["LARGEST_COVARIANCE", "build_fit", "constrain", "constrained_uncertainty", "level_counts", "uncertainty"]
 
 Array = NDArray[np.float64]
 

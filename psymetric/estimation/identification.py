@@ -149,9 +149,7 @@ class Determined(Curvature, Protocol):
         ...
 
 
-def check_curvature(
-    found: Maximum[Determined], space: ParameterSpace, active: NDArray[np.bool_], table: Table
-) -> None:
+def check_curvature(found: Maximum[Determined], space: ParameterSpace, active: NDArray[np.bool_], table: Table) -> None:
     """Raise IdentificationError naming the levels along which the likelihood is flat."""
     null = found.curvature.null_directions()
     if not null.size:

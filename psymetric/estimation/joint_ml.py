@@ -105,7 +105,6 @@ class JointML:
             notes=notes,
         )
 
-
     def _climb(
         self, model: AbstractMeasurementModel, kept: Table
     ) -> tuple[ParameterSpace, Maximum[Any], tuple[dict[str, Vector], dict[str, Vector], dict[str, Vector]]]:

@@ -54,9 +54,7 @@ def complete_covariances(
     for direction, load in enumerate(coefficients.transpose(1, 0, 2, 3)):
         loads[:, np.arange(n_cells), :, place[direction]] += load.transpose(1, 0, 2)
     loads = loads.reshape(len(functions), -1, len(places))
-    return places, _sum_of_covariances(
-        np.asarray(responses.chosen), functions, shared, loads, posterior, multiplicity
-    )
+    return places, _sum_of_covariances(np.asarray(responses.chosen), functions, shared, loads, posterior, multiplicity)
 
 
 def _functions(differences: Matrix) -> Matrix | None:
@@ -72,8 +70,12 @@ def _sum_of_covariances(
     """Σ E[g gᵀ] − E[g] E[g]ᵀ for g = `shared` + Σ_l f_l(θ) · `chosen` @ `loads`[l].
 
     Args:
-        chosen: Shape (subjects, R). functions: Shape (L, nodes). shared: Shape (P, nodes). loads: Shape (L, R, P).
-        posterior: Shape (subjects, nodes). multiplicity: Shape (subjects,).
+        chosen: Shape (subjects, R).
+        functions: Shape (L, nodes).
+        shared: Shape (P, nodes).
+        loads: Shape (L, R, P).
+        posterior: Shape (subjects, nodes).
+        multiplicity: Shape (subjects,).
     """
     n_subjects, n_chosen = chosen.shape
     n_functions, n_places = len(functions), len(shared)

@@ -287,7 +287,8 @@ def needed_grid(nodes: Vector, mean: Vector, sd: Vector, at_end: float) -> tuple
 
     Args:
         nodes: The present grid.
-        mean: Posterior means of the subjects on it. sd: Their sds.
+        mean: Posterior means of the subjects on it.
+        sd: Posterior sds.
         at_end: Largest mass of any posterior at an end node.
     """
     n_nodes, spacing = len(nodes), float(nodes[1] - nodes[0])

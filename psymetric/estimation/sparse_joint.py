@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from typing import final
 
 import jax
@@ -91,6 +91,7 @@ class JointResponses:
 
 @jax.jit
 def value_and_gradient(problem: JointResponses, free: Array) -> tuple[Array, Array]:
+    """Joint log-likelihood and its gradient."""
     params, pullback = jax.vjp(problem.space.constrain, free)
     odds, back_to_params = jax.vjp(lambda at: problem.odds(at), params)
     norm, probability = problem.probabilities(odds, params[ABILITY])
@@ -204,6 +205,7 @@ def joint_uncertainty(found: SparseJointSolution) -> tuple[dict[str, Vector], di
 
 
 def joint_responses(model: AbstractMeasurementModel, table: Table) -> JointResponses | None:
+    """Set up the problem; None where log-odds are not linear."""
     codes, cell = distinct_cells(model, table)
     n_cells, n_categories = len(next(iter(codes.values()))), len(table.categories)
     space = parameter_space(model, table, ability="free")
@@ -234,7 +236,7 @@ def joint_information(problem: JointResponses, many: str, free: Vector) -> Joint
     joined, by_cell = _covariances(problem, layout, free)
     subject, cell = np.asarray(problem.subject), np.asarray(problem.cell)
     n_subjects = len(problem.totals)
-    diagonal = np.bincount(subject, joined[:, -1], n_subjects)
+    diagonal = np.bincount(subject, joined[:, -1], n_subjects).astype(np.float64)
     shape = (n_subjects, layout.n_levels)
     levels = csr_array(coo_array((joined[:, 0], (subject, layout.level[cell])), shape=shape))
     others = np.zeros((n_subjects, layout.n_few))
@@ -254,8 +256,11 @@ def joint_information(problem: JointResponses, many: str, free: Vector) -> Joint
 
 
 def _covariances(problem: JointResponses, layout: Layout, free: Vector) -> tuple[Vector, Vector]:
-    """Covariances of the scores of the responses: of every direction with the subject's, shape (responses, 2 + D), the
-    subject's own last; and of the directions with one another, summed by cell, shape (cells, 1 + D, 1 + D)."""
+    """Covariances of the scores of the responses.
+
+    Of every direction with the subject's, shape (responses, 2 + D), the subject's own last; and of the directions with
+    one another, summed by cell, shape (cells, 1 + D, 1 + D).
+    """
     point = jnp.asarray(free)
     probability = np.asarray(_probabilities(problem, point))
     load = np.asarray(loads(problem, point, layout.many, layout.names))

@@ -96,14 +96,14 @@ class Layout:
         Returns:
             Shapes (levels,), (levels, few) and (few, few).
         """
-        own = np.bincount(self.level, by_cell[:, 0, 0], self.n_levels)
+        own = np.bincount(self.level, by_cell[:, 0, 0], self.n_levels).astype(np.float64)
         border, few = np.zeros((self.n_levels, self.n_few)), np.zeros((self.n_few, self.n_few))
         np.add.at(border, (self.level, position), by_cell[:, 0, 1:].T)
         np.add.at(few, (position[:, None], position[None]), by_cell[:, 1:, 1:].transpose(1, 2, 0))
         return own, border, few
 
     def few_constraints(self, free: Matrix, gradient: Matrix) -> tuple[Matrix, Matrix]:
-        """Jacobian of the other values by the other free parameters in their order, and the bending times `gradient`."""
+        """Jacobian of the other values by their free parameters, in order, and the bending times `gradient`."""
         where = self.space.slices()
         own = np.concatenate([np.zeros(0), *(free[where[block.name]] for block in self.few.blocks)])
         jacobian, bend = (np.asarray(part) for part in _few_constraints(self.few, own, jnp.asarray(gradient)))
@@ -117,7 +117,9 @@ class Layout:
         """From constrained values to the free vector.
 
         Args:
-            many, border, few: Blocks of the information in the constrained values.
+            many: Information about the levels, constrained.
+            border: Of the levels with the other values.
+            few: About the other values.
             free: The free vector.
             gradient: Of the log-likelihood in the other values, shape (few,).
         """
@@ -143,13 +145,24 @@ class HasOdds(Protocol):
     """A model on cells, some parameters, and counts by cell and category."""
 
     @property
-    def model(self) -> AbstractMeasurementModel: ...
+    def model(self) -> AbstractMeasurementModel:
+        """The model."""
+        ...
+
     @property
-    def space(self) -> ParameterSpace: ...
+    def space(self) -> ParameterSpace:
+        """Layout of the free vector."""
+        ...
+
     @property
-    def cells(self) -> dict[str, Array]: ...
+    def cells(self) -> dict[str, Array]:
+        """Codes of the cells, each of shape (cells,)."""
+        ...
+
     @property
-    def counts(self) -> Array: ...
+    def counts(self) -> Array:
+        """Responses, shape (cells, K)."""
+        ...
 
 
 @partial(jax.jit, static_argnames=("many", "names"))
@@ -194,7 +207,7 @@ def sum_score_information(problem: SumScoreProblem, layout: Layout, free: Matrix
     load = np.asarray(loads(problem, point, layout.many, layout.names))
     n_categories = load.shape[1]
     scores = np.broadcast_to(np.arange(n_categories, dtype=np.float64)[:, None], (*load.shape[:2], 1))
-    # Of the levels, the other values of the cell, the mean and the sd; the last moves abilities in proportion to the node.
+    # Of the levels, the other values, the mean and the sd; the last moves abilities in proportion to the node.
     load = np.concatenate([load, scores, scores], axis=2)
     power = np.zeros(load.shape[2], int)
     power[-1] = 1
@@ -220,7 +233,7 @@ def sum_score_information(problem: SumScoreProblem, layout: Layout, free: Matrix
 def _add_covariances(
     problem: SumScoreProblem, layout: Layout, at: Tables, load: Matrix, border: Matrix, few: Matrix
 ) -> csr_array:
-    """Take the posterior covariances of the subjects' gradients from `border` and `few`; returns those of the levels."""
+    """Take the posterior covariances of the gradients from `border` and `few`; returns those of the levels."""
     gradients = _Gradients.of(problem, layout, at, load)
     n_levels = len(border)
     entries: list[tuple[Index, Index, Matrix]] = []

@@ -166,7 +166,8 @@ def sum_score_problem(
         model: A response model.
         table: Responses.
         many: Facet of many levels; the cells of a class share its level.
-        n_nodes: Of the grid. half_width: Of the grid.
+        n_nodes: Of the grid.
+        half_width: Of the grid, in population sds.
     """
     codes, cell = distinct_cells(model, table)
     n_cells, n_categories = len(next(iter(codes.values()))), len(table.categories)
