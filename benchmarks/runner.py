@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from tempfile import TemporaryDirectory
 from typing import Any
+
+import numpy as np
 
 ROUNDS, WARM_RUNS = 2, 3
 """Programs take turns, so that other work on the machine slows none of them alone; the best of all rounds counts."""
@@ -16,70 +21,147 @@ ROUNDS, WARM_RUNS = 2, 3
 
 @dataclass(frozen=True)
 class Timing:
-    """Wall seconds of one program on one job.
+    """Seconds of one program on one job.
 
     Attributes:
         program: Name and version.
         cold: First call in a fresh process: imports and compilation included, data already read.
-        warm: Best of the later calls.
+        kept: The same where an earlier process has left its compiled programs in JAX's cache; NaN where none has.
+        warm: Best of the later calls; NaN where there was none.
+        cold_cpu, kept_cpu, warm_cpu: Processor seconds of the same calls, over all cores. They exceed wall seconds on
+            an idle machine and fall short of them on a busy one.
         log_likelihood: What it reached.
+        peak: Largest resident memory of the process, in MiB.
         note: What the call computes.
     """
 
     program: str
     cold: float
     warm: float
+    cold_cpu: float
+    warm_cpu: float
     log_likelihood: float
+    peak: float
     note: str = ""
+    kept: float = float("nan")
+    kept_cpu: float = float("nan")
+
+    @property
+    def best(self) -> float:
+        """The warm time, or the only one."""
+        return self.warm if self.warm == self.warm else self.cold
 
 
-def output_of(module: str, contestant: str) -> dict[str, Any]:
-    """What `python -m module contestant` prints as JSON in its last line."""
-    command = [sys.executable, "-m", module, contestant]
-    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    return json.loads(output.splitlines()[-1])
+@dataclass(frozen=True)
+class Section:
+    """What one benchmark found: a section of the page, and the targets it missed."""
+
+    title: str
+    text: str
+    timings: list[Timing]
+    missed: list[str]
 
 
-def take_turns(module: str, contestants: tuple[str, ...]) -> list[Timing]:
-    """Run `python -m module contestant`, which prints its timing as JSON, for each in turn; the best of the rounds."""
+@dataclass(frozen=True)
+class Target:
+    """Most seconds (and MiB) that a job may take.
+
+    Other work on the machine adds to wall seconds. Processor seconds over all cores are more than the wall seconds of
+    an idle machine, so that a target met by either is met.
+    """
+
+    warm: float = float("inf")
+    kept: float = float("inf")
+    peak: float = float("inf")
+
+    def missed(self, timing: Timing) -> list[str]:
+        """Which of them a timing misses, in words."""
+        best_cpu = timing.warm_cpu if timing.warm == timing.warm else timing.cold_cpu
+        found = {
+            f"warm {timing.best:.3g} s > {self.warm:g} s": min(timing.best, best_cpu) > self.warm,
+            f"fresh process {timing.kept:.3g} s > {self.kept:g} s": min(timing.kept, timing.kept_cpu) > self.kept,
+            f"peak {timing.peak:.0f} MiB > {self.peak:g} MiB": timing.peak > self.peak,
+        }
+        return [text for text, is_missed in found.items() if is_missed]
+
+    def __str__(self) -> str:
+        parts = [
+            f"warm ≤ {self.warm:g} s",
+            f"fresh process with kept programs ≤ {self.kept:g} s",
+            f"peak ≤ {self.peak:g} MiB",
+        ]
+        return ", ".join(part for part in parts if "inf" not in part)
+
+
+def output_of(command: list[str], environment: dict[str, str] | None = None) -> dict[str, Any]:
+    """What a command prints as JSON in its last line."""
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def take_turns(module: str, contestants: tuple[str, ...], *, rounds: int = ROUNDS) -> list[Timing]:
+    """Run `python -m module contestant`, which prints its timing as JSON, for each in turn; the best of the rounds.
+
+    A contestant may carry arguments after a space. Compiled programs are kept from round to round, as the command line
+    tool keeps them; the first round starts with none.
+    """
     found: dict[str, list[Timing]] = {name: [] for name in contestants}
-    for _ in range(ROUNDS):
-        for name in contestants:
-            found[name].append(Timing(**output_of(module, name)))
+    with TemporaryDirectory() as cache:
+        environment = os.environ | {
+            "JAX_COMPILATION_CACHE_DIR": cache,
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.05",
+        }
+        for _ in range(rounds):
+            for name in contestants:
+                command = [sys.executable, "-m", module, *name.split()]
+                found[name].append(Timing(**output_of(command, environment)))
+    nan = float("nan")
     return [
-        replace(times[0], cold=min(t.cold for t in times), warm=min(t.warm for t in times)) for times in found.values()
+        replace(
+            times[0],
+            kept=min((t.cold for t in times[1:]), default=nan),
+            kept_cpu=min((t.cold_cpu for t in times[1:]), default=nan),
+            warm=min(t.warm for t in times),
+            warm_cpu=min(t.warm_cpu for t in times),
+            peak=max(t.peak for t in times),
+        )
+        for times in found.values()
     ]
 
 
-def time_calls(program: str, prepare: Callable[[], Callable[[], float]], *, note: str = "") -> None:
+def time_calls(
+    program: str, prepare: Callable[[], Callable[[], float]], *, note: str = "", warm_runs: int = WARM_RUNS
+) -> None:
     """Print the timing of `prepare` with its first call, and of the best later call; calls return a log-likelihood."""
-    start = time.perf_counter()
+    start, start_cpu = time.perf_counter(), time.process_time()
     call = prepare()
     value = call()
-    cold = time.perf_counter() - start
-    warm = float("inf")
-    for _ in range(WARM_RUNS):
-        start = time.perf_counter()
+    cold, cold_cpu = time.perf_counter() - start, time.process_time() - start_cpu
+    warm = warm_cpu = float("nan")
+    for _ in range(warm_runs):
+        start, start_cpu = time.perf_counter(), time.process_time()
         value = call()
-        warm = min(warm, time.perf_counter() - start)
-    print(json.dumps(asdict(Timing(program, cold, warm, value, note))))
+        # fmin ignores the NaN of no call so far.
+        warm = float(np.fmin(warm, time.perf_counter() - start))
+        warm_cpu = float(np.fmin(warm_cpu, time.process_time() - start_cpu))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps(asdict(Timing(program, cold, warm, cold_cpu, warm_cpu, value, peak, note))))
 
 
 def as_table(timings: list[Timing]) -> str:
-    """A Markdown table, every program beside the first."""
+    """A Markdown table; the last column has the warm times in those of the first program."""
     first = timings[0]
     lines = [
-        "| program | cold, s | warm, s | log-likelihood | warm, times psymetric |",
-        "|---|---|---|---|---|",
+        "| program | cold, s | kept programs, s | warm, s | warm, processor s | peak, MiB | log-likelihood | times |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     lines += [
-        f"| {t.program} | {t.cold:.2f} | {t.warm:.3f} | {t.log_likelihood:.4f} | {t.warm / first.warm:.1f} |"
+        f"| {t.program} | {_or_dash(t.cold, 2)} | {_or_dash(t.kept, 2)} | {_or_dash(t.warm)} "
+        f"| {_or_dash(t.warm_cpu)} | {_or_dash(t.peak, 0)} | {t.log_likelihood:.4f} | {t.best / first.best:.1f} |"
         for t in timings
     ]
     return "\n".join(lines)
 
 
-def as_lines(timings: list[Timing]) -> list[str]:
-    """What the terminal shows."""
-    lines = [f"  {t.program:18} cold {t.cold:7.2f} s   warm {t.warm:8.3f} s   {t.log_likelihood:.4f}" for t in timings]
-    return [*lines, f"  warm ratio {timings[1].warm / timings[0].warm:.1f}"]
+def _or_dash(number: float, digits: int = 3) -> str:
+    return f"{number:.{digits}f}" if number == number else "–"

@@ -42,7 +42,7 @@ class _Commands(TyperGroup):
         # Compiled programs are kept between commands: compiling is most of a short command's time.
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "psymetric" / "jax"
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
-        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.05")
         # With a limit JAX locks the cache; without one a process may read a program that another is still writing.
         os.environ.setdefault("JAX_COMPILATION_CACHE_MAX_SIZE", str(2**30))
         try:

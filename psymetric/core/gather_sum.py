@@ -89,6 +89,11 @@ class GatherSum:
         shape = (int(matrix.shape[0]), int(matrix.shape[1]))
         return cls(_Chunks.build(matrix), _Chunks.build(csr_array(matrix.T.tocsr())), shape)
 
+    @property
+    def total(self) -> float:
+        """Sum of all weights."""
+        return float(self.forward.weights.sum())
+
     def matrix(self) -> csr_array:
         """The matrix of weights, entries of weight zero left out."""
         weights = np.asarray(self.forward.weights).T

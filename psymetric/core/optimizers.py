@@ -21,7 +21,7 @@ class Curvature(Protocol):
     def solve(self, gradient: Vector) -> Vector: ...
 
 
-CurvatureT = TypeVar("CurvatureT", bound=Curvature)
+CurvatureT = TypeVar("CurvatureT", bound=Curvature, covariant=True)
 
 _FAR = 1e-3
 """Curvature is computed anew when the top lies further than this, in parameter units, from where it was computed."""

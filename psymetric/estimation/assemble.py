@@ -22,11 +22,19 @@ from psymetric.models.base import ABILITY, AbstractMeasurementModel, Table
 from psymetric.models.covariates import level_terms
 from psymetric.models.space import COVARIATE_WEIGHT, weight_name
 
-__all__ = ["Uncertainty", "build_fit", "constrain", "constrained_uncertainty", "level_counts", "uncertainty"]
+__all__ = [
+    "LARGEST_COVARIANCE",
+    "Uncertainty",
+    "build_fit",
+    "constrain",
+    "constrained_uncertainty",
+    "level_counts",
+    "uncertainty",
+]
 
 Array = NDArray[np.float64]
 
-_LARGEST_COVARIANCE = 2_000
+LARGEST_COVARIANCE = 2_000
 _MOST_JOINT = 2_000
 """Free parameters up to which the joint uncertainty of all arrays is kept."""
 
@@ -64,7 +72,7 @@ def constrained_uncertainty(
         jacobian, own = jacobian[:, columns], covariance[np.ix_(columns, columns)]
         variance = np.einsum("ip,pq,iq->i", jacobian, own, jacobian, optimize=True)
         errors[name] = np.sqrt(np.maximum(variance, 0.0)).reshape(shape)
-        if len(columns) and len(variance) <= _LARGEST_COVARIANCE:
+        if len(columns) and len(variance) <= LARGEST_COVARIANCE:
             covariances[name] = jacobian @ own @ jacobian.T
         if root is not None:
             factors[name] = (jacobian @ root[columns]).reshape(*shape, root.shape[1])

@@ -127,6 +127,8 @@ def adjusted_estimates(
     """
     name = ABILITY if facet == "subject" else facet
     sign = 1.0 if facet == "subject" else -1.0
+    # The others' responses say nothing of them.
+    rows = rows & (np.array(sides) != "")[table.codes[facet]]
     codes = {column: jnp.asarray(table.codes[column][rows]) for column in ("subject", *model.facets)}
     owner, weight = table.codes[facet][rows], table.weight[rows]
     n_levels, n_categories = len(sides), len(table.categories)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Protocol, final, runtime_checkable
 
@@ -34,7 +33,6 @@ __all__ = ["Engine", "FitSet", "fit", "fit_each", "recommended_engine"]
 _PENALISED = (MAP, Laplace, NUTS, SVI, PyMCNUTS)
 _SAMPLING = (NUTS, SVI, PyMCNUTS)
 """Engines of the posterior itself, where a random facet costs nothing and shrinks by what the data say."""
-_MANY_LEVELS = 1_000
 
 
 @runtime_checkable
@@ -96,20 +94,13 @@ def fit(
     check_table(model, table)
     model, decided = decide_random(model, table, EXCHANGEABLE if isinstance(engine, _SAMPLING) else ())
     _check_connected(model, table, engine)
-    with _threads(model, table):
+    with single_threaded_blas():
         result = engine.run(model, table)
     result = replace(result, notes=(*result.notes, *decided))
     _check_finite(result)
     if throw and not result.status.converged:
         raise ConvergenceError(f"{result.engine} did not converge: {result.status.message}", result)
     return result
-
-
-def _threads(model: AbstractMeasurementModel, table: ResponseTable | PairTable) -> AbstractContextManager[object]:
-    """One thread for the linear algebra, but where it factorises matrices of thousands of levels."""
-    n_levels = sum(len(table.levels[axis]) for spec in model.parameters for axis in spec.axes if axis in table.levels)
-    n_subjects = len(table.levels["subject"]) if has_ability(model) else 0
-    return nullcontext() if n_levels - n_subjects > _MANY_LEVELS else single_threaded_blas()
 
 
 def _check_connected(model: AbstractMeasurementModel, table: ResponseTable | PairTable, engine: Engine) -> None:

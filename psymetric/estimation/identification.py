@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from psymetric.core.optimizers import Maximum
+from psymetric.core.optimizers import Curvature, Maximum
 from psymetric.core.parameters import Block, ParameterSpace
 from psymetric.errors import DataError, DesignError, IdentificationError
 from psymetric.estimation.boundaries import runaways
-from psymetric.estimation.curvature import Information
 from psymetric.estimation.extremes import find_extremes, reach
 from psymetric.estimation.suitability import use_instead
 from psymetric.models.base import AbstractMeasurementModel, ParamSpec, Table
@@ -141,9 +142,22 @@ def crowded_notes(model: AbstractMeasurementModel, table: Table) -> tuple[str, .
     return tuple(notes)
 
 
+class Determined(Curvature, Protocol):
+    """Curvature that knows the directions without any."""
+
+    def null_directions(self) -> NDArray[np.float64]:
+        """Unit columns, shape (parameters, directions)."""
+        ...
+
+    @property
+    def is_definite(self) -> bool:
+        """Whether it is that of a maximum: finite, and positive in every direction."""
+        ...
+
+
 def check_curvature(
     model: AbstractMeasurementModel,
-    found: Maximum[Information],
+    found: Maximum[Determined],
     space: ParameterSpace,
     active: NDArray[np.bool_],
     table: Table,

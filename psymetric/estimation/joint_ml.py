@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, final, get_args
+from typing import Any, Literal, final, get_args
 
 import jax.numpy as jnp
 import numpy as np
@@ -20,6 +20,7 @@ from psymetric.estimation.fit import Fit, FitStatus
 from psymetric.estimation.identification import check_curvature, check_extremes, require_one_population
 from psymetric.estimation.marginal import Climb, climb
 from psymetric.estimation.problems import JointProblem, joint_problem
+from psymetric.estimation.sparse_joint import SparseJointSolution, joint_uncertainty, solve_joint
 from psymetric.estimation.suitability import use_instead
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, Table
 from psymetric.models.space import has_ability
@@ -97,17 +98,7 @@ class JointML:
     def _fit(
         self, model: AbstractMeasurementModel, table: Table, kept: Table, sides: dict[str, tuple[str, ...]]
     ) -> Fit:
-        problem = joint_problem(model, kept, prior=False)
-        start = problem.space.start()
-        active = np.ones(len(start), bool)
-        found = climb(problem, start, tolerance=self.tolerance, max_iterations=self.max_iterations)
-        check_curvature(model, found, problem.space, active, kept)
-        share, notes = 1.0, tuple[str, ...]()
-        if self.correction != "none" and found.converged:
-            n_each = float(kept.weight.sum()) / len(kept.levels["subject"])
-            share = (n_each - 1) / n_each
-            found, notes = _corrected(problem, found, share, self.tolerance), (_correction_note(n_each, kept),)
-        params, known = _estimates(problem.space, found, share)
+        space, found, params, known, notes = self._climb(model, kept)
         if len(kept.response) < len(table.response):
             params, known = _expand(model, table, kept, params, known, sides, self.adjustment)
             notes += _extreme_notes(sides)
@@ -118,13 +109,42 @@ class JointML:
             self,
             status=FitStatus(found.converged, message, found.iterations, {"last_step": found.last_step}),
             log_likelihood=found.value,
-            n_parameters=problem.space.size,
+            n_parameters=space.size,
             parameters=params,
             uncertainty=known,
             penalised=False,
             extremes=sides,
             notes=notes,
         )
+
+    def _climb(
+        self, model: AbstractMeasurementModel, kept: Table
+    ) -> tuple[ParameterSpace, Maximum[Any], dict[str, Vector], Uncertainty, tuple[str, ...]]:
+        """Layout, mode, estimates, their uncertainty, and notes."""
+        sparse = None
+        if self.correction == "none":
+            sparse = solve_joint(model, kept, tolerance=self.tolerance, max_iterations=self.max_iterations)
+        if sparse is not None:
+            check_curvature(model, sparse.maximum, sparse.space, np.ones(sparse.space.size, bool), kept)
+            return sparse.space, sparse.maximum, *_sparse_estimates(sparse), ()
+        problem = joint_problem(model, kept, prior=False)
+        start = problem.space.start()
+        found = climb(problem, start, tolerance=self.tolerance, max_iterations=self.max_iterations)
+        check_curvature(model, found, problem.space, np.ones(len(start), bool), kept)
+        share, notes = 1.0, tuple[str, ...]()
+        if self.correction != "none" and found.converged:
+            n_each = float(kept.weight.sum()) / len(kept.levels["subject"])
+            share = (n_each - 1) / n_each
+            found, notes = _corrected(problem, found, share, self.tolerance), (_correction_note(n_each, kept),)
+        return problem.space, found, *_estimates(problem.space, found, share), notes
+
+
+def _sparse_estimates(found: SparseJointSolution) -> tuple[dict[str, Vector], Uncertainty]:
+    values = constrain(found.space, jnp.asarray(found.maximum.point))
+    params = {name: np.asarray(value) for name, value in values.items()}
+    if not found.maximum.converged:
+        return params, Uncertainty({name: np.full(value.shape, np.nan) for name, value in params.items()})
+    return params, joint_uncertainty(found)
 
 
 def _check_correctable(model: AbstractMeasurementModel) -> None:

@@ -10,7 +10,7 @@ hundred nodes no more than the thirty under its posterior.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from math import prod
@@ -24,10 +24,13 @@ from jax.scipy.special import logsumexp
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from psymetric.core.complete_sum import CompleteSum
 from psymetric.core.distinct import factorized
+from psymetric.core.parameters import ParameterSpace
+from psymetric.estimation.louis_complete import complete_covariances
 from psymetric.estimation.problems import MarginalProblem
 
-__all__ = ["marginal_hessian", "subject_posteriors"]
+__all__ = ["Direction", "directions_of", "marginal_hessian", "posterior_spread", "subject_posteriors"]
 
 Matrix = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -42,7 +45,7 @@ _NEGLIGIBLE = 1e-13
 
 @final
 @dataclass(frozen=True)
-class _Direction:
+class Direction:
     """Constrained values of which a row of the table depends on one: the levels of a block, one step of them.
 
     Attributes:
@@ -67,18 +70,22 @@ def marginal_hessian(problem: MarginalProblem, free: NDArray[np.float64]) -> Mat
     """Exact Hessian of the log density in the free vector, shape (parameters, parameters)."""
     point = jnp.asarray(free)
     posterior, expected = subject_posteriors(problem, point)
-    directions = _directions(problem)
+    directions = directions_of(problem.space, problem.cells)
     found = _on_the_table(problem, point, expected, tuple((each.name, each.step) for each in directions))
-    met = [*_met(problem, directions)]  # while the table is differentiated on the other core
+    # while the table is differentiated on the other core
+    met = [] if isinstance(problem.responses, CompleteSum) else [*_met(problem, directions)]
     posterior, slopes, gradient, curvature = (np.asarray(array) for array in (posterior, *found))
-    multiplicity = np.asarray(problem.multiplicity)
     position = np.stack([direction.position(direction.level) for direction in directions])
     n_values = sum(prod(block.bijector.shape) for block in problem.space.blocks)
     total = np.zeros((n_values, n_values))
     np.add.at(total, (position[:, None, :], position[None, :, :]), curvature)
-    for subjects in _chunks(met, posterior):
-        place, spread = _gradients(met, slopes, subjects, posterior)
-        _add_covariances(total, place, spread * np.sqrt(multiplicity[subjects])[:, None, None])
+    multiplicity, spread = np.asarray(problem.multiplicity), None
+    if isinstance(problem.responses, CompleteSum):
+        spread = complete_covariances(problem.responses, position, slopes, posterior, multiplicity)
+    if spread is not None:
+        total[np.ix_(spread[0], spread[0])] += spread[1]
+    else:
+        _add_covariances(total, met or [*_met(problem, directions)], slopes, posterior, multiplicity)
     constrained = np.bincount(position.ravel(), weights=gradient.ravel(), minlength=n_values)
     jacobian, bend = (np.asarray(array) for array in _constraints(problem, point, jnp.asarray(constrained)))
     return jacobian.T @ total @ jacobian + bend
@@ -92,6 +99,17 @@ def subject_posteriors(problem: MarginalProblem, free: Array) -> tuple[Array, Ar
     log_joint = sums + problem.log_masses(params)
     posterior = jnp.exp(log_joint - logsumexp(log_joint, axis=1, keepdims=True))
     return posterior, spread(posterior * problem.multiplicity[:, None])[0]
+
+
+@jax.jit
+def posterior_spread(problem: MarginalProblem, free: Array) -> tuple[Array, Array, Array]:
+    """Means and sds of the subjects' posteriors, shape (subjects,), and the largest mass of any at an end node."""
+    log_joint = problem.log_joint(free)
+    posterior = jnp.exp(log_joint - logsumexp(log_joint, axis=1, keepdims=True))
+    mean = posterior @ problem.nodes
+    # About the mean: the difference of two large squares would lose the narrow ones.
+    spread = jnp.sum(posterior * (problem.nodes - mean[:, None]) ** 2, axis=1)
+    return mean, jnp.sqrt(spread), jnp.max(posterior[:, jnp.array([0, -1])])
 
 
 def _flat(params: dict[str, Array]) -> Array:
@@ -109,20 +127,21 @@ def _constraints(problem: MarginalProblem, free: Array, gradient: Array) -> tupl
     return jacobian, jax.hessian(bent)(free)
 
 
-def _directions(problem: MarginalProblem) -> list[_Direction]:
-    sizes = {block.name: prod(block.bijector.shape) for block in problem.space.blocks}
+def directions_of(space: ParameterSpace, cells: Mapping[str, Array]) -> list[Direction]:
+    """The directions of a layout and its cells."""
+    sizes = {block.name: prod(block.bijector.shape) for block in space.blocks}
     offset = dict(zip(sorted(sizes), np.cumsum([0, *(sizes[name] for name in sorted(sizes))]).tolist(), strict=False))
-    found: list[_Direction] = []
-    for block in problem.space.seen():
-        level = np.zeros(len(next(iter(problem.cells.values()))), np.int64)
+    found: list[Direction] = []
+    for block in space.seen():
+        level = np.zeros(len(next(iter(cells.values()))), np.int64)
         for facet, size in zip((axis for axis in block.labels if axis != "step"), block.bijector.shape, strict=False):
-            level = level * size + np.asarray(problem.cells[facet])
+            level = level * size + np.asarray(cells[facet])
         first = offset[block.name]
         if "step" in block.labels:
             stride = block.bijector.shape[-1]
-            found += [_Direction(block.name, step, level, first + step, stride) for step in range(stride)]
+            found += [Direction(block.name, step, level, first + step, stride) for step in range(stride)]
         else:
-            found.append(_Direction(block.name, None, level, first, 1))
+            found.append(Direction(block.name, None, level, first, 1))
     return found
 
 
@@ -187,7 +206,7 @@ class _Met:
         return sums.reshape(len(subjects), -1, own.shape[2]), self.position[owner].reshape(len(subjects), -1)
 
 
-def _met(problem: MarginalProblem, directions: list[_Direction]) -> Iterator[_Met]:
+def _met(problem: MarginalProblem, directions: list[Direction]) -> Iterator[_Met]:
     counts = problem.responses.matrix()
     n_subjects, n_rows = problem.responses.shape
     subject_of, cell = np.repeat(np.arange(n_subjects), np.diff(counts.indptr)), counts.indices // problem.n_categories
@@ -232,7 +251,14 @@ def _gradients(met: list[_Met], slopes: Matrix, subjects: Index, posterior: Matr
     return np.concatenate([part[1] for part in parts], axis=1), gradient
 
 
-def _add_covariances(total: Matrix, position: Index, gradient: Matrix) -> None:
+def _add_covariances(total: Matrix, met: list[_Met], slopes: Matrix, posterior: Matrix, multiplicity: Matrix) -> None:
+    """Add the posterior covariances of the subjects' gradients."""
+    for subjects in _chunks(met, posterior):
+        position, gradient = _gradients(met, slopes, subjects, posterior)
+        _add_products(total, position, gradient * np.sqrt(multiplicity[subjects])[:, None, None])
+
+
+def _add_products(total: Matrix, position: Index, gradient: Matrix) -> None:
     """Add the products of some subjects' gradients at pairs of their positions."""
     if (position == position[0]).all():  # all met the same, as in an inventory: one product for all of them
         n_subjects, n_met, n_nodes = gradient.shape

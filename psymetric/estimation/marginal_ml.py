@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from psymetric.core.optimizers import Maximum
+from psymetric.core.parameters import ParameterSpace
 from psymetric.core.precision import double_precision
 from psymetric.estimation.assemble import Uncertainty, build_fit, constrain, uncertainty
 from psymetric.estimation.empirical_bayes import LEAST_SD
@@ -16,6 +18,7 @@ from psymetric.estimation.fit import Fit, FitStatus
 from psymetric.estimation.identification import check_curvature, check_extremes, crowded_notes, require_ability
 from psymetric.estimation.marginal import MarginalSolution, solve_marginal
 from psymetric.estimation.multistart import Climbed, check_starts, climb_from_each
+from psymetric.estimation.sparse_marginal import SparseSolution, bordered_uncertainty, solve_sum_scores
 from psymetric.models.base import AbstractMeasurementModel, Table
 from psymetric.models.space import POPULATION_SD
 
@@ -55,6 +58,11 @@ class MarginalML:
         require_ability(model, type(self).__name__)
         check_extremes(model, table)
         with double_precision():
+            sparse = self._by_sums(model, table)
+            if sparse is not None:
+                every = np.ones(sparse.problem.space.size, bool)
+                check_curvature(model, sparse.maximum, sparse.problem.space, every, table)
+                return _label_sparse(model, table, self, sparse)
             climbed = climb_from_each(
                 lambda start: solve_marginal(
                     model,
@@ -72,26 +80,26 @@ class MarginalML:
             check_curvature(model, best.maximum, best.problem.space, best.active, table)
             return _label(model, table, self, climbed)
 
+    def _by_sums(self, model: AbstractMeasurementModel, table: Table) -> SparseSolution | None:
+        """The mode for designs of very many levels; None for others, and for several starts."""
+        if self.starts > 1:
+            return None
+        return solve_sum_scores(model, table, tolerance=self.tolerance, max_iterations=self.max_iterations)
+
 
 def _label(
     model: AbstractMeasurementModel, table: Table, engine: MarginalML, climbed: Climbed[MarginalSolution]
 ) -> Fit:
     found = climbed.best
     space, maximum = found.problem.space, found.maximum
-    parameters = {name: np.asarray(value) for name, value in constrain(space, jnp.asarray(maximum.point)).items()}
+    parameters = _parameters(space, maximum.point)
     random = sum(block.bijector.size for block in space.blocks if block.scale is not None)
-    n_nodes = len(found.problem.nodes)
     held = (POPULATION_SD,) if found.population_sd_held else ()
     return build_fit(
         model,
         table,
         engine,
-        status=FitStatus(
-            maximum.converged,
-            f"last Newton step {maximum.last_step:.1e} logits on {n_nodes} nodes",
-            maximum.iterations,
-            {"last_step": maximum.last_step, "nodes": float(n_nodes), **climbed.details},
-        ),
+        status=_status(maximum, len(found.problem.nodes), climbed.details),
         log_likelihood=found.log_likelihood,
         n_parameters=space.size - random,
         parameters=parameters,
@@ -104,6 +112,41 @@ def _label(
             "it has no standard error"
             for name in (*held, *found.at_bound)
         ),
+    )
+
+
+def _label_sparse(model: AbstractMeasurementModel, table: Table, engine: MarginalML, found: SparseSolution) -> Fit:
+    space, maximum = found.problem.space, found.maximum
+    parameters = _parameters(space, maximum.point)
+    if maximum.converged:
+        place, inverse = maximum.curvature.place, maximum.curvature.inverse()
+        known = bordered_uncertainty(space, found.many, maximum.point, place, inverse)
+    else:
+        known = Uncertainty({name: np.full(value.shape, np.nan) for name, value in parameters.items()})
+    return build_fit(
+        model,
+        table,
+        engine,
+        status=_status(maximum, len(found.problem.nodes), {}),
+        log_likelihood=maximum.value,
+        n_parameters=space.size,
+        parameters=parameters,
+        uncertainty=known,
+        penalised=False,
+        notes=crowded_notes(model, table),
+    )
+
+
+def _parameters(space: ParameterSpace, point: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    return {name: np.asarray(value) for name, value in constrain(space, jnp.asarray(point)).items()}
+
+
+def _status(maximum: Maximum[Any], n_nodes: int, details: dict[str, float]) -> FitStatus:
+    return FitStatus(
+        maximum.converged,
+        f"last Newton step {maximum.last_step:.1e} logits on {n_nodes} nodes",
+        maximum.iterations,
+        {"last_step": maximum.last_step, "nodes": float(n_nodes), **details},
     )
 
 

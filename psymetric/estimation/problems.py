@@ -20,6 +20,7 @@ from jax.scipy.special import logsumexp
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from psymetric.core.complete_sum import CompleteSum
 from psymetric.core.distinct import factorized
 from psymetric.core.gather_sum import GatherSum
 from psymetric.core.parameters import ParameterSpace
@@ -38,6 +39,8 @@ __all__ = [
     "JointProblem",
     "MarginalProblem",
     "Problem",
+    "distinct_cells",
+    "guessed_information",
     "joint_problem",
     "marginal_problem",
     "rough_information",
@@ -70,7 +73,7 @@ class MarginalProblem:
     model: AbstractMeasurementModel
     space: ParameterSpace
     cells: dict[str, Array]
-    responses: GatherSum
+    responses: GatherSum | CompleteSum
     nodes: Array
     log_weights: Array
     multiplicity: Array
@@ -170,14 +173,21 @@ Problem = MarginalProblem | JointProblem
 def rough_information(problem: Problem) -> NDArray[np.float64]:
     """A guess at the information about each free parameter, shape (parameters,)."""
     if isinstance(problem, MarginalProblem):
-        n_responses, n_subjects = float(problem.responses.forward.weights.sum()), problem.responses.shape[0]
+        n_responses, n_subjects = problem.responses.total, problem.responses.shape[0]
     else:
         n_responses, n_subjects = float(problem.weight.sum()), 1
+    return guessed_information(problem.space, n_responses, n_subjects, problem.n_categories)
+
+
+def guessed_information(
+    space: ParameterSpace, n_responses: float, n_subjects: int, n_categories: int
+) -> NDArray[np.float64]:
+    """`rough_information` from the size of the data."""
     # Of a location: the variance of evenly used categories, less what subjects explain and what they leave unknown.
     # Of a step: how well two neighbouring categories out of all can be told apart.
-    of_location, of_step = (problem.n_categories**2 - 1) / 36, 1 / (2 * problem.n_categories)
+    of_location, of_step = (n_categories**2 - 1) / 36, 1 / (2 * n_categories)
     parts: list[NDArray[np.float64]] = []
-    for block in problem.space.blocks:
+    for block in space.blocks:
         is_step = "step" in block.labels
         levels = prod(block.bijector.shape[: len(block.labels) - is_step])
         population = {POPULATION_MEAN: n_subjects, POPULATION_SD: 2 * n_subjects, COVARIATE_WEIGHT: levels * n_subjects}
@@ -216,7 +226,7 @@ def marginal_problem(
         model=model,
         space=parameter_space(model, table, ability="integrated"),
         cells={name: jnp.asarray(code) for name, code in cells.items()},
-        responses=GatherSum.build(counts),
+        responses=CompleteSum.build(counts, n_categories) or GatherSum.build(counts),
         nodes=jnp.asarray(nodes),
         log_weights=jnp.asarray(log_weights),
         multiplicity=jnp.ones(counts.shape[0]),
