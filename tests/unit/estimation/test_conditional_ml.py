@@ -207,7 +207,7 @@ def test_what_it_cannot_fit(small):
     with pytest.raises(DesignError, match=r"ConditionalML conditions on the sums of subjects, and BradleyTerry has no"):
         ps.fit(ps.BradleyTerry(), comparisons, engine=ENGINE)
     with pytest.raises(
-        DesignError, match=r"cannot estimate the sd of random facet 'judge': use MarginalML\(\) or NUTS"
+        DesignError, match=r"cannot estimate the sd of random facet 'judge': use MarginalML\(\), MAP\(\)"
     ):
         ps.fit(ps.ManyFacetRasch(random=("judge",)), data, engine=ENGINE)
 
