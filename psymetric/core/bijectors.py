@@ -34,8 +34,6 @@ __all__ = [
     "Scaled",
     "Steps",
     "Unit",
-    "centred_contract",
-    "centred_extend",
 ]
 
 UNUSED = 1e4
@@ -140,18 +138,6 @@ def _contract(value: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
     last = np.take(value, [n - 1], axis=axis)
     total = -last * sqrt(n)
     return np.take(value, range(n - 1), axis=axis) + total / (sqrt(n) + n)
-
-
-def centred_extend(free: NDArray[np.float64]) -> NDArray[np.float64]:
-    """`Centred.forward` of one axis: shape (n − 1,) to (n,)."""
-    root = sqrt(len(free) + 1)
-    total = free.sum()
-    return np.append(free - total / (root + root**2), -total / root)
-
-
-def centred_contract(value: NDArray[np.float64]) -> NDArray[np.float64]:
-    """`Centred.inverse` of one axis: shape (n,) to (n − 1,)."""
-    return _contract(value, 0)
 
 
 @final

@@ -18,9 +18,7 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.linalg.lapack import dpotrf, dtrtri
 from scipy.sparse import csr_array
 
-from psymetric.core.bijectors import centred_contract, centred_extend
-
-__all__ = ["BorderedInformation", "Inverse"]
+__all__ = ["BorderedInformation", "Inverse", "centred_contract", "centred_extend"]
 
 Vector = NDArray[np.float64]
 
@@ -31,6 +29,19 @@ _FLAT = 1e-4
 """Information, per squared logit, behind a standard error of 100 logits."""
 _POWER_STEPS = 12
 _CHUNK = 512
+
+
+def centred_extend(free: Vector) -> Vector:
+    """The map of `bijectors.Centred` with one axis: shape (n − 1,) to (n,), sum zero."""
+    root = np.sqrt(len(free) + 1)
+    total = free.sum()
+    return np.append(free - total / (root + root**2), -total / root)
+
+
+def centred_contract(value: Vector) -> Vector:
+    """Inverse and transpose of `centred_extend` for values that sum to zero: shape (n,) to (n − 1,)."""
+    root = np.sqrt(len(value))
+    return value[:-1] - value[-1] * root / (root + root**2)
 
 
 @final

@@ -13,12 +13,11 @@ from jax import Array
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array, diags_array
 
-from psymetric.core.bijectors import centred_contract, centred_extend
 from psymetric.core.gather_sum import GatherSum
 from psymetric.core.optimizers import Maximum, ascend, polish
 from psymetric.core.parameters import ParameterSpace
 from psymetric.estimation.assemble import Uncertainty
-from psymetric.estimation.bordered import BorderedInformation
+from psymetric.estimation.bordered import BorderedInformation, centred_contract, centred_extend
 from psymetric.estimation.problems import distinct_cells, guessed_information
 from psymetric.estimation.sparse_marginal import bordered_uncertainty, many_levels
 from psymetric.estimation.sum_score_information import Layout, loads

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 
 import psymetric as ps
-from psymetric.core.bijectors import Centred, centred_contract, centred_extend
+from psymetric.core.bijectors import Centred
 from psymetric.core.precision import double_precision
 from psymetric.estimation import curvature, sparse_joint, sparse_marginal
-from psymetric.estimation.bordered import BorderedInformation
+from psymetric.estimation.bordered import BorderedInformation, centred_contract, centred_extend
 from psymetric.estimation.problems import joint_problem, marginal_problem
 from psymetric.estimation.sparse_marginal import many_levels
 from psymetric.estimation.sum_score_information import Layout, sum_score_information
