@@ -13,6 +13,7 @@ from psymetric.errors import DataError
 from psymetric.estimation.assemble import build_fit, constrain, uncertainty
 from psymetric.estimation.curvature import penalty
 from psymetric.estimation.fit import Fit, FitStatus
+from psymetric.estimation.nested_grid import nested_details
 from psymetric.estimation.posterior import Mode, fit_from_draws, posterior_mode, whitening
 from psymetric.models.base import AbstractMeasurementModel, Table
 
@@ -100,4 +101,5 @@ class Laplace:
 def _status(mode: Mode) -> FitStatus:
     step = mode.maximum.last_step
     message = f"last Newton step {step:.1e} logits to the posterior mode"
-    return FitStatus(mode.maximum.converged, message, mode.maximum.iterations, {"last_step": step})
+    details = {"last_step": step} | nested_details(mode.problem, mode.maximum.point)
+    return FitStatus(mode.maximum.converged, message, mode.maximum.iterations, details)

@@ -15,8 +15,8 @@ from psymetric.estimation.empirical_bayes import LEAST_SD
 from psymetric.estimation.fit import Fit, FitStatus
 from psymetric.estimation.identification import check_curvature, check_extremes, crowded_notes, require_ability
 from psymetric.estimation.marginal import MarginalSolution, solve_marginal
+from psymetric.estimation.nested_grid import nested_details
 from psymetric.models.base import AbstractMeasurementModel, Table
-from psymetric.models.space import POPULATION_SD
 
 __all__ = ["MarginalML"]
 
@@ -59,7 +59,6 @@ def _label(model: AbstractMeasurementModel, table: Table, engine: MarginalML, fo
     errors, covariances = _uncertainty(found, parameters)
     random = sum(block.bijector.size for block in space.blocks if block.scale is not None)
     n_nodes = len(found.problem.nodes)
-    held = (POPULATION_SD,) if found.population_sd_held else ()
     return build_fit(
         model,
         table,
@@ -68,7 +67,7 @@ def _label(model: AbstractMeasurementModel, table: Table, engine: MarginalML, fo
             maximum.converged,
             f"last Newton step {maximum.last_step:.1e} logits on {n_nodes} nodes",
             maximum.iterations,
-            {"last_step": maximum.last_step, "nodes": float(n_nodes)},
+            {"last_step": maximum.last_step, "nodes": float(n_nodes)} | nested_details(found.problem, maximum.point),
         ),
         log_likelihood=found.log_likelihood,
         n_parameters=space.size - random,
@@ -80,7 +79,7 @@ def _label(model: AbstractMeasurementModel, table: Table, engine: MarginalML, fo
         + tuple(
             f"{name} is at its lower bound of {LEAST_SD} logits: its levels differ no more than chance lets them, and "
             "it has no standard error"
-            for name in (*held, *found.at_bound)
+            for name in (*found.held, *found.at_bound)
         ),
     )
 
@@ -92,6 +91,6 @@ def _uncertainty(
     errors, covariances = uncertainty(found.problem.space, found.maximum, parameters, found.active)
     for name, error in found.log_sd_errors:
         errors[name] = parameters[name] * error
-    if found.population_sd_held:
-        errors[POPULATION_SD] = np.full((), np.nan)
+    for name in found.held:
+        errors[name] = np.full((), np.nan)
     return errors, covariances

@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import final
 
-import jax
-import jax.numpy as jnp
 from jax import Array
 from typing_extensions import override
 
 from psymetric.models.base import ABILITY, ParamSpec, Table
 from psymetric.models.checks import require_all_categories, require_items
+from psymetric.models.cumulative import cumulative_log_probs
 from psymetric.models.items import AbstractItemModel, distance
 
 __all__ = ["GradedResponse"]
@@ -56,11 +55,7 @@ class GradedResponse(AbstractItemModel):
     def category_log_probs(self, params: Mapping[str, Array], codes: Mapping[str, Array], n_categories: int) -> Array:
         item = codes["item"]
         slope, step = params["discrimination"][item][:, None], params["step"][item]
-        logit = slope * (distance(params, codes)[:, None] - step)
-        at_least, below = jax.nn.log_sigmoid(logit), jax.nn.log_sigmoid(-logit)
-        # logistic(x) - logistic(y) = logistic(x) logistic(-y) (1 - exp(y - x)), without cancellation.
-        between = at_least[:, :-1] + below[:, 1:] + jnp.log(-jnp.expm1(-slope * jnp.diff(step, axis=1)))
-        return jnp.concatenate([below[:, :1], between, at_least[:, -1:]], axis=1)
+        return cumulative_log_probs(slope * (distance(params, codes)[:, None] - step))
 
     @override
     def check(self, table: Table) -> None:

@@ -114,6 +114,8 @@ def _population_blocks(model: AbstractMeasurementModel, table: Table) -> list[Bl
 
 def _blocks(spec: ParamSpec, table: Table) -> list[Block]:
     bijector = _bijector(spec, table)
+    if spec.support == "scale":
+        return [Block(spec.name, bijector, spec.prior_sd, None, spec.axes, is_scale=True)]
     if not spec.random or bijector.size == 0:
         return [Block(spec.name, bijector, spec.prior_sd, None, spec.axes, spec.centre)]
     scale = f"{spec.name}_sd"
@@ -127,6 +129,8 @@ def _bijector(spec: ParamSpec, table: Table) -> Bijector:
     if "step" in spec.axes and spec.identification == "sum_to_zero" and spec.support == "real":
         return Steps.build(step_groups(spec, table))
     shape = tuple(len(table.categories) - 1 if axis == "step" else len(table.levels[axis]) for axis in spec.axes)
+    if spec.support == "scale":
+        return Positive(shape)
     if spec.support == "positive":
         return GeometricMeanOne(shape) if spec.identification == "sum_to_zero" else Positive(shape)
     if spec.support == "unit":
