@@ -21,6 +21,7 @@ from psymetric.estimation.identification import check_curvature, check_extremes,
 from psymetric.estimation.marginal import climb
 from psymetric.estimation.problems import joint_problem
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, Table
+from psymetric.models.nested import require_independence
 from psymetric.models.space import has_ability
 
 __all__ = ["JointML"]
@@ -61,6 +62,7 @@ class JointML:
                 f"JointML cannot estimate the sd of random facet {random[0]!r}: use MarginalML() or NUTS()"
             )
         require_one_population(model, "JointML")
+        require_independence(model, "JointML", instead="MarginalML(), MAP(), Laplace(), NUTS() or SVI()")
         if model.scale == "subjects":
             raise DesignError(
                 f"JointML has no population of subjects to fix the scale of {type(model).__name__} with: use "

@@ -10,9 +10,10 @@ import jax
 import numpy as np
 from jax import Array
 
+from psymetric.errors import DesignError
 from psymetric.models.base import AbstractMeasurementModel
 
-__all__ = ["AbstractNestedModel"]
+__all__ = ["AbstractNestedModel", "require_independence"]
 
 
 class AbstractNestedModel(AbstractMeasurementModel):
@@ -71,3 +72,12 @@ class AbstractNestedModel(AbstractMeasurementModel):
             own = {name: jax.numpy.asarray(np.asarray(codes[name])[first]) for name in ("subject", self.within)}
             drawn = jax.random.categorical(key, self.state_log_probs(params, own, n_categories), axis=1)
         return {**params, self.latent: drawn}, {**codes, self.owner: jax.numpy.asarray(pair.reshape(-1))}
+
+
+def require_independence(model: AbstractMeasurementModel, who: str, *, instead: str) -> None:
+    """Raise DesignError where responses of a subject hang together; `instead` names what knows of it."""
+    if isinstance(model, AbstractNestedModel):
+        raise DesignError(
+            f"{who} takes the responses of a subject as independent of each other, and {type(model).__name__} lets "
+            f"those under one {model.within} hang together: use {instead}"
+        )

@@ -20,15 +20,12 @@ from psymetric.models.space import has_ability
 from psymetric.scoring.abilities import (
     Extremes,
     Points,
-    find_extremes,
     maximum_likelihood,
-    posterior_mode,
     weighted_likelihood,
 )
-from psymetric.scoring.alignment import AlignedRows, align
-from psymetric.scoring.likelihood import check_possible
+from psymetric.scoring.alignment import AlignedRows, align, match
+from psymetric.scoring.nested import check_rows, extremes_of, mode_of, posterior_of
 from psymetric.scoring.population import keeps_subjects, population, population_of
-from psymetric.scoring.posterior import subject_posterior
 from psymetric.scoring.sum_scores import sum_score_posterior
 
 __all__ = ["Method", "score"]
@@ -37,6 +34,8 @@ Array = NDArray[np.float64]
 Method = Literal["eap", "sum_eap", "map", "ml", "wle", "plausible"]
 
 _WHO = "score"
+_KNOW_DEPENDENCE = ("eap", "map", "plausible")
+"""Methods that know what responses of one subject share beyond the subject (`RaschTestlet`, `HierarchicalRater`)."""
 _HELD = "The spread of each subject's responses; items, judges, steps and population are taken as known."
 _CARRIED = "The spread of each subject's responses and the uncertainty of items, judges, steps and population (draws)."
 _JOINT = "The spread of each subject's responses and the uncertainty of items, judges and steps (joint information)."
@@ -114,11 +113,12 @@ def score(
     scores); Mislevy (1991), Psychometrika 56, 177-196 (plausible values).
     """
     _check(fit, method, level, draws, adjustment)
-    rows = align(fit, table, who=_WHO)
+    matched = match if method in _KNOW_DEPENDENCE else align
+    rows = matched(fit, table, who=_WHO)
     own = table.hash == fit.table_hash and tuple(table.levels["subject"]) == tuple(fit.levels.get("subject", ()))
     if not (own and method == "ml" and keeps_subjects(fit)):
-        check_possible(rows, who=_WHO)
-    extremes = find_extremes(rows)
+        check_rows(rows, who=_WHO)
+    extremes = extremes_of(rows)
     if own and method in ("eap", "plausible") and fit.draws is not None and ABILITY in fit.draws:
         found = _from_draws(fit, method, level, draws, seed)
     elif method in ("eap", "sum_eap", "plausible"):
@@ -179,7 +179,7 @@ def _from_points(
     carries, notes = _HELD, ()
     if method == "map":
         mean, sd, note = population_of(fit, table, who=_WHO)
-        points = posterior_mode(rows, mean, sd)
+        points = mode_of(rows, mean, sd)
         notes = (note,) if note else ()
     elif method == "wle":
         points = weighted_likelihood(rows, extremes)
@@ -199,7 +199,7 @@ def _from_posterior(
         posterior, note = sum_score_posterior(rows, normal.mean, normal.sd, who=_WHO), normal.note
     else:
         mean, sd, note = population_of(fit, table, who=_WHO)
-        posterior = subject_posterior(rows, mean, sd)
+        posterior = posterior_of(rows, mean, sd)
     tail = (1 - level) / 2
     ends = posterior.quantile(np.tile([tail, 1 - tail], (len(rows.subjects), 1)))
     values: dict[str, Array] = {}
