@@ -129,7 +129,7 @@ def _from_warm(warm: _Warm, fit: Fit, engine: Any, table: Any, weights: Weights)
                 n_nodes=n_nodes,
                 half_width=half_width,
             )
-            problem = replace(problem, responses=own.responses)
+            problem = replace(problem, responses=own.responses, nested=own.nested)
         climb = Climb(problem, warm.start, np.ones(len(warm.start), bool))
         # One Hessian for all replicates: theirs differ from it by some per cent, so that each step is that much shorter
         # than the one before, at a tenth of its cost. Replicates further away get their own.
