@@ -58,6 +58,7 @@ _EXPORTS = {
     "fit": "psymetric.estimation.fitting",
     "fit_each": "psymetric.estimation.fitting",
     "fit_statistics": "psymetric.diagnostics.residuals",
+    "ideal_ratings": "psymetric.scoring.ideal",
     "information_criteria": "psymetric.diagnostics.information",
     "item_fit": "psymetric.diagnostics.item_fit",
     "judge_agreement": "psymetric.diagnostics.judge_agreement",
@@ -153,14 +154,17 @@ if TYPE_CHECKING:
     from psymetric.models.four_pl import FourPL as FourPL
     from psymetric.models.generalized_partial_credit import GeneralizedPartialCredit as GeneralizedPartialCredit
     from psymetric.models.graded_response import GradedResponse as GradedResponse
+    from psymetric.models.hierarchical_rater import HierarchicalRater as HierarchicalRater
     from psymetric.models.many_facet import ManyFacetRasch as ManyFacetRasch
     from psymetric.models.nominal_response import NominalResponse as NominalResponse
     from psymetric.models.population import Population as Population
     from psymetric.models.rasch import Rasch as Rasch
+    from psymetric.models.testlet import RaschTestlet as RaschTestlet
     from psymetric.models.three_pl import ThreePL as ThreePL
     from psymetric.models.two_pl import TwoPL as TwoPL
     from psymetric.reporting.report import Report as Report, report as report
     from psymetric.scoring.fair import fair_averages as fair_averages
+    from psymetric.scoring.ideal import ideal_ratings as ideal_ratings
     from psymetric.scoring.norms import norms as norms
     from psymetric.scoring.ranks import p_best as p_best, rank_intervals as rank_intervals
     from psymetric.scoring.score import score as score

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import nested_world
 import numpy as np
 import pytest
+from scipy.interpolate import CubicSpline
 from scipy.special import logsumexp
 
 import psymetric as ps
@@ -17,18 +18,18 @@ N = 80
 # Some rows missing, so that owners have one to three responses.
 FRAME = nested_world.frame(N, 0.9, seed=3)[0].sample(frac=0.9, random_state=1)
 TABLE = nested_world.table(FRAME)
-NODES = np.linspace(-7.5, 7.5, 151)
-INNER, MASS = (np.asarray(part) for part in np.polynomial.hermite_e.hermegauss(60))
+NODES = np.linspace(-7.5, 7.5, 101)
+INNER, MASS = (np.asarray(part) for part in np.polynomial.hermite_e.hermegauss(40))
 NAMES = ("population_mean", "population_sd", "halo_sd", "item", "judge", "step")
 
 
 def owner_log_likelihoods(halo: float, item: np.ndarray, judge: np.ndarray, step: np.ndarray) -> np.ndarray:
     """Log-likelihood of every subject at the abilities `NODES`, shape (subjects, nodes), Gauss-Hermite inside."""
     codes = TABLE.codes
-    location = (NODES[:, None] + halo * INNER)[None] - (item[codes["item"]] + judge[codes["judge"]])[:, None, None]
-    scores = np.stack([0 * location, location - step[0], 2 * location - step.sum()], axis=-1)
-    log_probs = scores - logsumexp(scores, axis=-1, keepdims=True)
-    chosen = np.take_along_axis(log_probs, TABLE.response[:, None, None, None], axis=3)[..., 0]
+    location = NODES[:, None] + halo * INNER - (item[:, None] + judge)[..., None, None]
+    scores = np.stack([0 * location, location - step[0], 2 * location - step.sum()], axis=2)
+    log_probs = scores - logsumexp(scores, axis=2, keepdims=True)
+    chosen = log_probs[codes["item"], codes["judge"], TABLE.response]
     found = np.zeros((N, 3, len(NODES), len(INNER)))
     np.add.at(found, (codes["subject"], codes["judge"]), chosen)
     return logsumexp(found + np.log(MASS / MASS.sum()), axis=3).sum(axis=1)
@@ -53,7 +54,7 @@ def second_opinion(free: np.ndarray) -> float:
 def point(fit: ps.Fit) -> np.ndarray:
     values = fit.parameters
     scales = [values["population_mean"], np.log(values["population_sd"]), np.log(values["halo_sd"])]
-    return np.concatenate([scales, values["item"][:2], values["judge"][:2], values["step"][:1]])
+    return np.concatenate([scales, values["item"][:2], values["judge"][:2], values["step"].ravel()[:1]])
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +119,9 @@ def test_no_halo_is_held_at_its_bound_and_said_so():
     assert fit.parameters["halo_sd"] == pytest.approx(0.01)
     assert np.isnan(fit.standard_errors["halo_sd"])
     assert any("halo_sd is at its lower bound" in note for note in fit.notes)
-    assert fit.log_likelihood == pytest.approx(plain.log_likelihood, abs=1e-3)
+    # The slope in the variance at zero adds (g² - I) / 2 over 180 owners of information 1.5 or so, an sd of 14; the
+    # variance held is 1e-4, and four sds are 0.006.
+    assert fit.log_likelihood == pytest.approx(plain.log_likelihood, abs=0.006)
     np.testing.assert_allclose(fit.parameters["judge"], plain.parameters["judge"], atol=1e-3)
 
 
@@ -133,12 +136,12 @@ def test_scores_know_of_the_halo(fit, method):
         np.testing.assert_allclose(scores["estimate"], mean[order], atol=1e-6)
         np.testing.assert_allclose(scores["se"], np.sqrt(mass @ NODES**2 - mean**2)[order], atol=1e-6)
         return
-    # Parabolas through three nodes a tenth apart: fourth derivatives move the mode and its curvature by 1e-3.
-    best = joint.argmax(axis=1)
-    low, top, high = (joint[np.arange(N), best + step] for step in (-1, 0, 1))
-    bend = (low - 2 * top + high) / 0.01
-    np.testing.assert_allclose(scores["estimate"], (NODES[best] - (high - low) / 0.2 / bend)[order], atol=1e-3)
-    np.testing.assert_allclose(scores["se"], 1 / np.sqrt(-bend[order]), rtol=2e-3)
+    smooth = CubicSpline(NODES, joint, axis=1)
+    mode, own = scores["estimate"].to_numpy(), np.arange(N)[order]
+    # Spacing is a third of a posterior sd: cubic splines err by its fourth power in the slope, its square in the bend.
+    slope, bend = (np.array([smooth(at, part)[row] for at, row in zip(mode, own, strict=True)]) for part in (1, 2))
+    np.testing.assert_allclose(slope, 0, atol=1e-3)
+    np.testing.assert_allclose(scores["se"], 1 / np.sqrt(-bend), rtol=5e-3)
 
 
 def test_new_subjects_are_scored_from_a_stored_fit(fit, tmp_path):
@@ -151,7 +154,9 @@ def test_new_subjects_are_scored_from_a_stored_fit(fit, tmp_path):
     np.testing.assert_allclose(all_of_it["estimate"], whole.loc[all_of_it.index, "estimate"], atol=1e-6)
 
 
-@pytest.mark.parametrize("engine", [ps.MAP(), ps.Laplace(draws=400), ps.SVI(draws=200)], ids=str)
+@pytest.mark.parametrize(
+    "engine", [ps.MAP(), ps.Laplace(draws=400), pytest.param(ps.SVI(draws=200), marks=pytest.mark.slow)], ids=str
+)
 def test_engines_with_priors_agree(fit, engine):
     """Priors are wide, so that modes and means lie within half a standard error of the maximum."""
     other = ps.fit(ps.RaschTestlet(), TABLE, engine=engine)
@@ -184,7 +189,7 @@ def test_items_within_passages():
 
 
 def test_resampled(fit):
-    other = ps.bootstrap(fit, TABLE, replicates=20, seed=1)
+    other = ps.bootstrap(fit, TABLE, draws=20, seed=1)
     assert np.all(np.isfinite(other.standard_errors["halo_sd"]))
 
 
