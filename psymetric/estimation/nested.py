@@ -41,7 +41,7 @@ _COLUMNS = 64
 @partial(jax.tree_util.register_dataclass, data_fields=["nodes", "log_weights"], meta_fields=["is_normal"])
 @dataclass(frozen=True)
 class LatentGrid:
-    """Where the inner variable is evaluated: nodes of N(0, 1) with their log weights, or the states 0, 1, …
+    """Where the inner variable is evaluated: nodes of N(0, 1) with their log weights, or the numbered states.
 
     Attributes:
         nodes: Shape (nodes,).
@@ -172,6 +172,11 @@ class NestedPlan:
         """The same plan with other nodes of a normal variable."""
         return replace(self, grid=LatentGrid.normal(n_nodes, half_width))
 
+    def finer(self, factor: float) -> NestedPlan:
+        """The same plan with that many times the nodes, where the variable has nodes and not states."""
+        n_nodes = int(factor * self.grid.nodes.shape[0])
+        return self.with_grid(n_nodes, float(self.grid.nodes[-1])) if self.grid.is_normal else self
+
 
 def latent_grid_for(n_nodes: float) -> int:
     """The next of a few node counts, so that compiled programs are shared."""
@@ -203,6 +208,9 @@ def nested_plan(
     # The conversion to compressed rows sums the weights of equal responses.
     counts = csr_array((weight, (owners, rows)), shape=(n_owners, n_rows))
     first, pattern = _distinct_rows(counts)
+    if not np.all(table.weight):
+        # Replicates of a table differ in which weights are zero: they share a program where they keep all owners.
+        first = pattern = np.arange(n_owners)
     of_subject = csr_array((np.ones(n_owners), (subject, pattern)), shape=(n_subjects, len(first)))
     n_states = model.n_states(n_categories)
     grid = LatentGrid.normal(_first_grid(counts, n_categories), LATENT_HALF_WIDTH)

@@ -69,7 +69,6 @@ def nested_details(problem: Problem, free: Vector) -> dict[str, float]:
     """Nodes of the second latent variable, and by how much twice as many move the log-likelihood; empty without one."""
     if not isinstance(problem, MarginalProblem) or problem.nested is None or not problem.nested.grid.is_normal:
         return {}
-    nodes, point = problem.nested.grid.nodes, jnp.asarray(free)
-    doubled = replace(problem, nested=problem.nested.with_grid(2 * len(nodes), float(nodes[-1])))
+    doubled, point = replace(problem, nested=problem.nested.finer(2.0)), jnp.asarray(free)
     change = float(_log_likelihood(doubled, point)) - float(_log_likelihood(problem, point))
-    return {"latent_nodes": float(len(nodes)), "latent_doubling": change}
+    return {"latent_nodes": float(problem.nested.grid.nodes.shape[0]), "latent_doubling": change}

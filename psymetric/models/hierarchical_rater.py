@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, final
 
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from typing_extensions import override

@@ -40,7 +40,7 @@ class AbstractNestedModel(AbstractMeasurementModel):
         """Name of the column of codes that tells the pairs apart."""
         return f"subject:{self.within}"
 
-    def n_states(self, n_categories: int) -> int | None:
+    def n_states(self, n_categories: int) -> int | None:  # noqa: ARG002  (models of states read it)
         """Number of states of a discrete variable; None for a normal one."""
         return None
 

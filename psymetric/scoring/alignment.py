@@ -20,7 +20,8 @@ from psymetric.models.space import has_ability
 
 __all__ = ["KNOWS_DEPENDENCE", "AlignedRows", "align", "match", "recode"]
 
-KNOWS_DEPENDENCE = 'score(fit, table) with method="eap", "map" or "plausible", or compare models by information_criteria'
+KNOWS_DEPENDENCE = 'score(fit, table) with method="eap", "map" or "plausible", or information_criteria(fit, table)'
+"""What to use where responses of a subject hang together."""
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int32]

@@ -225,7 +225,8 @@ def extremes_of(rows: AlignedRows) -> Extremes:
     model, n_categories = rows.model, len(rows.categories)
     if not isinstance(model, AbstractNestedModel) or model.n_states(n_categories) is None:
         return find_extremes(_at_zero(rows))
-    n, high = rows.by_subject(np.ones(len(rows.response))), rows.by_subject(np.full(len(rows.response), n_categories - 1))
+    n = rows.by_subject(np.ones(len(rows.response)))
+    high = n * (n_categories - 1)
     total = rows.by_subject(rows.response.astype(np.float64))
     return Extremes(np.zeros_like(n), high, (n > 0) & (total == 0), (n > 0) & (total == high))
 

@@ -241,9 +241,13 @@ def test_simulated_pairs_follow_the_nested_likelihood(case):
     known = params | {"ability": jnp.full(repeats, 0.4)}
     drawn = model.simulate(*model.with_latent(known, codes, n_categories, seed=1), n_categories, seed=2).reshape(-1, 2)
     frequency = np.bincount(drawn @ [n_categories, 1], minlength=n_categories**2) / repeats
-    every = model_cases.frame_for(model).iloc[[first, second] * n_categories**2].assign(
-        subject=np.repeat([f"p{pair:02}" for pair in range(n_categories**2)], 2),
-        rating=np.stack(np.divmod(np.arange(n_categories**2), n_categories), axis=1).ravel(),
+    every = (
+        model_cases.frame_for(model)
+        .iloc[[first, second] * n_categories**2]
+        .assign(
+            subject=np.repeat([f"p{pair:02}" for pair in range(n_categories**2)], 2),
+            rating=np.stack(np.divmod(np.arange(n_categories**2), n_categories), axis=1).ravel(),
+        )
     )
     pairs = marginal_problem(model, _in_coding_of(case, every), prior=False, n_nodes=1, half_width=0.0)
     probability = np.exp(np.asarray(pairs.nested.by_subject(params, jnp.array([0.4]))))[:, 0]

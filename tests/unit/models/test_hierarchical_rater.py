@@ -213,9 +213,9 @@ def test_two_categories_and_common_steps(fit):
 def test_bad_input(fit):
     rows = simulated(20, PRECISION, SEVERITY, seed=6)[0]
     alone = rows.drop_duplicates(["subject", "item"])
-    with pytest.raises(DataError, match="no piece of work .subject and item. was rated by two judges"):
+    with pytest.raises(DataError, match=r"no piece of work \(subject and item\) was rated by two judges"):
         ps.fit(MODEL, table(alone))
-    with pytest.raises(DesignError, match="steps='judge'. must be 'common' or 'item'"):
+    with pytest.raises(DesignError, match=r"steps='judge'\) must be 'common' or 'item'"):
         ps.HierarchicalRater(steps="judge")  # pyright: ignore[reportArgumentType]
     with pytest.raises(DesignError, match="must name the facet of the judges"):
         ps.HierarchicalRater("item")

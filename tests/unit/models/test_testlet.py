@@ -188,9 +188,15 @@ def test_items_within_passages():
     assert low < 0.9 < high
 
 
-def test_resampled(fit):
-    other = ps.bootstrap(fit, TABLE, draws=20, seed=1)
-    assert np.all(np.isfinite(other.standard_errors["halo_sd"]))
+@pytest.mark.slow
+@pytest.mark.parametrize("resample", ["subject", "parametric"])
+def test_resampled(fit, resample):
+    """Errors of 40 replicates, each known to a ninth, agree with those of the information within four of that."""
+    found = ps.bootstrap(fit.model, TABLE, resample=resample, n=40, seed=1)
+    assert found.failures.empty
+    for name in ("halo_sd", "population_mean", "judge"):
+        ratio = found.standard_errors[name] / fit.standard_errors[name]
+        assert np.all(np.abs(np.log(ratio)) < 4 / np.sqrt(2 * 40)), (name, ratio)
 
 
 def test_what_takes_responses_as_independent_refuses(fit):
