@@ -23,6 +23,7 @@ _EXPORTS = {
     "FourPL": "psymetric.models.four_pl",
     "GeneralizedPartialCredit": "psymetric.models.generalized_partial_credit",
     "GradedResponse": "psymetric.models.graded_response",
+    "HierarchicalRater": "psymetric.models.hierarchical_rater",
     "InformationCriteria": "psymetric.diagnostics.information",
     "InformationCurves": "psymetric.diagnostics.information_curves",
     "JointML": "psymetric.estimation.joint_ml",
@@ -40,6 +41,7 @@ _EXPORTS = {
     "Population": "psymetric.models.population",
     "PyMCNUTS": "psymetric.estimation.pymc_nuts",
     "Rasch": "psymetric.models.rasch",
+    "RaschTestlet": "psymetric.models.testlet",
     "Report": "psymetric.reporting.report",
     "ResponseTable": "psymetric.data.responses",
     "SVI": "psymetric.estimation.svi",
@@ -64,6 +66,7 @@ _EXPORTS = {
     "fit": "psymetric.estimation.fitting",
     "fit_each": "psymetric.estimation.fitting",
     "fit_statistics": "psymetric.diagnostics.residuals",
+    "ideal_ratings": "psymetric.scoring.ideal",
     "information_criteria": "psymetric.diagnostics.information",
     "information_curves": "psymetric.diagnostics.information_curves",
     "item_fit": "psymetric.diagnostics.item_fit",
@@ -184,10 +187,12 @@ if TYPE_CHECKING:
     from psymetric.models.four_pl import FourPL as FourPL
     from psymetric.models.generalized_partial_credit import GeneralizedPartialCredit as GeneralizedPartialCredit
     from psymetric.models.graded_response import GradedResponse as GradedResponse
+    from psymetric.models.hierarchical_rater import HierarchicalRater as HierarchicalRater
     from psymetric.models.many_facet import ManyFacetRasch as ManyFacetRasch
     from psymetric.models.nominal_response import NominalResponse as NominalResponse
     from psymetric.models.population import Population as Population
     from psymetric.models.rasch import Rasch as Rasch
+    from psymetric.models.testlet import RaschTestlet as RaschTestlet
     from psymetric.models.three_pl import ThreePL as ThreePL
     from psymetric.models.two_pl import TwoPL as TwoPL
     from psymetric.plots.bias_map import plot_bias as plot_bias
@@ -200,6 +205,7 @@ if TYPE_CHECKING:
     from psymetric.plots.wright_map import plot_wright_map as plot_wright_map
     from psymetric.reporting.report import Report as Report, report as report
     from psymetric.scoring.fair import fair_averages as fair_averages
+    from psymetric.scoring.ideal import ideal_ratings as ideal_ratings
     from psymetric.scoring.norms import norms as norms
     from psymetric.scoring.ranks import p_best as p_best, rank_intervals as rank_intervals
     from psymetric.scoring.score import score as score

@@ -14,6 +14,7 @@ from psymetric.models.base import AbstractMeasurementModel
 from psymetric.models.bradley_terry import BradleyTerry
 from psymetric.models.discovery import available_models
 from psymetric.models.many_facet import ManyFacetRasch
+from psymetric.models.testlet import RaschTestlet
 
 # Settings beyond the defaults that deserve the same checks; every model found on disk is checked with its defaults.
 _VARIANTS: tuple[AbstractMeasurementModel, ...] = (
@@ -25,6 +26,7 @@ _VARIANTS: tuple[AbstractMeasurementModel, ...] = (
     ManyFacetRasch(anchors={"judge": {"j1": 0.4}}),
     ManyFacetRasch(slopes=("item", "judge")),
     ManyFacetRasch(drift={"judge:item": "linear"}),
+    RaschTestlet(ManyFacetRasch(facets=("item",), steps="item", slopes=("item",)), within="judge"),
     BradleyTerry(ties="davidson"),
     BradleyTerry(position=True),
     BradleyTerry(ties="davidson", position=True),

@@ -24,6 +24,7 @@ from psymetric.estimation.identification import check_curvature, check_extremes,
 from psymetric.estimation.population_ml import fit_population, item_share, sum_groups
 from psymetric.estimation.suitability import use_instead
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, Table
+from psymetric.models.nested import require_independence
 from psymetric.models.space import POPULATION_MEAN, POPULATION_SD, has_ability
 
 __all__ = ["ConditionalML"]
@@ -61,6 +62,7 @@ class ConditionalML:
     def run(self, model: AbstractMeasurementModel, table: Table) -> Fit:
         """Fit `model` to `table`; call it through `psymetric.fit`, which checks the table first."""
         require_one_population(model, _WHO)
+        require_independence(model, _WHO, instead="MarginalML(), MAP(), Laplace(), NUTS() or SVI()")
         _check_model(model)
         if np.bincount(table.codes["subject"], table.weight).max() < 2:
             raise DataError(

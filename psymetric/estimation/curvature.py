@@ -147,7 +147,7 @@ def _definite(matrix: NDArray[np.float64]) -> bool:
 def information(problem: Problem, free: Vector, active: NDArray[np.bool_] | None = None) -> Information:
     """Observed information at `free`; `active` restricts it to a subset of the structural parameters."""
     if isinstance(problem, MarginalProblem):
-        is_plain = problem.background is None
+        is_plain = problem.background is None and problem.nested is None
         block = -(marginal_hessian(problem, free) if is_plain else np.asarray(_hessian(problem, jnp.asarray(free))))
         if active is not None:
             block = block[np.ix_(active, active)]

@@ -23,6 +23,7 @@ from psymetric.estimation.problems import JointProblem, joint_problem
 from psymetric.estimation.sparse_joint import SparseJointSolution, joint_uncertainty, solve_joint
 from psymetric.estimation.suitability import use_instead
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, Table
+from psymetric.models.nested import require_independence
 from psymetric.models.space import has_ability
 
 __all__ = ["JointML"]
@@ -75,6 +76,7 @@ class JointML:
         if random := [spec.name for spec in model.parameters if spec.random and spec.name != ABILITY]:
             raise DesignError(f"JointML cannot estimate the sd of random facet {random[0]!r}: {use_instead(model)}")
         require_one_population(model, "JointML")
+        require_independence(model, "JointML", instead="MarginalML(), MAP(), Laplace(), NUTS() or SVI()")
         if model.scale == "subjects":
             raise DesignError(
                 f"JointML has no population of subjects to fix the scale of {type(model).__name__} with: "

@@ -14,6 +14,7 @@ from psymetric.estimation.assemble import build_fit, constrain, uncertainty
 from psymetric.estimation.curvature import penalty
 from psymetric.estimation.fit import Fit, FitStatus
 from psymetric.estimation.multistart import Climbed, check_starts
+from psymetric.estimation.nested_grid import nested_details
 from psymetric.estimation.posterior import Mode, best_mode, fit_from_draws, whitening
 from psymetric.models.base import AbstractMeasurementModel, Table
 
@@ -125,4 +126,5 @@ def _climb(engine: MAP | Laplace, model: AbstractMeasurementModel, table: Table)
 def _status(climbed: Climbed[Mode]) -> FitStatus:
     found = climbed.best.maximum
     message = f"last Newton step {found.last_step:.1e} logits to the posterior mode"
-    return FitStatus(found.converged, message, found.iterations, {"last_step": found.last_step, **climbed.details})
+    details = {"last_step": found.last_step, **climbed.details, **nested_details(climbed.best.problem, found.point)}
+    return FitStatus(found.converged, message, found.iterations, details)

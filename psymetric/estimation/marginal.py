@@ -15,9 +15,9 @@ from psymetric.core.optimizers import Maximum, ascend, polish
 from psymetric.estimation.curvature import Information, information, penalty, value_and_gradient
 from psymetric.estimation.empirical_bayes import LEAST_SD, estimate_scales, random_mask, scale_mask
 from psymetric.estimation.louis import posterior_spread
+from psymetric.estimation.nested_grid import finer_nested
 from psymetric.estimation.problems import MarginalProblem, Problem, marginal_problem, rough_information
 from psymetric.models.base import AbstractMeasurementModel, Table
-from psymetric.models.space import POPULATION_SD
 
 __all__ = [
     "FIRST_HALF_WIDTH",
@@ -52,7 +52,7 @@ _EDGE, _REACH = 1e-8, 6.0
 """Posterior mass that an end node may hold, since about as much lies beyond it; a grid that is too short is made to
 reach this many posterior sds beyond every posterior mean."""
 _SUSPICIOUS_SD = 0.1
-"""Logits: a population sd under this is checked for being on its way to zero."""
+"""Logits: an sd under this is checked for being on its way to zero."""
 
 
 @final
@@ -75,9 +75,12 @@ class MarginalSolution:
     log_sd_errors: tuple[tuple[str, float], ...] = ()
 
     @property
-    def population_sd_held(self) -> bool:
-        """Whether the population sd is at its lower bound."""
-        return not self.active[self.problem.space.slices()[POPULATION_SD]].all()
+    def held(self) -> tuple[str, ...]:
+        """Sds of the population and of a second latent variable that are at their lower bound."""
+        space = self.problem.space
+        where, scales = space.slices(), {block.scale for block in space.blocks}
+        named = [block.name for block in space.blocks if block.is_scale and block.name not in scales]
+        return tuple(name for name in named if not self.active[where[name]].all())
 
     @property
     def log_likelihood(self) -> float:
@@ -173,11 +176,13 @@ def solve_marginal(
             point, used = Climb(where, point, active).ascend(max_iterations)
             evaluations, climbed_at = evaluations + used, _spacing(where)
             if not prior:
-                point, active = _hold_at_bound(problem, point, active, max_iterations)
-        needed = _needed_grid(problem, point)
-        if needed == (len(problem.nodes), float(problem.nodes[-1])):
+                for block in problem.space.blocks:
+                    if block.is_scale:
+                        point, active = _hold_at_bound(problem, block.name, point, active, max_iterations)
+        finer = _finer(problem, point)
+        if finer is None:
             break
-        problem = problem.with_grid(*needed)
+        problem = finer
 
     point, used = _near_the_top(problem, point, active)
     evaluations += used
@@ -236,25 +241,34 @@ def resolved_problem(
     """The marginal problem on a grid fine enough for known parameters, and those as a free vector."""
     problem = marginal_problem(model, table, prior=prior, n_nodes=first_grid(table), half_width=FIRST_HALF_WIDTH)
     point = problem.space.unconstrain(parameters)
-    while not is_resolved(problem, point):
-        problem = problem.with_grid(*_needed_grid(problem, point))
+    while (finer := _finer(problem, point)) is not None:
+        problem = finer
     return problem, point
 
 
 def is_resolved(problem: MarginalProblem, point: Vector) -> bool:
     """Whether the grid is fine and wide enough for the subjects' posteriors at a free vector."""
-    return _needed_grid(problem, point) == (len(problem.nodes), float(problem.nodes[-1]))
+    return _finer(problem, point) is None
+
+
+def _finer(problem: MarginalProblem, point: Vector) -> MarginalProblem | None:
+    """The problem on grids that resolve the posteriors, or None where its own do."""
+    needed = _needed_grid(problem, point)
+    nested = finer_nested(problem, point)
+    if nested is None and needed == (len(problem.nodes), float(problem.nodes[-1])):
+        return None
+    return replace(problem.with_grid(*needed), nested=nested or problem.nested)
 
 
 def _hold_at_bound(
-    problem: MarginalProblem, point: Vector, active: NDArray[np.bool_], max_iterations: int
+    problem: MarginalProblem, name: str, point: Vector, active: NDArray[np.bool_], max_iterations: int
 ) -> tuple[Vector, NDArray[np.bool_]]:
-    """Hold the population sd at its lower bound where the likelihood falls from there, else climb from a small one.
+    """Hold an sd at its lower bound where the likelihood falls from there, else climb from a small one.
 
     On the log scale such a maximum lies at minus infinity, where Newton steps would follow it for ever; and a long
     step of the climb may end on that plateau though the likelihood has its maximum elsewhere.
     """
-    place = problem.space.slices()[POPULATION_SD]
+    place = problem.space.slices()[name]
     is_single = place.stop - place.start == 1  # neither known nor one for each group
     if not is_single or not active[place].all() or float(point[place][0]) > np.log(_SUSPICIOUS_SD):
         return point, active

@@ -18,9 +18,9 @@ from psymetric.estimation.fit import Fit, FitStatus
 from psymetric.estimation.identification import check_curvature, check_extremes, crowded_notes, require_ability
 from psymetric.estimation.marginal import MarginalSolution, solve_marginal
 from psymetric.estimation.multistart import Climbed, check_starts, climb_from_each
+from psymetric.estimation.nested_grid import nested_details
 from psymetric.estimation.sparse_marginal import SparseSolution, bordered_uncertainty, solve_sum_scores
 from psymetric.models.base import AbstractMeasurementModel, Table
-from psymetric.models.space import POPULATION_SD
 
 __all__ = ["MarginalML"]
 
@@ -94,12 +94,15 @@ def _label(
     space, maximum = found.problem.space, found.maximum
     parameters = _parameters(space, maximum.point)
     random = sum(block.bijector.size for block in space.blocks if block.scale is not None)
-    held = (POPULATION_SD,) if found.population_sd_held else ()
     return build_fit(
         model,
         table,
         engine,
-        status=_status(maximum, len(found.problem.nodes), climbed.details),
+        status=_status(
+            maximum,
+            len(found.problem.nodes),
+            climbed.details | nested_details(found.problem, maximum.point),
+        ),
         log_likelihood=found.log_likelihood,
         n_parameters=space.size - random,
         parameters=parameters,
@@ -110,7 +113,7 @@ def _label(
         + tuple(
             f"{name} is at its lower bound of {LEAST_SD} logits: its levels differ no more than chance lets them, and "
             "it has no standard error"
-            for name in (*held, *found.at_bound)
+            for name in (*found.held, *found.at_bound)
         ),
     )
 
@@ -155,6 +158,6 @@ def _uncertainty(found: MarginalSolution, parameters: dict[str, NDArray[np.float
     known = uncertainty(found.problem.space, found.maximum, parameters, found.active)
     for name, error in found.log_sd_errors:
         known.standard_errors[name] = parameters[name] * error
-    if found.population_sd_held:
-        known.standard_errors[POPULATION_SD] = np.full((), np.nan)
+    for name in found.held:
+        known.standard_errors[name] = np.full((), np.nan)
     return known

@@ -25,6 +25,7 @@ from psymetric.core.distinct import factorized
 from psymetric.core.gather_sum import GatherSum
 from psymetric.core.parameters import ParameterSpace
 from psymetric.core.quadrature import normal_grid
+from psymetric.estimation.nested import NestedPlan, nested_plan
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, Table
 from psymetric.models.population import Background, background
 from psymetric.models.space import (
@@ -50,7 +51,7 @@ __all__ = [
 @final
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=["space", "cells", "responses", "nodes", "log_weights", "multiplicity", "background"],
+    data_fields=["space", "cells", "responses", "nodes", "log_weights", "multiplicity", "background", "nested"],
     meta_fields=["model", "n_categories", "prior"],
 )
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ class MarginalProblem:
         multiplicity: How many subjects with the same responses each subject stands for, shape (subjects,). The weight
             of a response counts within a subject, inside the integral; this counts whole subjects.
         background: Groups and covariates of the subjects, or None where all come from one distribution.
+        nested: How a second latent variable that responses of a subject share is integrated out, or None.
         prior: Whether the priors are part of the density (MAP, Laplace, NUTS) or not (maximum likelihood).
     """
 
@@ -80,6 +82,7 @@ class MarginalProblem:
     n_categories: int
     prior: bool
     background: Background | None = None
+    nested: NestedPlan | None = None
 
     def abilities(self, params: Mapping[str, Array], standard: Array) -> Array:
         """Logits of places on the grid, which spans the population, or the middle of several."""
@@ -115,6 +118,8 @@ class MarginalProblem:
 
     def log_joint_at(self, params: dict[str, Array]) -> Array:
         """`log_joint` from constrained arrays."""
+        if self.nested is not None:
+            return self.nested.by_subject(params, self.abilities(params, self.nodes)) + self.log_masses(params)
         return self.responses(self.table(params)) + self.log_masses(params)
 
     def penalty(self, free: Array) -> Array:
@@ -222,15 +227,20 @@ def marginal_problem(
     # The conversion to compressed rows sums the weights of equal responses.
     counts = csr_array((table.weight, entries), shape=(len(table.levels["subject"]), n_cells * n_categories))
     nodes, log_weights = normal_grid(n_nodes, half_width)
+    known = {name: jnp.asarray(code) for name, code in cells.items()}
+    plan = nested_plan(model, table, known, cell)
+    # Complete designs may be climbed on some of the subjects, whom the plan of a nested model does not tell apart.
+    complete = CompleteSum.build(counts, n_categories) if plan is None else None
     return MarginalProblem(
         model=model,
         space=parameter_space(model, table, ability="integrated"),
-        cells={name: jnp.asarray(code) for name, code in cells.items()},
-        responses=CompleteSum.build(counts, n_categories) or GatherSum.build(counts),
+        cells=known,
+        responses=complete or GatherSum.build(counts),
         nodes=jnp.asarray(nodes),
         log_weights=jnp.asarray(log_weights),
         multiplicity=jnp.ones(counts.shape[0]),
         background=background(model.population, table),
+        nested=plan,
         n_categories=n_categories,
         prior=prior,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, final
 
@@ -38,7 +38,7 @@ FAILURES = (DataError, DesignError, IdentificationError, ConvergenceError)
 _ROOM = 1.3
 """Finer than the fit's grid by this factor, so that few replicates need one of their own."""
 _LEAST_SD = 0.1
-"""Logits: a population sd under this may have its maximum at zero, which the engine looks into."""
+"""Logits: an sd under this may have its maximum at zero, which the engine looks into."""
 _STEPS, _HALVINGS, _LONGEST = 50, 20, 2.0
 _FLAT = 1e-4
 """Information, per squared logit, behind a standard error of 100 logits."""
@@ -97,12 +97,14 @@ def _steps(fit: Fit, table: Table) -> tuple[NDArray[np.bool_], ...]:
 def _warm(fit: Fit, table: ResponseTable | PairTable) -> _Warm | None:
     """None for fits that replicates cannot start from: joint ones, random facets, a population sd at its bound."""
     random = any(spec.random and spec.name != ABILITY for spec in fit.model.parameters)
-    if ABILITY in fit.parameters or random or np.any(fit.parameters[POPULATION_SD] < _LEAST_SD):
+    if ABILITY in fit.parameters or random or _is_near_bound(fit, fit.parameters):
         return None
     with double_precision():
         problem, start = resolved_problem(fit.model, table, fit.parameters, prior=fit.penalised)
         n_nodes, half_width = len(problem.nodes), float(problem.nodes[-1])
         finer = problem.with_grid(int(_ROOM * n_nodes), half_width + 1)
+        if problem.nested is not None:
+            finer = replace(finer, nested=problem.nested.finer(_ROOM))
         return _Warm(finer, start, information(finer, start), _steps(fit, table))
 
 
@@ -129,7 +131,8 @@ def _from_warm(warm: _Warm, fit: Fit, engine: Any, table: Any, weights: Weights)
                 n_nodes=n_nodes,
                 half_width=half_width,
             )
-            problem = replace(problem, responses=own.responses)
+            nested = own.nested and problem.nested and replace(own.nested, grid=problem.nested.grid)
+            problem = replace(problem, responses=own.responses, nested=nested)
         climb = Climb(problem, warm.start, np.ones(len(warm.start), bool))
         # One Hessian for all replicates: theirs differ from it by some per cent, so that each step is that much shorter
         # than the one before, at a tenth of its cost. Replicates further away get their own.
@@ -148,9 +151,14 @@ def _from_warm(warm: _Warm, fit: Fit, engine: Any, table: Any, weights: Weights)
     if not found.converged or (not fit.penalised and found.curvature.null_directions().size):
         return None
     values = {name: np.asarray(value) for name, value in constrain(problem.space, jnp.asarray(found.point)).items()}
-    if np.any(values[POPULATION_SD] < _LEAST_SD) or not is_resolved(problem, found.point):
+    if _is_near_bound(fit, values) or not is_resolved(problem, found.point):
         return None
     return {name: _without_unused(value) for name, value in values.items()}
+
+
+def _is_near_bound(fit: Fit, values: Mapping[str, Vector]) -> bool:
+    scales = [POPULATION_SD, *(spec.name for spec in fit.model.parameters if spec.support == "scale")]
+    return any(bool(np.any(values[name] < _LEAST_SD)) for name in scales)
 
 
 def _same(one: tuple[NDArray[np.bool_], ...], other: tuple[NDArray[np.bool_], ...]) -> bool:

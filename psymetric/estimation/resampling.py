@@ -16,6 +16,7 @@ from psymetric.data.responses import ResponseTable
 from psymetric.errors import DataError
 from psymetric.estimation.fit import Fit
 from psymetric.models.base import ABILITY
+from psymetric.models.nested import AbstractNestedModel
 from psymetric.models.population import background
 from psymetric.models.space import has_ability, subject_moments
 
@@ -130,7 +131,10 @@ def _parametric(fit: Fit, table: ResponseTable | PairTable) -> Resampler:
             standard = rng.standard_normal(len(table.levels["subject"]))
             mean, sd = subject_moments(params, known)
             params[ABILITY] = mean + sd * standard
-        chances = np.exp(np.asarray(model.category_log_probs(params, codes, n_outcomes), np.float64))
+        seen = params, codes
+        if isinstance(model, AbstractNestedModel):
+            seen = model.with_latent(params, codes, n_outcomes, seed=int(rng.integers(2**31)))
+        chances = np.exp(np.asarray(model.category_log_probs(*seen, n_outcomes), np.float64))
         drawn = rng.multinomial(counts, chances / chances.sum(axis=1, keepdims=True))
         return Weights(drawn.ravel().astype(np.float64), None)
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import final
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 from typing_extensions import override
@@ -14,6 +13,7 @@ from typing_extensions import override
 from psymetric.core.bijectors import UNUSED
 from psymetric.models.base import ABILITY, ParamSpec, Table
 from psymetric.models.checks import require_items, require_unbroken_scales
+from psymetric.models.cumulative import cumulative_log_probs
 from psymetric.models.items import AbstractItemModel, distance
 
 __all__ = ["GradedResponse"]
@@ -59,11 +59,7 @@ class GradedResponse(AbstractItemModel):
         slope, step = params["discrimination"][item][:, None], params["step"][item]
         # What keeps an unused category out of reach must do so whatever the slope.
         threshold = jnp.where(jnp.abs(step) > UNUSED / 2, step, slope * step)
-        logit = slope * distance(params, codes)[:, None] - threshold
-        at_least, below = jax.nn.log_sigmoid(logit), jax.nn.log_sigmoid(-logit)
-        # logistic(x) - logistic(y) = logistic(x) logistic(-y) (1 - exp(y - x)), without cancellation.
-        between = at_least[:, :-1] + below[:, 1:] + jnp.log(-jnp.expm1(-jnp.diff(threshold, axis=1)))
-        return jnp.concatenate([below[:, :1], between, at_least[:, -1:]], axis=1)
+        return cumulative_log_probs(slope * distance(params, codes)[:, None] - threshold)
 
     @override
     def check(self, table: Table) -> None:

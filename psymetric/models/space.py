@@ -121,6 +121,8 @@ def _blocks(spec: ParamSpec, table: Table) -> list[Block]:
     if spec.covariates:
         return _explained_blocks(spec, table)
     bijector = _bijector(spec, table)
+    if spec.support == "scale":
+        return [Block(spec.name, bijector, spec.prior_sd, None, spec.axes, is_scale=True)]
     if not spec.random or bijector.size == 0:
         return [Block(spec.name, bijector, spec.prior_sd, None, spec.axes, spec.centre)]
     scale = f"{spec.name}_sd"
@@ -170,6 +172,8 @@ def _bijector(spec: ParamSpec, table: Table) -> Bijector:
         first, second = (table.levels[axis] for axis in spec.axes)
         return build(len(first), _times(second), centred=spec.identification == "sum_to_zero")
     shape = tuple(len(table.categories) - 1 if axis == "step" else len(table.levels[axis]) for axis in spec.axes)
+    if spec.support == "scale":
+        return Positive(shape)
     if spec.support == "positive":
         return GeometricMeanOne(shape) if spec.identification == "sum_to_zero" else Positive(shape)
     if spec.support == "unit":

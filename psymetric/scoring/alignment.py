@@ -15,9 +15,13 @@ from psymetric.data.responses import ResponseTable
 from psymetric.errors import DataError
 from psymetric.estimation.fit import Fit
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, Label
+from psymetric.models.nested import require_independence
 from psymetric.models.space import has_ability
 
-__all__ = ["AlignedRows", "align", "recode"]
+__all__ = ["KNOWS_DEPENDENCE", "AlignedRows", "align", "match", "recode"]
+
+KNOWS_DEPENDENCE = 'score(fit, table) with method="eap", "map" or "plausible", or information_criteria(fit, table)'
+"""What to use where responses of a subject hang together."""
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int32]
@@ -69,6 +73,17 @@ class AlignedRows:
 
 
 def align(fit: Fit, table: ResponseTable | PairTable, *, who: str) -> AlignedRows:
+    """Match a table to a fit by labels, for statistics of responses that are independent given the subject.
+
+    Raises:
+        DataError: As `match`.
+        DesignError: The model lets responses of a subject hang together.
+    """
+    require_independence(fit.model, who, instead=KNOWS_DEPENDENCE)
+    return match(fit, table, who=who)
+
+
+def match(fit: Fit, table: ResponseTable | PairTable, *, who: str) -> AlignedRows:
     """Match a table to a fit by labels.
 
     Args:

@@ -12,7 +12,9 @@ from psymetric.data.scores import Scores
 from psymetric.errors import DataError
 from psymetric.estimation.fit import Fit
 from psymetric.models.base import ABILITY, ParamSpec
+from psymetric.models.nested import require_independence
 from psymetric.models.space import POPULATION_MEAN, has_ability
+from psymetric.scoring.alignment import KNOWS_DEPENDENCE
 from psymetric.scoring.likelihood import probabilities_at
 
 __all__ = ["category_values", "fair_averages", "mean_parameters"]
@@ -55,6 +57,7 @@ def fair_averages(fit: Fit, facet: str, *, scores: Scores | None = None, level: 
     """
     if not has_ability(fit.model):
         raise DataError(f"{_WHO}: {type(fit.model).__name__} rates nothing on a scale: it has no expected rating")
+    require_independence(fit.model, _WHO, instead=KNOWS_DEPENDENCE)
     labels, measures, estimated = _measures(fit, facet, scores, level)
     params = mean_parameters(fit)
     averages = np.column_stack([_expected(fit, facet, params, column) for column in measures.T])

@@ -19,8 +19,9 @@ from psymetric.data.messages import listing, nearest
 from psymetric.errors import DataError
 from psymetric.estimation.fit import Fit
 from psymetric.models.base import ABILITY, AbstractMeasurementModel
+from psymetric.models.nested import require_independence
 from psymetric.models.space import has_ability
-from psymetric.scoring.alignment import recode
+from psymetric.scoring.alignment import KNOWS_DEPENDENCE, recode
 from psymetric.scoring.likelihood import model_log_probs
 
 __all__ = ["Form", "form_log_probs", "form_of"]
@@ -130,6 +131,7 @@ def form_of(fit: Fit, cells: pd.DataFrame | None, *, who: str) -> Form:
     """
     if not has_ability(fit.model):
         raise DataError(f"{who}: {type(fit.model).__name__} has no subjects who could answer a form")
+    require_independence(fit.model, who, instead=KNOWS_DEPENDENCE)
     facets = fit.model.facets
     if cells is None:
         named = "item" if "item" in facets else facets[0]

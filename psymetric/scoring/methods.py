@@ -13,12 +13,12 @@ from psymetric.errors import DataError
 from psymetric.estimation.fit import Fit
 from psymetric.estimation.parameter_draws import parameter_draws, parameter_factors
 from psymetric.models.base import ABILITY, Table
+from psymetric.models.nested import AbstractNestedModel
 from psymetric.models.space import POPULATION_MEAN, POPULATION_SD
 from psymetric.scoring.abilities import (
     Extremes,
     Points,
     maximum_likelihood,
-    posterior_mode,
     weighted_likelihood,
 )
 from psymetric.scoring.alignment import AlignedRows
@@ -30,6 +30,7 @@ from psymetric.scoring.carried import (
     mixed_posterior,
 )
 from psymetric.scoring.likelihood import log_likelihoods
+from psymetric.scoring.nested import mode_of, posterior_of
 from psymetric.scoring.population import population, population_of
 from psymetric.scoring.posterior import LogLikelihood, Posterior, subject_posterior
 from psymetric.scoring.sum_scores import sum_score_posterior
@@ -132,6 +133,11 @@ def _populations(fit: Fit, table: Table, asked: Request) -> tuple[float | Array,
     """Mean and sd of each subject's population, shape (S,), or of the one that all come from, and a note."""
     if fit.model.population.columns and not asked.is_uncertain and asked.method != "sum_eap":
         return population_of(fit, table, who=_WHO)
+    if asked.is_uncertain and isinstance(fit.model, AbstractNestedModel):
+        raise DataError(
+            f"{_WHO}: parameters='uncertain' supposes responses independent given the subject, and those of "
+            f"{type(fit.model).__name__} are not: fit with NUTS() or Laplace(), whose draws carry it"
+        )
     normal = population(fit, who=_WHO)
     return normal.mean, normal.sd, normal.note
 
@@ -140,7 +146,7 @@ def from_points(fit: Fit, table: Table, rows: AlignedRows, extremes: Extremes, a
     """`map`, `ml` and `wle`: roots of estimating equations."""
     mean, sd, note = _populations(fit, table, asked) if asked.method == "map" else (0.0, 1.0, "")
     if asked.method == "map":
-        points = posterior_mode(rows, mean, sd)
+        points = mode_of(rows, mean, sd)
     elif asked.method == "wle":
         points = weighted_likelihood(rows, extremes)
     else:
@@ -167,15 +173,17 @@ def from_posterior(fit: Fit, table: Table, rows: AlignedRows, asked: Request) ->
     mean, sd, note = _populations(fit, table, asked)
     drawn = _drawn(fit, rows, mean, sd, asked) if asked.is_uncertain else None
 
-    def posterior_of(some: AlignedRows, log_likelihood: LogLikelihood) -> Posterior:
+    def averaged(some: AlignedRows, log_likelihood: LogLikelihood) -> Posterior:
         if drawn is None:
             return subject_posterior(some, mean, sd, log_likelihood=log_likelihood)
         return mixed_posterior(some, drawn, mean, sd, log_likelihood=log_likelihood)
 
     if asked.method == "sum_eap":
-        posterior = sum_score_posterior(rows, posterior_of, who=_WHO)
+        posterior = sum_score_posterior(rows, averaged, who=_WHO)
+    elif drawn is None:
+        posterior = posterior_of(rows, mean, sd)
     else:
-        posterior = posterior_of(rows, log_likelihoods)
+        posterior = averaged(rows, log_likelihoods)
     ends = posterior.quantile(np.tile([asked.tail, 1 - asked.tail], (len(rows.subjects), 1)))
     values: dict[str, Array] = {}
     if asked.method == "plausible":

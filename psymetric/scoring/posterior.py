@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 from scipy.special import logsumexp
 
-from psymetric.scoring.abilities import posterior_mode
+from psymetric.scoring.abilities import Points, posterior_mode
 from psymetric.scoring.alignment import AlignedRows
 from psymetric.scoring.likelihood import log_likelihoods
 
@@ -89,7 +89,12 @@ def _quantile(theta: Array, weight: Array, probability: Array) -> Array:
 
 
 def subject_posterior(
-    rows: AlignedRows, mean: float | Array, sd: float | Array, *, log_likelihood: LogLikelihood = log_likelihoods
+    rows: AlignedRows,
+    mean: float | Array,
+    sd: float | Array,
+    *,
+    log_likelihood: LogLikelihood = log_likelihoods,
+    start: Points | None = None,
 ) -> Posterior:
     """Posterior of every subject under its normal population.
 
@@ -101,11 +106,12 @@ def subject_posterior(
         mean: Of the population, or of each subject's, shape (S,), logits.
         sd: Of the same shape.
         log_likelihood: From rows and abilities, shape (S, M), to each subject's log-likelihood there.
+        start: Rough place and width of each posterior; by default its mode and curvature.
     """
     mean, sd = (np.broadcast_to(np.asarray(value, np.float64), len(rows.subjects)) for value in (mean, sd))
     # A rough place to centre the nodes; they are moved to the posterior mean where it matters.
-    mode = posterior_mode(rows, mean, sd, tolerance=sd / 100)
-    centre, scale = mode.estimate, mode.se
+    start = start or posterior_mode(rows, mean, sd, tolerance=sd / 100)
+    centre, scale = start.estimate, start.se
     found = _on_nodes(rows, mean, sd, centre, scale, log_likelihood)
     for _ in range(_MAX_ROUNDS):
         shift, ratio = np.abs(found.mean - centre) / scale, found.sd / scale

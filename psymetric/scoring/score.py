@@ -14,9 +14,7 @@ from psymetric.errors import DataError
 from psymetric.estimation.fit import Fit
 from psymetric.models.base import ABILITY
 from psymetric.models.space import has_ability
-from psymetric.scoring.abilities import find_extremes
-from psymetric.scoring.alignment import align
-from psymetric.scoring.likelihood import check_possible
+from psymetric.scoring.alignment import align, match
 from psymetric.scoring.methods import (
     Method,
     Parameters,
@@ -26,6 +24,7 @@ from psymetric.scoring.methods import (
     from_posterior,
     own_measures,
 )
+from psymetric.scoring.nested import check_rows, extremes_of
 from psymetric.scoring.population import keeps_subjects
 
 __all__ = ["score"]
@@ -33,6 +32,8 @@ __all__ = ["score"]
 _WHO = "score"
 _BEYOND = 50.0
 """Logits that no estimate reaches but one that runs away."""
+_KNOW_DEPENDENCE = ("eap", "map", "plausible")
+"""Methods that know what responses of one subject share beyond the subject (`RaschTestlet`, `HierarchicalRater`)."""
 
 
 def score(
@@ -118,13 +119,14 @@ def score(
     """
     asked = Request(method, level, draws, seed, adjustment, parameters, parameter_draws)
     _check(fit, asked)
-    rows = align(fit, table, who=_WHO)
+    matched = match if method in _KNOW_DEPENDENCE else align
+    rows = matched(fit, table, who=_WHO)
     same = table.hash == fit.table_hash and tuple(table.levels["subject"]) == tuple(fit.levels.get("subject", ()))
     own = same and parameters != "known"
     by_fit = own and method == "ml" and keeps_subjects(fit)
     if not by_fit:
-        check_possible(rows, who=_WHO)
-    extremes = find_extremes(rows)
+        check_rows(rows, who=_WHO)
+    extremes = extremes_of(rows)
     if own and method in ("eap", "plausible") and fit.draws is not None and ABILITY in fit.draws:
         found = from_draws(fit, asked)
     elif method in ("eap", "sum_eap", "plausible"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import model_cases
@@ -13,8 +15,9 @@ import psymetric as ps
 from psymetric.core.precision import double_precision
 from psymetric.errors import DataError
 from psymetric.estimation.curvature import information, value_and_gradient
-from psymetric.estimation.problems import JointProblem, joint_problem
+from psymetric.estimation.problems import Problem, joint_problem, marginal_problem
 from psymetric.models.discovery import available_models, get_model, model_settings
+from psymetric.models.nested import AbstractNestedModel
 from psymetric.models.space import has_ability
 
 CASES = model_cases.cases()
@@ -33,40 +36,55 @@ def float64():
         yield
 
 
-def _problem(case: Case, table=None) -> JointProblem:
-    return joint_problem(case.model, case.table if table is None else table, prior=False)
+def _problem(case: Case, table=None) -> Problem:
+    """Every parameter kept; the subjects integrated out, on few nodes, where responses share a second variable."""
+    table = case.table if table is None else table
+    if isinstance(case.model, AbstractNestedModel):
+        return marginal_problem(case.model, table, prior=False, n_nodes=15, half_width=4.0)
+    return joint_problem(case.model, table, prior=False)
 
 
-def _point(problem: JointProblem, seed: int = 3) -> np.ndarray:
+def _point(problem: Problem, seed: int = 3) -> np.ndarray:
     return np.random.default_rng(seed).normal(0, 0.5, problem.space.size)
 
 
-def _log_probs(case: Case, problem: JointProblem, free: np.ndarray) -> np.ndarray:
-    params = problem.space.constrain(jnp.asarray(free))
-    return np.asarray(case.model.category_log_probs(params, problem.codes, problem.n_categories))
+def _rows(case: Case, abilities=None) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
+    """What the probabilities of categories depend on: parameters with latent variables, and codes of the rows."""
+    problem = _problem(case)
+    params = problem.space.constrain(jnp.asarray(_point(problem)))
+    name = "ability" if has_ability(case.model) else "worth"
+    if abilities is not None:
+        params[name] = jnp.asarray(abilities(len(case.table.levels["subject" if name == "ability" else "item"])))
+    if not isinstance(case.model, AbstractNestedModel):
+        return params, problem.codes
+    params.setdefault("ability", jnp.asarray(np.random.default_rng(4).normal(0, 1, len(case.table.levels["subject"]))))
+    codes = {name: jnp.asarray(case.table.codes[name]) for name in ("subject", *case.model.facets)}
+    return case.model.with_latent(params, codes, problem.n_categories, seed=5)
+
+
+def _n_outcomes(case: Case) -> int:
+    return case.model.n_outcomes(len(case.table.categories))
+
+
+def _log_probs(case: Case, abilities=None) -> np.ndarray:
+    return np.asarray(case.model.category_log_probs(*_rows(case, abilities), _n_outcomes(case)))
 
 
 def _log_likelihood(case: Case, table, params) -> float:
     problem = _problem(case, table)
+    if isinstance(case.model, AbstractNestedModel):
+        return float(jnp.sum(jax.nn.logsumexp(problem.log_joint_at(params), axis=1)))
     return float(
         case.model.log_likelihood(params, problem.codes, problem.response, problem.weight, problem.n_categories)
     )
 
 
 def test_probabilities_sum_to_one(case):
-    problem = _problem(case)
-    np.testing.assert_allclose(np.exp(_log_probs(case, problem, _point(problem))).sum(axis=1), 1.0, atol=1e-12)
+    np.testing.assert_allclose(np.exp(_log_probs(case)).sum(axis=1), 1.0, atol=1e-12)
 
 
 def test_finite_at_forty_logits(case):
-    problem = _problem(case)
-    where = problem.space.slices()
-    free = _point(problem)
-    for name in ("ability", "worth"):
-        if name in where:
-            n = where[name].stop - where[name].start
-            free[where[name]] = np.where(np.arange(n) % 2, 40.0, -40.0)
-    log_probs = _log_probs(case, problem, free)
+    log_probs = _log_probs(case, lambda n: np.where(np.arange(n) % 2, 40.0, -40.0))
     assert np.all(np.isfinite(log_probs))
     np.testing.assert_allclose(np.exp(log_probs).sum(axis=1), 1.0, atol=1e-12)
 
@@ -130,16 +148,19 @@ def test_information_has_full_rank(case):
     found = information(problem, _point(problem) * 0.2)
     assert np.all(found.diagonal > 0)
     assert found.null_directions().size == 0
+    if isinstance(case.model, AbstractNestedModel):
+        # At a point that is no maximum the marginal likelihood need not be concave, but no direction may be flat.
+        values = np.abs(np.linalg.eigvalsh(found.schur))
+        assert values.min() > 1e-8 * values.max()
 
 
 def test_simulated_frequencies_follow_the_probabilities(case):
-    problem = _problem(case)
-    params = problem.space.constrain(jnp.asarray(_point(problem)))
-    repeats = 4_000
-    codes = {name: jnp.repeat(code, repeats) for name, code in problem.codes.items()}
-    drawn = case.model.simulate(params, codes, problem.n_categories, seed=8).reshape(-1, repeats)
-    frequency = np.stack([(drawn == k).mean(axis=1) for k in range(problem.n_categories)], axis=1)
-    probability = np.exp(_log_probs(case, problem, _point(problem)))
+    params, codes = _rows(case)
+    repeats, n_outcomes = 4_000, _n_outcomes(case)
+    repeated = {name: jnp.repeat(code, repeats) for name, code in codes.items()}
+    drawn = case.model.simulate(params, repeated, n_outcomes, seed=8).reshape(-1, repeats)
+    frequency = np.stack([(drawn == k).mean(axis=1) for k in range(n_outcomes)], axis=1)
+    probability = np.exp(_log_probs(case))
     error = np.sqrt(probability * (1 - probability) / repeats)
     # Some 400 frequencies: five standard errors are exceeded by chance once in 4,000 such tests.
     assert np.all(np.abs(frequency - probability) <= 5 * error + 1 / repeats)
@@ -179,13 +200,76 @@ def test_integrated_and_free_subjects_share_one_likelihood(name):
     model = available_models()[name]()
     if not has_ability(model):
         pytest.skip("the model has no subjects")
-    from psymetric.estimation.problems import marginal_problem
-
     table = model_cases.as_table(model, model_cases.frame_for(model))
     marginal = marginal_problem(model, table, prior=False, n_nodes=1, half_width=0.0)
-    joint = joint_problem(model, table, prior=False)
     free = np.random.default_rng(2).normal(0, 0.5, marginal.space.size)
-    values = {key: np.asarray(value) for key, value in marginal.space.constrain(jnp.asarray(free)).items()}
-    values["ability"] = np.full(len(table.levels["subject"]), values["population_mean"])
-    expected = joint.log_likelihood(jnp.asarray(joint.space.unconstrain(values)))
-    assert float(marginal.log_likelihood(jnp.asarray(free))) == pytest.approx(float(expected), abs=ROUNDING)
+    params = marginal.space.constrain(jnp.asarray(free))
+    at_mean = np.full(len(table.levels["subject"]), params["population_mean"])
+    if isinstance(model, AbstractNestedModel):
+        expected = _summed_over_the_latent(model, table, {**params, "ability": jnp.asarray(at_mean)}, marginal.nested)
+    else:
+        joint = joint_problem(model, table, prior=False)
+        values = {key: np.asarray(value) for key, value in params.items()} | {"ability": at_mean}
+        expected = float(joint.log_likelihood(jnp.asarray(joint.space.unconstrain(values))))
+    assert float(marginal.log_likelihood(jnp.asarray(free))) == pytest.approx(expected, abs=ROUNDING)
+
+
+def _summed_over_the_latent(model: AbstractNestedModel, table, params, plan) -> float:
+    """Row by row: every owner at one node of its variable after another."""
+    n_categories, codes = len(table.categories), {key: jnp.asarray(code) for key, code in table.codes.items()}
+    params, codes = model.with_latent(params, codes, n_categories, seed=0)
+    owner, values = np.asarray(codes[model.owner]), np.asarray(plan.grid.values(model, params))
+    first = np.unique(owner, return_index=True)[1]
+    own = {key: code[first] for key, code in codes.items()}
+    log_joint = np.array(plan.grid.log_masses(model, params, own, n_categories))
+    for place, value in enumerate(values):
+        moved = params | {model.latent: jnp.full(len(first), value)}
+        log_probs = np.asarray(model.category_log_probs(moved, codes, n_categories))
+        chosen = log_probs[np.arange(len(owner)), table.response] * table.weight
+        log_joint[:, place] += np.bincount(owner, chosen)
+    return float(jax.nn.logsumexp(log_joint, axis=1).sum())
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if isinstance(case.model, AbstractNestedModel)], ids=str)
+def test_simulated_pairs_follow_the_nested_likelihood(case):
+    """Two responses of one owner: the likelihoods of all pairs sum to one, and are how often simulation draws them."""
+    model, repeats = case.model, 40_000
+    problem = _problem(case)
+    params = problem.space.constrain(jnp.asarray(_point(problem)))
+    n_categories, (first, second) = len(case.table.categories), _two_rows_of_one_owner(case)
+    codes = {name: jnp.tile(case.table.codes[name][np.array([first, second])], repeats) for name in model.facets}
+    codes["subject"] = jnp.repeat(jnp.arange(repeats), 2)
+    known = params | {"ability": jnp.full(repeats, 0.4)}
+    drawn = model.simulate(*model.with_latent(known, codes, n_categories, seed=1), n_categories, seed=2).reshape(-1, 2)
+    frequency = np.bincount(drawn @ [n_categories, 1], minlength=n_categories**2) / repeats
+    every = (
+        model_cases.frame_for(model)
+        .iloc[[first, second] * n_categories**2]
+        .assign(
+            subject=np.repeat([f"p{pair:02}" for pair in range(n_categories**2)], 2),
+            rating=np.stack(np.divmod(np.arange(n_categories**2), n_categories), axis=1).ravel(),
+        )
+    )
+    pairs = marginal_problem(model, _in_coding_of(case, every), prior=False, n_nodes=1, half_width=0.0)
+    probability = np.exp(np.asarray(pairs.nested.by_subject(params, jnp.array([0.4]))))[:, 0]
+    assert probability.sum() == pytest.approx(1.0, abs=1e-8)
+    # At most 16 frequencies: five standard errors are exceeded by chance once in 100,000 such tests.
+    assert np.all(np.abs(frequency - probability) <= 5 * np.sqrt(probability / repeats))
+
+
+def _two_rows_of_one_owner(case: Case) -> tuple[int, int]:
+    pair = case.table.codes["subject"].astype(int) * 100 + case.table.codes[case.model.within]
+    place = np.flatnonzero(pair == pair[0])
+    return int(place[0]), int(place[1])
+
+
+def _in_coding_of(case: Case, frame):
+    """Further subjects in a table whose levels of the facets keep their codes."""
+    whole = model_cases.as_table(case.model, model_cases.frame_for(case.model))
+    part = model_cases.as_table(case.model, frame)
+    codes = {
+        name: np.array([whole.levels[name].index(label) for label in part.levels[name]], np.int32)[part.codes[name]]
+        for name in case.model.facets
+    }
+    levels = {name: whole.levels[name] for name in case.model.facets}
+    return dataclasses.replace(part, codes={**part.codes, **codes}, levels={**part.levels, **levels})

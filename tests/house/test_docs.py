@@ -67,3 +67,14 @@ def test_study_of_the_manual_can_be_planned(tmp_path: Path) -> None:
     plan = psymetric.plan(psymetric.Study.from_yaml(tmp_path / "study.yaml"))
     assert set(plan.frame["judge"]) == {"small", "large"}
     assert {"template", "order", "label", "occasion"} <= set(plan.frame.columns)
+
+
+def test_code_of_dependent_ratings_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    text = (DOCS / "dependent-ratings.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    names: dict[str, object] = {"df": ratings()}
+    exec(compile(block, "docs/dependent-ratings.md", "exec"), names)
+    assert "halo_sd" in capsys.readouterr().out
+    consensus = names["consensus"]
+    assert isinstance(consensus, pd.DataFrame)
+    assert len(consensus) == 120
