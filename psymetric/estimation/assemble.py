@@ -17,7 +17,7 @@ from psymetric.core.parameters import ParameterSpace
 from psymetric.core.provenance import Provenance
 from psymetric.estimation.curvature import Information
 from psymetric.estimation.fit import Fit, FitStatus
-from psymetric.models.base import ABILITY, AbstractMeasurementModel, Table
+from psymetric.models.base import ABILITY, DIMENSION, AbstractMeasurementModel, Table
 from psymetric.models.population import population_shape
 from psymetric.models.space import COVARIATE
 
@@ -84,6 +84,12 @@ def level_counts(model: AbstractMeasurementModel, table: Table) -> dict[str, Arr
     for spec in model.parameters:
         if not spec.axes or "step" in spec.axes:
             continue
+        if DIMENSION in spec.axes:
+            # All responses of a subject bear on each of its abilities, all those to an item on each of its slopes.
+            owner, levels = spec.axes[0], model.levels(table)
+            total = np.bincount(table.codes[owner], weights=table.weight, minlength=len(levels[owner]))
+            counts[spec.name] = np.repeat(total[:, None], len(levels[DIMENSION]), axis=1)
+            continue
         columns = _columns(model, spec.axes)
         sizes = tuple(len(table.levels[axis]) for axis in spec.axes)
         total = np.zeros(int(np.prod(sizes)))
@@ -120,7 +126,7 @@ def build_fit(
     """Label what an engine found."""
     facets = {"subject" if spec.name == ABILITY else spec.axes[0] for spec in model.parameters if spec.axes}
     facets |= {axis for spec in model.parameters for axis in spec.axes} | set(model.population.columns)
-    levels = {facet: tuple(table.levels[facet]) for facet in table.levels if facet in facets}
+    levels = {facet: tuple(labels) for facet, labels in model.levels(table).items() if facet in facets}
     if model.population.covariates:
         levels[COVARIATE] = population_shape(model.population, table).terms
     return Fit(

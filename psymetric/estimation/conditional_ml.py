@@ -78,7 +78,7 @@ class ConditionalML:
             # Of all subjects: those with an extreme sum add exactly nothing here, and inform the population.
             problem = _problem(model, table, space)
             found = self._climb(problem, np.zeros(space.size))
-            check_curvature(found, space, np.ones(space.size, bool), kept)
+            check_curvature(found, space, np.ones(space.size, bool), kept.levels)
             parameters = {name: np.asarray(value) for name, value in constrain(space, jnp.asarray(found.point)).items()}
             errors, covariances = uncertainty(space, found, parameters)
         population, population_errors, population_notes = _population(problem, found)

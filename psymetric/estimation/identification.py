@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,11 +11,12 @@ from numpy.typing import NDArray
 
 from psymetric.core.optimizers import Maximum
 from psymetric.core.parameters import Block, ParameterSpace
+from psymetric.data.coding import Label
 from psymetric.errors import DataError, DesignError, IdentificationError
 from psymetric.estimation.curvature import Information
 from psymetric.estimation.extremes import find_extremes, reach
 from psymetric.models.base import AbstractMeasurementModel, ParamSpec, Table
-from psymetric.models.space import has_ability
+from psymetric.models.space import has_ability, has_dimensions
 
 __all__ = [
     "check_curvature",
@@ -23,6 +26,8 @@ __all__ = [
     "require_ability",
     "require_one_population",
 ]
+
+Levels = Mapping[str, tuple[Label, ...]]
 
 _SHOWN = 6
 _SHARE = 0.3
@@ -44,7 +49,12 @@ def require_ability(model: AbstractMeasurementModel, engine: str) -> None:
 
 
 def require_one_population(model: AbstractMeasurementModel, engine: str) -> None:
-    """Raise DesignError for models whose subjects come from several populations."""
+    """Raise DesignError for models whose subjects come from several populations, or have several abilities."""
+    if has_dimensions(model):
+        raise DesignError(
+            f"{engine} is for one dimension, and {type(model).__name__} measures several: use MarginalML(), MAP(), "
+            "Laplace(), NUTS() or SVI()"
+        )
     if model.population.columns:
         raise DesignError(
             f"{engine} knows no population of subjects that {list(model.population.columns)} could tell apart: use "
@@ -139,7 +149,7 @@ def crowded_notes(model: AbstractMeasurementModel, table: Table) -> tuple[str, .
 
 
 def check_curvature(
-    found: Maximum[Information], space: ParameterSpace, active: NDArray[np.bool_], table: Table
+    found: Maximum[Information], space: ParameterSpace, active: NDArray[np.bool_], levels: Levels
 ) -> None:
     """Raise IdentificationError naming the levels along which the likelihood is flat."""
     null = found.curvature.null_directions()
@@ -149,7 +159,7 @@ def check_curvature(
     tangent[np.flatnonzero(active)[-len(null) :]] = null[:, 0]
     _, moves = jax.jvp(space.constrain, (jnp.asarray(found.point),), (jnp.asarray(tangent),))
     loads = [
-        (float(load), _name(block, place, table))
+        (float(load), _name(block, place, levels))
         for block in space.blocks
         for place, load in np.ndenumerate(np.asarray(moves[block.name]))
     ]
@@ -166,11 +176,11 @@ def _by_size(entry: tuple[float, str]) -> float:
     return -abs(entry[0])
 
 
-def _name(block: Block, place: tuple[int, ...], table: Table) -> str:
+def _name(block: Block, place: tuple[int, ...], levels: Levels) -> str:
     """One number of a parameter array in words: `judge 'j3'`, `step 2 of item 'i1'`."""
     parts: list[str] = []
     for axis, index in zip(block.labels, place[-len(block.labels) :] if block.labels else (), strict=False):
-        parts.append(f"step {index + 1}" if axis == "step" else f"{axis} {table.levels[axis][index]!r}")
+        parts.append(f"step {index + 1}" if axis == "step" else f"{axis} {levels[axis][index]!r}")
     if block.labels == ("step",):
         parts = [f"step {place[-1] + 1}"]
     if block.labels and block.name not in (*block.labels, "worth") and ":" not in block.name:

@@ -86,7 +86,7 @@ class JointML:
         start = problem.space.start()
         active = np.ones(len(start), bool)
         found = climb(problem, start, tolerance=self.tolerance, max_iterations=self.max_iterations)
-        check_curvature(found, problem.space, active, kept)
+        check_curvature(found, problem.space, active, kept.levels)
         params, errors, covariances = _estimates(problem.space, found)
         notes: tuple[str, ...] = ()
         if len(kept.response) < len(table.response):

@@ -14,9 +14,10 @@ from psymetric.estimation.assemble import build_fit, constrain, uncertainty
 from psymetric.estimation.empirical_bayes import LEAST_SD
 from psymetric.estimation.fit import Fit, FitStatus
 from psymetric.estimation.identification import check_curvature, check_extremes, crowded_notes, require_ability
-from psymetric.estimation.marginal import MarginalSolution, solve_marginal
+from psymetric.estimation.integrated import solve_integrated
+from psymetric.estimation.marginal import MarginalSolution
 from psymetric.models.base import AbstractMeasurementModel, Table
-from psymetric.models.space import POPULATION_SD
+from psymetric.models.space import CORRELATION, POPULATION_SD
 
 __all__ = ["MarginalML"]
 
@@ -46,10 +47,10 @@ class MarginalML:
         require_ability(model, type(self).__name__)
         check_extremes(model, table)
         with double_precision():
-            found = solve_marginal(
+            found = solve_integrated(
                 model, table, prior=False, tolerance=self.tolerance, max_iterations=self.max_iterations
             )
-            check_curvature(found.maximum, found.problem.space, found.active, table)
+            check_curvature(found.maximum, found.problem.space, found.active, model.levels(table))
             return _label(model, table, self, found)
 
 
@@ -58,7 +59,6 @@ def _label(model: AbstractMeasurementModel, table: Table, engine: MarginalML, fo
     parameters = {name: np.asarray(value) for name, value in constrain(space, jnp.asarray(maximum.point)).items()}
     errors, covariances = _uncertainty(found, parameters)
     random = sum(block.bijector.size for block in space.blocks if block.scale is not None)
-    n_nodes = len(found.problem.nodes)
     held = (POPULATION_SD,) if found.population_sd_held else ()
     return build_fit(
         model,
@@ -66,9 +66,9 @@ def _label(model: AbstractMeasurementModel, table: Table, engine: MarginalML, fo
         engine,
         status=FitStatus(
             maximum.converged,
-            f"last Newton step {maximum.last_step:.1e} logits on {n_nodes} nodes",
+            f"last Newton step {maximum.last_step:.1e} logits on {found.problem.grid}",
             maximum.iterations,
-            {"last_step": maximum.last_step, "nodes": float(n_nodes)},
+            {"last_step": maximum.last_step, **found.problem.grid_details},
         ),
         log_likelihood=found.log_likelihood,
         n_parameters=space.size - random,
@@ -77,6 +77,7 @@ def _label(model: AbstractMeasurementModel, table: Table, engine: MarginalML, fo
         covariances=covariances,
         penalised=False,
         notes=crowded_notes(model, table)
+        + found.notes
         + tuple(
             f"{name} is at its lower bound of {LEAST_SD} logits: its levels differ no more than chance lets them, and "
             "it has no standard error"
@@ -92,6 +93,10 @@ def _uncertainty(
     errors, covariances = uncertainty(found.problem.space, found.maximum, parameters, found.active)
     for name, error in found.log_sd_errors:
         errors[name] = parameters[name] * error
+    if CORRELATION in errors:
+        held = ~found.active[found.problem.space.slices()[CORRELATION]]
+        i, j = (places[held] for places in np.tril_indices(len(errors[CORRELATION]), -1))
+        errors[CORRELATION][i, j] = errors[CORRELATION][j, i] = np.nan
     if found.population_sd_held:
         errors[POPULATION_SD] = np.full((), np.nan)
     return errors, covariances

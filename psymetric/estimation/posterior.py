@@ -16,8 +16,11 @@ from psymetric.estimation.abilities import draw_abilities
 from psymetric.estimation.assemble import build_fit
 from psymetric.estimation.curvature import Information
 from psymetric.estimation.fit import Fit, FitStatus
-from psymetric.estimation.marginal import climb, solve_marginal
-from psymetric.estimation.problems import JointProblem, MarginalProblem, joint_problem
+from psymetric.estimation.integrated import solve_integrated
+from psymetric.estimation.marginal import climb
+from psymetric.estimation.multidimensional import MultidimensionalProblem
+from psymetric.estimation.problems import MarginalProblem, Problem, joint_problem
+from psymetric.estimation.window_draws import draw_dimensions
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, Table
 from psymetric.models.space import has_ability
 
@@ -33,14 +36,14 @@ _LARGEST_COVARIANCE = 2_000
 class Mode:
     """Mode of the posterior: subjects integrated out where the model has them (Mislevy, 1986)."""
 
-    problem: MarginalProblem | JointProblem
+    problem: Problem
     maximum: Maximum[Information]
 
 
 def posterior_mode(model: AbstractMeasurementModel, table: Table, *, tolerance: float, max_iterations: int) -> Mode:
     """Climb to the mode of the free vector's posterior density."""
     if has_ability(model):
-        found = solve_marginal(model, table, prior=True, tolerance=tolerance, max_iterations=max_iterations)
+        found = solve_integrated(model, table, prior=True, tolerance=tolerance, max_iterations=max_iterations)
         return Mode(found.problem, found.maximum)
     problem = joint_problem(model, table, prior=True)
     start = problem.space.start()
@@ -63,7 +66,7 @@ def fit_from_draws(
     model: AbstractMeasurementModel,
     table: Table,
     engine: Any,
-    problem: MarginalProblem | JointProblem,
+    problem: Problem,
     free: Vector,
     *,
     status: FitStatus,
@@ -76,6 +79,8 @@ def fit_from_draws(
     values = {name: np.asarray(value) for name, value in _constrain_draws(problem.space, jnp.asarray(flat)).items()}
     if isinstance(problem, MarginalProblem):
         values[ABILITY] = draw_abilities(problem, flat, seed=seed)
+    elif isinstance(problem, MultidimensionalProblem):
+        values[ABILITY] = draw_dimensions(problem, flat, seed=seed)
     covariances = {
         name: np.atleast_2d(np.cov(value.reshape(len(flat), -1), rowvar=False))
         for name, value in values.items()

@@ -26,32 +26,51 @@ from psymetric.core.bijectors import (
 )
 from psymetric.core.parameters import Block, ParameterSpace
 from psymetric.errors import DataError, DesignError
-from psymetric.models.base import ABILITY, AbstractMeasurementModel, ParamSpec, Table
+from psymetric.models.base import ABILITY, DIMENSION, AbstractMeasurementModel, ParamSpec, Table
 from psymetric.models.population import Background, population_shape
 
 __all__ = [
+    "CORRELATION",
     "COVARIATE",
     "COVARIATE_MEAN",
     "COVARIATE_WEIGHT",
     "POPULATION_MEAN",
+    "POPULATION_MEAN_PRIOR_SD",
     "POPULATION_SD",
+    "SCALE_PRIOR_SD",
     "has_ability",
+    "has_dimensions",
     "parameter_space",
+    "require_one_dimension",
     "step_groups",
     "subject_moments",
 ]
 
-POPULATION_MEAN, POPULATION_SD = "population_mean", "population_sd"
+POPULATION_MEAN, POPULATION_SD, CORRELATION = "population_mean", "population_sd", "correlation"
 COVARIATE, COVARIATE_WEIGHT, COVARIATE_MEAN = "covariate", "covariate_weight", "covariate_mean"
 
-_POPULATION_MEAN_PRIOR_SD = 5.0
-_SCALE_PRIOR_SD = 2.5
+POPULATION_MEAN_PRIOR_SD = 5.0
+SCALE_PRIOR_SD = 2.5
 """Half-normal scale, in logits, of the priors on the population sd and on the sd of a random facet."""
 
 
 def has_ability(model: AbstractMeasurementModel) -> bool:
     """Whether the model has a subject parameter that can be integrated over."""
     return any(spec.name == ABILITY for spec in model.parameters)
+
+
+def has_dimensions(model: AbstractMeasurementModel) -> bool:
+    """Whether the model measures subjects on several dimensions."""
+    return any(spec.name == ABILITY and DIMENSION in spec.axes for spec in model.parameters)
+
+
+def require_one_dimension(model: AbstractMeasurementModel, who: str) -> None:
+    """Raise DesignError for models that measure subjects on several dimensions."""
+    if has_dimensions(model):
+        raise DesignError(
+            f"{who} is for one dimension, and {type(model).__name__} measures several: fit one dimension at a time, "
+            "with psymetric.fit_each(model, table, by=...), or table.select('item', ...)"
+        )
 
 
 def parameter_space(
@@ -70,10 +89,13 @@ def parameter_space(
     """
     blocks: list[Block] = []
     for spec in model.parameters:
-        if spec.name != ABILITY:
+        if spec.name == ABILITY and ability == "free":
+            shape = tuple(len(model.levels(table)[axis]) for axis in spec.axes)
+            blocks.append(Block(ABILITY, Free(shape), spec.prior_sd, None, spec.axes))
+        elif (own := model.blocks(spec, table)) is not None:
+            blocks += own
+        elif spec.name != ABILITY:
             blocks += _blocks(spec, table)
-        elif ability == "free":
-            blocks.append(Block(ABILITY, Free((len(table.levels["subject"]),)), spec.prior_sd, None, spec.axes))
         else:
             blocks += _population_blocks(model, table)
     return ParameterSpace(tuple(blocks))
@@ -102,8 +124,8 @@ def _population_blocks(model: AbstractMeasurementModel, table: Table) -> list[Bl
         mean, sd = Anchored.build(np.where(first, 0.0, np.nan)), AnchoredScale.build(np.where(first, 1.0, np.nan))
     labels = () if groups is None else (groups,)
     blocks = [
-        Block(POPULATION_MEAN, mean, _POPULATION_MEAN_PRIOR_SD, labels=labels),
-        Block(POPULATION_SD, sd, _SCALE_PRIOR_SD, labels=labels, is_scale=sd.size > 0),
+        Block(POPULATION_MEAN, mean, POPULATION_MEAN_PRIOR_SD, labels=labels),
+        Block(POPULATION_SD, sd, SCALE_PRIOR_SD, labels=labels, is_scale=sd.size > 0),
     ]
     if found.terms:
         weight = Scaled((len(found.terms),), jnp.asarray(1 / found.sd))
@@ -119,7 +141,7 @@ def _blocks(spec: ParamSpec, table: Table) -> list[Block]:
     scale = f"{spec.name}_sd"
     return [
         Block(spec.name, bijector, spec.prior_sd, scale, spec.axes),
-        Block(scale, Positive(()), _SCALE_PRIOR_SD, is_scale=True),
+        Block(scale, Positive(()), SCALE_PRIOR_SD, is_scale=True),
     ]
 
 

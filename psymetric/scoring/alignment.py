@@ -15,9 +15,16 @@ from psymetric.data.responses import ResponseTable
 from psymetric.errors import DataError
 from psymetric.estimation.fit import Fit
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, Label
-from psymetric.models.space import has_ability
+from psymetric.models.space import (
+    CORRELATION,
+    POPULATION_MEAN,
+    POPULATION_SD,
+    has_ability,
+    has_dimensions,
+    require_one_dimension,
+)
 
-__all__ = ["AlignedRows", "align", "recode"]
+__all__ = ["AlignedRows", "align", "aligned_rows", "recode"]
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int32]
@@ -69,6 +76,17 @@ class AlignedRows:
 
 
 def align(fit: Fit, table: ResponseTable | PairTable, *, who: str) -> AlignedRows:
+    """As `aligned_rows`, for what supposes that subjects have one ability.
+
+    Raises:
+        DataError: As `aligned_rows`.
+        DesignError: A model of several dimensions.
+    """
+    require_one_dimension(fit.model, who)
+    return aligned_rows(fit, table, who=who)
+
+
+def aligned_rows(fit: Fit, table: ResponseTable | PairTable, *, who: str) -> AlignedRows:
     """Match a table to a fit by labels.
 
     Args:
@@ -93,6 +111,8 @@ def align(fit: Fit, table: ResponseTable | PairTable, *, who: str) -> AlignedRow
         codes[facet] = recode(table.codes[facet], labels, known, who=who, facet=facet)
     subjects = has_ability(fit.model)
     names = {spec.name for spec in fit.model.parameters} - {ABILITY}
+    if has_dimensions(fit.model):
+        names |= {POPULATION_MEAN, POPULATION_SD, CORRELATION}
     return AlignedRows(
         model=fit.model,
         params={name: value for name, value in fit.parameters.items() if name in names},

@@ -16,7 +16,7 @@ from psymetric.data.scores import Scores
 from psymetric.errors import DataError
 from psymetric.estimation.fit import Fit
 from psymetric.models.base import ABILITY
-from psymetric.models.space import has_ability
+from psymetric.models.space import has_ability, has_dimensions
 from psymetric.scoring.abilities import (
     Extremes,
     Points,
@@ -25,7 +25,8 @@ from psymetric.scoring.abilities import (
     posterior_mode,
     weighted_likelihood,
 )
-from psymetric.scoring.alignment import AlignedRows, align
+from psymetric.scoring.alignment import AlignedRows, align, aligned_rows
+from psymetric.scoring.dimensions import score_dimensions
 from psymetric.scoring.likelihood import check_possible
 from psymetric.scoring.population import keeps_subjects, population, population_of
 from psymetric.scoring.posterior import subject_posterior
@@ -101,7 +102,8 @@ def score(
             `JointML` fit keep the adjustment they were fitted with.
 
     Returns:
-        One row per subject of the table: subject, estimate, se, lower, upper, n (sum of weights), extreme (all
+        One row per subject of the table, and one per subject and `dimension` where the model has several (`eap`, `map`
+        and `plausible` only; a dimension's measure then rests on the responses to the others too): subject, estimate, se, lower, upper, n (sum of weights), extreme (all
         responses the lowest, or all the highest, in reach), and `pv1`… for plausible values. NaN only where `notes`
         says why.
 
@@ -114,6 +116,8 @@ def score(
     scores); Mislevy (1991), Psychometrika 56, 177-196 (plausible values).
     """
     _check(fit, method, level, draws, adjustment)
+    if has_dimensions(fit.model):
+        return _on_dimensions(fit, table, method, level, draws, seed)
     rows = align(fit, table, who=_WHO)
     own = table.hash == fit.table_hash and tuple(table.levels["subject"]) == tuple(fit.levels.get("subject", ()))
     if not (own and method == "ml" and keeps_subjects(fit)):
@@ -145,6 +149,22 @@ def score(
         level=level,
         carries=found.carries,
         notes=(*found.notes, *_notes(frame, method, adjustment, own_measures=found.carries == _JOINT)),
+        provenance=Provenance(table.hash, settings, seed if method == "plausible" else None),
+    )
+
+
+def _on_dimensions(fit: Fit, table: ResponseTable, method: str, level: float, draws: int, seed: int) -> Scores:
+    rows = aligned_rows(fit, table, who=_WHO)
+    found = score_dimensions(fit, table, rows, method=method, level=level, draws=draws, seed=seed)
+    settings = {"method": method, "level": level, "fit": fit.table_hash, "engine": fit.engine}
+    n_extreme = int(found.frame["extreme"].sum())
+    extreme = f"{n_extreme} of {len(found.frame)} measures rest on responses that are all lowest or all highest"
+    return Scores(
+        found.frame,
+        method=method,
+        level=level,
+        carries=_CARRIED if found.from_draws else _HELD,
+        notes=(extreme,) if n_extreme else (),
         provenance=Provenance(table.hash, settings, seed if method == "plausible" else None),
     )
 
