@@ -239,7 +239,7 @@ class Fixed:
 @partial(jax.tree_util.register_dataclass, data_fields=["fixed", "index"], meta_fields=["shape"])
 @dataclass(frozen=True)
 class Anchored:
-    """Some levels fixed, the others free: `fixed` holds the values (0 where free), `index` the free (flat) positions."""
+    """Some values fixed, the others free: `fixed` holds them (0 where free), `index` the flat places of the free."""
 
     shape: Shape
     fixed: Array

@@ -1,4 +1,4 @@
-"""Correlation matrices from a free vector: partial correlations along a vine, each the hyperbolic tangent of a number."""
+"""Correlation matrices from a free vector: partial correlations, each the hyperbolic tangent of a number."""
 
 from __future__ import annotations
 

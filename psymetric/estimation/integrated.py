@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from psymetric.estimation.marginal import Climb, MarginalSolution, solve_marginal
 from psymetric.estimation.multidimensional import MultidimensionalProblem, multidimensional_problem, placed
+from psymetric.estimation.windows import COARSE, accuracy
 from psymetric.models.base import AbstractMeasurementModel, Table
 from psymetric.models.space import CORRELATION, has_dimensions
 
@@ -15,6 +16,8 @@ __all__ = ["solve_integrated"]
 Vector = NDArray[np.float64]
 
 _ROUNDS = 8
+_COARSE_FROM = 500_000
+"""From this many nodes under all subjects on, the first climbs are made on coarse windows."""
 _LARGEST = 0.99
 """Partial correlation at which two dimensions count as one, and are held."""
 
@@ -31,18 +34,22 @@ def _solve_dimensions(
     model: AbstractMeasurementModel, table: Table, *, prior: bool, tolerance: float, max_iterations: int
 ) -> MarginalSolution:
     """Climb, move the windows to where the posteriors then are, and climb again until they stay; then Newton steps."""
-    problem = multidimensional_problem(model, table, prior=prior)
-    point, active, evaluations = problem.space.start(), np.ones(problem.space.size, bool), 0
-    for _ in range(_ROUNDS):
-        moved = placed(problem, point)
-        if moved is problem:
-            break
-        problem = moved
-        point, used = Climb(problem, point, active).ascend(max_iterations)
-        point, active = _held(problem, point, active)
-        evaluations += used
+    bare = multidimensional_problem(model, table, prior=prior)
+    point, active, evaluations = bare.space.start(), np.ones(bare.space.size, bool), 0
+    fine, problem = accuracy(bare.integral.n_dimensions), bare
+    size = bare.integral.n_subjects * fine.n_nodes**bare.integral.n_dimensions
+    for wanted in (COARSE, fine) if size >= _COARSE_FROM else (fine,):
+        problem = bare
+        for _ in range(_ROUNDS):
+            moved = placed(problem, point, wanted)
+            if moved is problem:
+                break
+            problem = moved
+            point, used = Climb(problem, point, active).ascend(max_iterations)
+            point, active = _held(problem, point, active)
+            evaluations += used
     found = Climb(problem, point, active).polish(tolerance, evaluations, max_iterations)
-    return MarginalSolution(problem, found, active, notes=_notes(problem, found.point, active))
+    return MarginalSolution(problem, found, active, notes=_notes(problem, active))
 
 
 def _held(
@@ -56,12 +63,12 @@ def _held(
     return np.where(off, held, point), active & ~off
 
 
-def _notes(problem: MultidimensionalProblem, point: Vector, active: NDArray[np.bool_]) -> tuple[str, ...]:
+def _notes(problem: MultidimensionalProblem, active: NDArray[np.bool_]) -> tuple[str, ...]:
     place = problem.space.slices()[CORRELATION]
     notes: list[str] = []
     if n := int(np.count_nonzero(~active[place])):
         notes.append(
-            f"{n} partial correlations of dimensions are held at ±{_LARGEST}, as the likelihood still rises towards ±1: "
-            "the items do not tell these dimensions apart, and one dimension may do. They have no standard error"
+            f"{n} partial correlations of dimensions are held at ±{_LARGEST}, as the likelihood still rises towards "
+            "±1: the items do not tell these dimensions apart, and one may do. They have no standard error"
         )
     return tuple(notes)

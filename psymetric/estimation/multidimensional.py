@@ -13,7 +13,7 @@ from jax import Array
 from numpy.typing import NDArray
 
 from psymetric.core.parameters import ParameterSpace
-from psymetric.estimation.windows import Integral, Subjects, accuracy, group_rows, place_windows, still_placed
+from psymetric.estimation.windows import Accuracy, Integral, Subjects, group_rows, place_windows, still_placed
 from psymetric.models.base import AbstractMeasurementModel, Table
 from psymetric.models.space import parameter_space
 
@@ -109,9 +109,9 @@ def _constrained(space: ParameterSpace, free: Array) -> dict[str, Array]:
     return space.constrain(free)
 
 
-def placed(problem: MultidimensionalProblem, point: Vector) -> MultidimensionalProblem:
+def placed(problem: MultidimensionalProblem, point: Vector, wanted: Accuracy) -> MultidimensionalProblem:
     """The problem with windows under the posteriors at a free vector; itself where they lie there already."""
-    params, wanted = _constrained(problem.space, jnp.asarray(point)), accuracy(problem.integral.n_dimensions)
+    params = _constrained(problem.space, jnp.asarray(point))
     if problem.integral.n_nodes > 1 and still_placed(problem.integral, params, wanted.reach):
         return problem
     integral, spacing = place_windows(problem.integral, params, wanted)

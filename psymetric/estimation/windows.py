@@ -27,6 +27,7 @@ from psymetric.models.base import ABILITY, AbstractMeasurementModel
 from psymetric.models.space import CORRELATION, POPULATION_MEAN, POPULATION_SD
 
 __all__ = [
+    "COARSE",
     "Accuracy",
     "Integral",
     "ItemGroup",
@@ -47,8 +48,10 @@ _SHIFT, _RATIO = 0.4, 1.2
 """A window is moved when the posterior mean lies this many sds from its centre, or the sd differs by this factor."""
 _AT_ONCE = 1 << 20
 """Numbers in memory at a time."""
-_MOST_NODES = {1: 401, 2: 161, 3: 41, 4: 17}
-"""Most nodes along a dimension; nine beyond four dimensions."""
+_NODES = (7, 9, 11, 13, 15, 17, 21, 25, 31, 41, 57, 81, 121, 161)
+"""Numbers of nodes along a dimension to choose from: few, so that compiled programs are shared."""
+_MOST_NODES = {1: 161, 2: 161, 3: 41, 4: 17}
+"""Most nodes along a dimension; eleven beyond four dimensions."""
 
 
 @final
@@ -58,6 +61,15 @@ class Accuracy:
 
     reach: float
     spacing: float
+
+    @property
+    def n_nodes(self) -> int:
+        """Nodes along a dimension that this takes."""
+        return 1 + 2 * int(np.ceil(self.reach / self.spacing))
+
+
+COARSE = Accuracy(4.0, 1.4)
+"""Good enough to climb on: errors of about 1e-4."""
 
 
 def accuracy(n_dimensions: int) -> Accuracy:
@@ -196,7 +208,12 @@ class Integral:
 
     def each(self, function: Callable[[Subjects], T]) -> T:
         """`function` of every subject, stacked, in pieces of bounded memory."""
-        return jax.lax.map(jax.checkpoint(function), self.subjects, batch_size=self.at_once)  # pyright: ignore[reportPrivateImportUsage]
+        n = self.n_subjects
+        # Pieces of one length, the last one filled with subjects that are cut off again: one program, not two.
+        order = jnp.arange(-(-n // self.at_once) * self.at_once) % n
+        pieces = jax.tree.map(lambda leaf: leaf[order].reshape(-1, self.at_once, *leaf.shape[1:]), self.subjects)
+        found = jax.lax.map(jax.vmap(jax.checkpoint(function)), pieces)  # pyright: ignore[reportPrivateImportUsage]
+        return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:n], found)
 
     def with_nodes(self, centre: Array, spacing: Array, n_nodes: int) -> Integral:
         """The same integral on other windows."""
@@ -241,11 +258,8 @@ def group_rows(
 ) -> tuple[ItemGroup, ...]:
     """Rows dealt to subjects, one group for every set of dimensions that items measure together.
 
-    Args:
-        pattern: Which items measure which dimensions, shape (items, D).
-        codes: Facet codes of the rows, "item" among them, each of shape (rows,).
-        subject, response, weight: Of the rows, shape (rows,).
-        n_subjects, n_categories: Sizes.
+    `pattern` says which items measure which dimensions, shape (items, D); codes ("item" among them), responses and
+    weights belong to rows, shape (rows,).
     """
     kinds, kind_of = np.unique(pattern, axis=0, return_inverse=True)
     kind = kind_of.reshape(-1)[codes["item"]]
@@ -277,7 +291,7 @@ def place_windows(integral: Integral, params: Mapping[str, Any], wanted: Accurac
     posterior correlation takes more nodes: along the difference of two dimensions the posterior is then narrow.
     """
     n_dims, n = integral.n_dimensions, integral.n_subjects
-    n_nodes = 2 * int(np.ceil(wanted.reach / wanted.spacing)) + 1
+    n_nodes = max(integral.n_nodes, _nodes_for(wanted, 1.0, n_dims))
     centre = np.tile(np.asarray(params[POPULATION_MEAN], np.float64), (n, 1))
     sd = np.tile(np.asarray(params[POPULATION_SD], np.float64), (n, 1))
     for _ in range(_ROUNDS):
@@ -288,12 +302,17 @@ def place_windows(integral: Integral, params: Mapping[str, Any], wanted: Accurac
         spread = np.maximum(spread, np.asarray(integral.subjects.spacing) / 4)
         is_there = _fits(mean, spread, centre, sd)
         narrow = narrowest(np.asarray(found.covariance)) if is_there else 1.0
-        needed = 1 + 2 * int(np.ceil(wanted.reach / (wanted.spacing * min(narrow, 1.0))))
-        needed = max(n_nodes, min(needed, _MOST_NODES.get(n_dims, 9)))
-        if is_there and needed == n_nodes:
+        needed = _nodes_for(wanted, narrow, n_dims)
+        if is_there and needed <= n_nodes:
             break
-        centre, sd, n_nodes = mean, spread, needed
+        centre, sd, n_nodes = mean, spread, max(n_nodes, needed)
     return integral, 2 * wanted.reach / (n_nodes - 1) / min(narrow, 1.0)
+
+
+def _nodes_for(wanted: Accuracy, narrow: float, n_dims: int) -> int:
+    """Nodes along a dimension whose spacing resolves a posterior that is `narrow` along some direction."""
+    needed = min(1 + 2 * wanted.reach / (wanted.spacing * min(narrow, 1.0)), _MOST_NODES.get(n_dims, 11))
+    return next(n for n in _NODES if n >= needed)
 
 
 def still_placed(integral: Integral, params: Mapping[str, Any], reach: float) -> bool:
