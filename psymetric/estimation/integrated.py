@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,7 +13,7 @@ from psymetric.estimation.windows import COARSE, accuracy
 from psymetric.models.base import AbstractMeasurementModel, Table
 from psymetric.models.space import CORRELATION, has_dimensions
 
-__all__ = ["solve_integrated"]
+__all__ = ["placed_problem", "solve_integrated"]
 
 Vector = NDArray[np.float64]
 
@@ -38,9 +40,9 @@ def _solve_dimensions(
     point, active, evaluations = bare.space.start(), np.ones(bare.space.size, bool), 0
     fine, problem = accuracy(bare.integral.n_dimensions), bare
     size = bare.integral.n_subjects * fine.n_nodes**bare.integral.n_dimensions
-    for wanted in (COARSE, fine) if size >= _COARSE_FROM else (fine,):
+    for wanted, rounds in ((COARSE, 2), (fine, _ROUNDS)) if size >= _COARSE_FROM else ((fine, _ROUNDS),):
         problem = bare
-        for _ in range(_ROUNDS):
+        for _ in range(rounds):
             moved = placed(problem, point, wanted)
             if moved is problem:
                 break
@@ -50,6 +52,14 @@ def _solve_dimensions(
             evaluations += used
     found = Climb(problem, point, active).polish(tolerance, evaluations, max_iterations)
     return MarginalSolution(problem, found, active, notes=_notes(problem, active))
+
+
+def placed_problem(
+    model: AbstractMeasurementModel, table: Table, parameters: Mapping[str, Vector]
+) -> MultidimensionalProblem:
+    """The problem of a model of several dimensions, windows under the posteriors at known parameters."""
+    bare = multidimensional_problem(model, table, prior=False)
+    return placed(bare, bare.space.unconstrain(parameters), accuracy(bare.integral.n_dimensions))
 
 
 def _held(

@@ -74,7 +74,7 @@ COARSE = Accuracy(4.0, 1.4)
 
 def accuracy(n_dimensions: int) -> Accuracy:
     """What can be afforded: errors of about 1e-9 for one and two dimensions, 1e-8 for three, 1e-5 from four on."""
-    known = {1: Accuracy(8.0, 0.8), 2: Accuracy(7.0, 0.9), 3: Accuracy(6.0, 1.0), 4: Accuracy(5.0, 1.1)}
+    known = {1: Accuracy(8.0, 0.8), 2: Accuracy(7.5, 0.75), 3: Accuracy(6.0, 1.0), 4: Accuracy(5.0, 1.1)}
     return known.get(n_dimensions, Accuracy(4.5, 1.2))
 
 

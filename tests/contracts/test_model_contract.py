@@ -15,7 +15,7 @@ from psymetric.errors import DataError
 from psymetric.estimation.curvature import information, value_and_gradient
 from psymetric.estimation.problems import JointProblem, joint_problem
 from psymetric.models.discovery import available_models, get_model, model_settings
-from psymetric.models.space import has_ability
+from psymetric.models.space import has_ability, has_dimensions
 
 CASES = model_cases.cases()
 # Differences of float64 sums over a hundred rows, taken in another order.
@@ -179,6 +179,8 @@ def test_integrated_and_free_subjects_share_one_likelihood(name):
     model = available_models()[name]()
     if not has_ability(model):
         pytest.skip("the model has no subjects")
+    if has_dimensions(model):
+        pytest.skip("windows in place of a grid: tests/unit/estimation/test_windows.py")
     from psymetric.estimation.problems import marginal_problem
 
     table = model_cases.as_table(model, model_cases.frame_for(model))
