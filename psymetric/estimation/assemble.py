@@ -88,7 +88,7 @@ def level_counts(model: AbstractMeasurementModel, table: Table) -> dict[str, Arr
             # All responses of a subject bear on each of its abilities, all those to an item on each of its slopes.
             owner, levels = spec.axes[0], model.levels(table)
             total = np.bincount(table.codes[owner], weights=table.weight, minlength=len(levels[owner]))
-            counts[spec.name] = np.repeat(total[:, None], len(levels[DIMENSION]), axis=1)
+            counts[spec.name] = np.repeat(total[:, None], len(levels[DIMENSION]), axis=1).astype(np.float64)
             continue
         columns = _columns(model, spec.axes)
         sizes = tuple(len(table.levels[axis]) for axis in spec.axes)

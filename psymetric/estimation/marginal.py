@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from psymetric.core.optimizers import Maximum, ascend, polish
 from psymetric.estimation.curvature import Information, information, penalty, value_and_gradient
 from psymetric.estimation.empirical_bayes import LEAST_SD, estimate_scales, random_mask, scale_mask
-from psymetric.estimation.multidimensional import MultidimensionalProblem
 from psymetric.estimation.louis import subject_posteriors
+from psymetric.estimation.multidimensional import MultidimensionalProblem
 from psymetric.estimation.problems import MarginalProblem, Problem, marginal_problem, rough_information
 from psymetric.models.base import AbstractMeasurementModel, Table
 from psymetric.models.space import POPULATION_SD

@@ -293,7 +293,7 @@ def place_windows(integral: Integral, params: Mapping[str, Any], wanted: Accurac
     n_dims, n = integral.n_dimensions, integral.n_subjects
     n_nodes = max(integral.n_nodes, _nodes_for(wanted, 1.0, n_dims))
     centre = np.tile(np.asarray(params[POPULATION_MEAN], np.float64), (n, 1))
-    sd = np.tile(np.asarray(params[POPULATION_SD], np.float64), (n, 1))
+    sd, narrow = np.tile(np.asarray(params[POPULATION_SD], np.float64), (n, 1)), 1.0
     for _ in range(_ROUNDS):
         integral = integral.with_nodes(jnp.asarray(centre), jnp.asarray(2 * wanted.reach * sd / (n_nodes - 1)), n_nodes)
         found = all_moments(integral, params)

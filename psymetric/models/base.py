@@ -117,7 +117,6 @@ class AbstractMeasurementModel(ABC):
 
         For the ability these are the parameters of its population.
         """
-        return None
 
     def n_outcomes(self, n_categories: int) -> int:
         """Number of categories the model gives probability to; the table's own unless a model says otherwise."""

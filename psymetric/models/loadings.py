@@ -42,8 +42,7 @@ def loadings_from_key(key: Mapping[str, tuple[Label, ...]], table: Table) -> Loa
                 f"{listing(unknown)}; its items are {listing(items)}"
             )
         pattern[[place[label] for label in members], column] = True
-    if (without := ~pattern.any(axis=1)).any():
-        names = [label for label, alone in zip(items, without.tolist(), strict=True) if alone]
+    if names := [items[code] for code in np.flatnonzero(~pattern.any(axis=1)).tolist()]:
         raise DataError(
             f"{len(names)} of {len(items)} items stand under no dimension of the key: {listing(names)}. Add them to "
             "it, or leave their rows out with table.select"

@@ -142,7 +142,7 @@ def _derivatives(integral: Integral, params: dict[str, JaxArray]) -> tuple[JaxAr
 def _modes(integral: Integral, rows: AlignedRows, level: float) -> _Measures:
     """Posterior modes by damped Newton steps from the posterior means, errors from the curvature there."""
     params = {name: jnp.asarray(value) for name, value in _known(rows).items()}
-    mode = np.asarray(all_moments(integral, params).mean)
+    mode: Array = np.asarray(all_moments(integral, params).mean)
 
     def at(point: Array) -> tuple[Array, Array, Array]:
         one = integral.with_nodes(jnp.asarray(point), jnp.ones(point.shape), 1)

@@ -102,10 +102,10 @@ def score(
             `JointML` fit keep the adjustment they were fitted with.
 
     Returns:
-        One row per subject of the table, and one per subject and `dimension` where the model has several (`eap`, `map`
-        and `plausible` only; a dimension's measure then rests on the responses to the others too): subject, estimate, se, lower, upper, n (sum of weights), extreme (all
+        One row per subject of the table: subject, estimate, se, lower, upper, n (sum of weights), extreme (all
         responses the lowest, or all the highest, in reach), and `pv1`… for plausible values. NaN only where `notes`
-        says why.
+        says why. A model of several dimensions gives one row per subject and `dimension` (`eap`, `map` and
+        `plausible` only); each rests on the responses to all dimensions, through their correlations.
 
     Raises:
         DataError: A model without subjects, an unknown level, category, method or facet, a population that cannot be

@@ -55,7 +55,7 @@ def second_opinion(
         eta = (slopes[place, 0] * one + slopes[place, 1] * two - item[place]).ravel()
         logits = [0 * eta, eta]
         if place in GRADED:
-            tau = step[np.flatnonzero(GRADED == place)[0]]
+            tau = step[np.flatnonzero(place == GRADED)[0]]
             logits = [0 * eta, eta - tau, 2 * eta]
         log_p = np.stack(logits) - logsumexp(np.stack(logits), axis=0)
         total = total + log_p[X[:, place]]
