@@ -48,5 +48,5 @@ docs: .venv/.installed-dev ## Build the documentation into site/
 	@echo "site/index.html"
 
 clean: ## Remove caches and outputs, keep .venv
-	@rm -rf build dist site demo .pytest_cache .ruff_cache .import_linter_cache .hypothesis .jax_cache
+	@rm -rf build dist site demo .pytest_cache .ruff_cache .import_linter_cache .hypothesis .jax_cache .pytensor_cache
 	@find psymetric tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -6,7 +6,7 @@ import os
 import platform
 from pathlib import Path
 
-from benchmarks import bench_bradley_terry, bench_mfrm
+from benchmarks import bench_bradley_terry, bench_mfrm, bench_nuts
 
 PAGE = Path(__file__).resolve().parents[1] / "docs/benchmarks.md"
 HEAD = """# Benchmarks
@@ -17,6 +17,8 @@ six later calls, three in each of two processes; the programs take turns. What m
 those of one machine on one day ({machine}; load average at the end {load:.1f}, so that the cores were
 {shared}).
 
+Samplers are compared by effective draws per second instead.
+
 Written by `make bench`, which fails where the optima differ or a required ratio is missed. `mirt` keeps all cores busy
 and suffers more than psymetric where others want them: on a busy machine the ratio is several times higher than on an
 idle one.
@@ -26,13 +28,10 @@ idle one.
 def main() -> None:
     sections: list[str] = []
     missed: list[str] = []
-    for benchmark in (bench_mfrm, bench_bradley_terry):
-        title, text, met, timings = benchmark.run()
+    for benchmark in (bench_mfrm, bench_bradley_terry, bench_nuts):
+        title, text, met, lines = benchmark.run()
         missed += [] if met else [title]
-        print(title)
-        for t in timings:
-            print(f"  {t.program:18} cold {t.cold:7.2f} s   warm {t.warm:8.3f} s   {t.log_likelihood:.4f}")
-        print(f"  warm ratio {timings[1].warm / timings[0].warm:.1f}")
+        print(title, *lines, sep="\n")
         sections.append(f"## {title}\n\n{text}\n")
     load, cores = os.getloadavg()[0], os.cpu_count() or 1
     machine = f"{cores} cores, {platform.machine()}, Python {platform.python_version()}"

@@ -9,7 +9,7 @@ from importlib.metadata import version
 import numpy as np
 import pandas as pd
 
-from benchmarks.runner import Timing, as_table, take_turns, time_calls
+from benchmarks.runner import as_lines, as_table, take_turns, time_calls
 
 TITLE = "Bradley-Terry worths from votes"
 N_ITEMS, N_VOTES = 100, 100_000
@@ -73,8 +73,8 @@ def choix(frame: pd.DataFrame) -> Callable[[], float]:
     return call
 
 
-def run() -> tuple[str, str, bool, list[Timing]]:
-    """Time all three; returns a title, a section in Markdown, whether it passed (always), and the timings.
+def run() -> tuple[str, str, bool, list[str]]:
+    """Time all three; returns a title, a section in Markdown, whether it passed (always), and terminal lines.
 
     Raises:
         RuntimeError: They did not reach the same maximum.
@@ -87,7 +87,7 @@ def run() -> tuple[str, str, bool, list[Timing]]:
         "standard errors and checks that the maximum exists; evalica and choix return worths.\n\n"
         f"{as_table(timings)}"
     )
-    return TITLE, text, True, timings
+    return TITLE, text, True, as_lines(timings)
 
 
 if __name__ == "__main__":

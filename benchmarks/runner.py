@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 ROUNDS, WARM_RUNS = 2, 3
 """Programs take turns, so that other work on the machine slows none of them alone; the best of all rounds counts."""
@@ -32,14 +33,19 @@ class Timing:
     note: str = ""
 
 
+def output_of(module: str, contestant: str) -> dict[str, Any]:
+    """What `python -m module contestant` prints as JSON in its last line."""
+    command = [sys.executable, "-m", module, contestant]
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return json.loads(output.splitlines()[-1])
+
+
 def take_turns(module: str, contestants: tuple[str, ...]) -> list[Timing]:
     """Run `python -m module contestant`, which prints its timing as JSON, for each in turn; the best of the rounds."""
     found: dict[str, list[Timing]] = {name: [] for name in contestants}
     for _ in range(ROUNDS):
         for name in contestants:
-            command = [sys.executable, "-m", module, name]
-            output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-            found[name].append(Timing(**json.loads(output.splitlines()[-1])))
+            found[name].append(Timing(**output_of(module, name)))
     return [
         replace(times[0], cold=min(t.cold for t in times), warm=min(t.warm for t in times)) for times in found.values()
     ]
@@ -71,3 +77,9 @@ def as_table(timings: list[Timing]) -> str:
         for t in timings
     ]
     return "\n".join(lines)
+
+
+def as_lines(timings: list[Timing]) -> list[str]:
+    """What the terminal shows."""
+    lines = [f"  {t.program:18} cold {t.cold:7.2f} s   warm {t.warm:8.3f} s   {t.log_likelihood:.4f}" for t in timings]
+    return [*lines, f"  warm ratio {timings[1].warm / timings[0].warm:.1f}"]

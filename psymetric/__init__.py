@@ -14,14 +14,17 @@ __version__ = "0.1.0"
 _EXPORTS = {
     "Bootstrap": "psymetric.estimation.bootstrap",
     "BradleyTerry": "psymetric.models.bradley_terry",
+    "CharacteristicCurves": "psymetric.diagnostics.characteristic_curves",
     "ConditionalML": "psymetric.estimation.conditional_ml",
     "Connectivity": "psymetric.data.connectivity",
+    "DifferentialFunctioning": "psymetric.diagnostics.dif",
     "Fit": "psymetric.estimation.fit",
     "FitSet": "psymetric.estimation.fitting",
     "FourPL": "psymetric.models.four_pl",
     "GeneralizedPartialCredit": "psymetric.models.generalized_partial_credit",
     "GradedResponse": "psymetric.models.graded_response",
     "InformationCriteria": "psymetric.diagnostics.information",
+    "InformationCurves": "psymetric.diagnostics.information_curves",
     "JointML": "psymetric.estimation.joint_ml",
     "JudgeAgreement": "psymetric.diagnostics.judge_agreement",
     "Laplace": "psymetric.estimation.map_laplace",
@@ -35,6 +38,7 @@ _EXPORTS = {
     "PairTable": "psymetric.data.pairs",
     "Plan": "psymetric.design.plan",
     "Population": "psymetric.models.population",
+    "PyMCNUTS": "psymetric.estimation.pymc_nuts",
     "Rasch": "psymetric.models.rasch",
     "Report": "psymetric.reporting.report",
     "ResponseTable": "psymetric.data.responses",
@@ -50,7 +54,9 @@ _EXPORTS = {
     "bias_analysis": "psymetric.diagnostics.bias",
     "bootstrap": "psymetric.estimation.bootstrap",
     "category_statistics": "psymetric.diagnostics.categories",
+    "characteristic_curves": "psymetric.diagnostics.characteristic_curves",
     "connectivity": "psymetric.data.connectivity",
+    "differential_functioning": "psymetric.diagnostics.dif",
     "displacement": "psymetric.diagnostics.displacement",
     "drift": "psymetric.diagnostics.drift",
     "facet_summary": "psymetric.diagnostics.facets",
@@ -59,16 +65,27 @@ _EXPORTS = {
     "fit_each": "psymetric.estimation.fitting",
     "fit_statistics": "psymetric.diagnostics.residuals",
     "information_criteria": "psymetric.diagnostics.information",
+    "information_curves": "psymetric.diagnostics.information_curves",
     "item_fit": "psymetric.diagnostics.item_fit",
     "judge_agreement": "psymetric.diagnostics.judge_agreement",
     "limited_information": "psymetric.diagnostics.limited_information",
     "link": "psymetric.diagnostics.linking",
     "load_instrument": "psymetric.instruments.library",
+    "mantel_haenszel": "psymetric.diagnostics.mantel_haenszel",
     "martin_loef_test": "psymetric.diagnostics.rasch_tests",
     "norms": "psymetric.scoring.norms",
     "p_best": "psymetric.scoring.ranks",
     "person_fit": "psymetric.diagnostics.person_fit",
     "plan": "psymetric.design.plan",
+    "plot_bias": "psymetric.plots.bias_map",
+    "plot_categories": "psymetric.plots.category_curves",
+    "plot_characteristic": "psymetric.plots.characteristic",
+    "plot_dependence": "psymetric.plots.dependence",
+    "plot_fit": "psymetric.plots.fit_bubbles",
+    "plot_information": "psymetric.plots.information",
+    "plot_ranks": "psymetric.plots.chains",
+    "plot_trace": "psymetric.plots.chains",
+    "plot_wright_map": "psymetric.plots.wright_map",
     "posterior_predictive": "psymetric.diagnostics.predictive",
     "rank_intervals": "psymetric.scoring.ranks",
     "report": "psymetric.reporting.report",
@@ -113,13 +130,25 @@ if TYPE_CHECKING:
     from psymetric.design.study import Study as Study
     from psymetric.diagnostics.bias import bias_analysis as bias_analysis
     from psymetric.diagnostics.categories import category_statistics as category_statistics
+    from psymetric.diagnostics.characteristic_curves import (
+        CharacteristicCurves as CharacteristicCurves,
+        characteristic_curves as characteristic_curves,
+    )
     from psymetric.diagnostics.components import residual_components as residual_components
+    from psymetric.diagnostics.dif import (
+        DifferentialFunctioning as DifferentialFunctioning,
+        differential_functioning as differential_functioning,
+    )
     from psymetric.diagnostics.displacement import displacement as displacement
     from psymetric.diagnostics.drift import drift as drift
     from psymetric.diagnostics.facets import facet_summary as facet_summary
     from psymetric.diagnostics.information import (
         InformationCriteria as InformationCriteria,
         information_criteria as information_criteria,
+    )
+    from psymetric.diagnostics.information_curves import (
+        InformationCurves as InformationCurves,
+        information_curves as information_curves,
     )
     from psymetric.diagnostics.item_fit import item_fit as item_fit
     from psymetric.diagnostics.judge_agreement import (
@@ -129,6 +158,7 @@ if TYPE_CHECKING:
     from psymetric.diagnostics.limited_information import limited_information as limited_information
     from psymetric.diagnostics.linking import Link as Link, link as link
     from psymetric.diagnostics.local_dependence import residual_correlations as residual_correlations
+    from psymetric.diagnostics.mantel_haenszel import mantel_haenszel as mantel_haenszel
     from psymetric.diagnostics.person_fit import person_fit as person_fit
     from psymetric.diagnostics.predictive import posterior_predictive as posterior_predictive
     from psymetric.diagnostics.rasch_tests import andersen_test as andersen_test, martin_loef_test as martin_loef_test
@@ -146,6 +176,7 @@ if TYPE_CHECKING:
     from psymetric.estimation.map_laplace import MAP as MAP, Laplace as Laplace
     from psymetric.estimation.marginal_ml import MarginalML as MarginalML
     from psymetric.estimation.nuts import NUTS as NUTS
+    from psymetric.estimation.pymc_nuts import PyMCNUTS as PyMCNUTS
     from psymetric.estimation.robust import robust_errors as robust_errors
     from psymetric.estimation.svi import SVI as SVI
     from psymetric.instruments.library import load_instrument as load_instrument
@@ -159,6 +190,14 @@ if TYPE_CHECKING:
     from psymetric.models.rasch import Rasch as Rasch
     from psymetric.models.three_pl import ThreePL as ThreePL
     from psymetric.models.two_pl import TwoPL as TwoPL
+    from psymetric.plots.bias_map import plot_bias as plot_bias
+    from psymetric.plots.category_curves import plot_categories as plot_categories
+    from psymetric.plots.chains import plot_ranks as plot_ranks, plot_trace as plot_trace
+    from psymetric.plots.characteristic import plot_characteristic as plot_characteristic
+    from psymetric.plots.dependence import plot_dependence as plot_dependence
+    from psymetric.plots.fit_bubbles import plot_fit as plot_fit
+    from psymetric.plots.information import plot_information as plot_information
+    from psymetric.plots.wright_map import plot_wright_map as plot_wright_map
     from psymetric.reporting.report import Report as Report, report as report
     from psymetric.scoring.fair import fair_averages as fair_averages
     from psymetric.scoring.norms import norms as norms

@@ -165,7 +165,9 @@ def fit(
     outcome: Annotated[str, typer.Option(help="Comparisons: column with left, right or tie.")] = "",
     steps: Annotated[str, typer.Option(help='"common", or the facet whose levels own their steps.')] = "",
     random: Annotated[list[str] | None, typer.Option(help="Facet whose levels are a sample; repeatable.")] = None,
-    engine: Annotated[str, typer.Option(help="marginal_ml, conditional_ml, joint_ml, map, laplace, nuts or svi.")] = "",
+    engine: Annotated[
+        str, typer.Option(help="marginal_ml, conditional_ml, joint_ml, map, laplace, nuts, svi or pymc_nuts.")
+    ] = "",
     title: Annotated[str, typer.Option(help="Heading of the report.")] = "",
     level: Annotated[float, typer.Option(help="Coverage of the intervals.")] = 0.95,
     out: Out = Path("out"),

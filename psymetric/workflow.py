@@ -24,6 +24,7 @@ from psymetric.estimation.joint_ml import JointML
 from psymetric.estimation.map_laplace import MAP, Laplace
 from psymetric.estimation.marginal_ml import MarginalML
 from psymetric.estimation.nuts import NUTS
+from psymetric.estimation.pymc_nuts import PyMCNUTS
 from psymetric.estimation.svi import SVI
 from psymetric.models.base import AbstractMeasurementModel
 from psymetric.models.bradley_terry import BradleyTerry
@@ -59,6 +60,7 @@ ENGINES: Final = {
     "laplace": Laplace,
     "nuts": NUTS,
     "svi": SVI,
+    "pymc_nuts": PyMCNUTS,
 }
 _REPLICATES: Final = ("occasion",)
 """Facets that repeat a request without changing it: their levels have no effect of their own to estimate."""

@@ -8,6 +8,7 @@ import re
 import shutil
 import socket
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".jax_cache"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 # A limit makes JAX lock the cache that the test processes share.
 os.environ.setdefault("JAX_COMPILATION_CACHE_MAX_SIZE", str(2**31))
+os.environ.setdefault("PYTENSOR_FLAGS", f"base_compiledir={ROOT / '.pytensor_cache'}")
 os.environ.setdefault("MPLBACKEND", "agg")
 
 _MOST_MAPPINGS = 20_000
@@ -128,6 +130,12 @@ def oracles() -> Path:
     path = ROOT.parent / "shared" / "oracles"
     require(path.is_dir(), "the oracle folder (../shared/oracles)")
     return path
+
+
+@pytest.fixture(scope="session")
+def pymc() -> None:
+    """PyMC, which the extra `pymc` brings."""
+    require(find_spec("pymc") is not None, "PyMC (the extra `pymc`)")
 
 
 @pytest.fixture(scope="module")

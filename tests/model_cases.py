@@ -27,6 +27,7 @@ _VARIANTS: tuple[AbstractMeasurementModel, ...] = (
     ManyFacetRasch(slopes=("item", "judge")),
     Multidimensional(key={"A": ("i1", "i2"), "B": ("i2", "i3")}, facets=("item", "judge"), steps="common"),
     Multidimensional(key={"A": ("i1", "i2"), "B": ("i2", "i3")}, discrimination="free"),
+    ManyFacetRasch(drift={"judge:item": "linear"}),
     BradleyTerry(ties="davidson"),
     BradleyTerry(position=True),
     BradleyTerry(ties="davidson", position=True),

@@ -10,7 +10,7 @@ import pandas as pd
 
 import psymetric as ps
 
-MODEL = ps.ManyFacetRasch()
+MODEL = ps.ManyFacetRasch(random=())
 N_SUBJECTS, LEVEL = 60, 0.95
 # Centred, as the model reports them: then truth and estimate have the same origin.
 TRUTH = {

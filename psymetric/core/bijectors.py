@@ -25,6 +25,7 @@ __all__ = [
     "AnchoredScale",
     "Bijector",
     "Centred",
+    "Course",
     "Fixed",
     "Free",
     "GeometricMeanOne",
@@ -184,24 +185,48 @@ class Unit:
 
 
 @final
-@partial(jax.tree_util.register_dataclass, data_fields=[], meta_fields=["shape"])
+@partial(jax.tree_util.register_dataclass, data_fields=["finite", "gaps", "beyond"], meta_fields=["shape"])
 @dataclass(frozen=True)
 class Ordered:
-    """Rows of rising numbers that sum to zero: logs of their gaps free, shape (groups, steps)."""
+    """Rows of rising numbers that sum to zero: logs of their gaps free.
+
+    Categories that a group never used lie at an end of its scale; the thresholds into them are out of reach.
+
+    Attributes:
+        shape: (groups, steps).
+        finite: One at thresholds between used categories, else zero, shape `shape`.
+        gaps: Places of the free gaps in the flattened array of gaps, shape (free,).
+        beyond: ±UNUSED, rising, at the other thresholds, else zero, shape `shape`.
+    """
 
     shape: Shape
+    finite: Array
+    gaps: Array
+    beyond: Array
+
+    @classmethod
+    def build(cls, used: NDArray[np.bool_]) -> Ordered:
+        """From a mask of used categories, contiguous in every group, shape (groups, categories)."""
+        place = np.arange(used.shape[1] - 1)
+        first, last = used.argmax(axis=1)[:, None], used.shape[1] - 1 - used[:, ::-1].argmax(axis=1)[:, None]
+        finite = (place >= first) & (place < last)
+        beyond = UNUSED * (np.minimum(place - first, 0) + np.maximum(place - last + 1, 0))
+        gaps = np.flatnonzero(finite[:, 1:] & finite[:, :-1])
+        return cls(finite.shape, jnp.asarray(finite, float), jnp.asarray(gaps, jnp.int32), jnp.asarray(beyond))
 
     @property
     def size(self) -> int:
-        return self.shape[0] * (self.shape[1] - 1)
+        return self.gaps.shape[0]
 
     def forward(self, free: Array) -> Array:
-        gaps = jnp.exp(free.reshape(self.shape[0], self.shape[1] - 1))
+        groups, steps = self.shape
+        gaps = jnp.zeros(groups * (steps - 1)).at[self.gaps].set(jnp.exp(free)).reshape(groups, steps - 1)
         rising = jnp.pad(jnp.cumsum(gaps, axis=1), ((0, 0), (1, 0)))
-        return rising - jnp.mean(rising, axis=1, keepdims=True)
+        mean = jnp.sum(self.finite * rising, axis=1, keepdims=True) / jnp.sum(self.finite, axis=1, keepdims=True)
+        return self.finite * (rising - mean) + self.beyond
 
     def inverse(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.log(np.diff(value, axis=1)).ravel()
+        return np.log(np.diff(value, axis=1).ravel()[np.asarray(self.gaps)])
 
     def log_jacobian(self, free: Array) -> Array:
         return jnp.sum(free)
@@ -314,6 +339,49 @@ class Scaled:
 
     def inverse(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
         return (value / np.asarray(self.scale)).ravel()
+
+    def log_jacobian(self, free: Array) -> Array:
+        return jnp.zeros(())
+
+
+@final
+@partial(jax.tree_util.register_dataclass, data_fields=["basis"], meta_fields=["shape", "centred"])
+@dataclass(frozen=True)
+class Course:
+    """Courses of levels over occasions, each a combination of the columns of `basis`.
+
+    Attributes:
+        shape: (levels, occasions).
+        basis: Shape (occasions, directions); columns sum to zero, so that a level's own value is its mean.
+        centred: Whether the courses of all levels sum to zero at every occasion.
+    """
+
+    shape: Shape
+    basis: Array
+    centred: bool
+
+    @classmethod
+    def walk(cls, n_levels: int, times: NDArray[np.float64], *, centred: bool) -> Course:
+        """Random walks, one direction per step, whose variance grows with the time between occasions."""
+        steps = np.sqrt(np.diff(times)) * np.tril(np.ones((len(times), len(times))), -1)[:, :-1]
+        return cls((n_levels, len(times)), jnp.asarray(steps - steps.mean(axis=0)), centred)
+
+    @classmethod
+    def line(cls, n_levels: int, times: NDArray[np.float64], *, centred: bool) -> Course:
+        """Straight lines; the free value is the change per unit of time."""
+        return cls((n_levels, len(times)), jnp.asarray((times - times.mean())[:, None]), centred)
+
+    @property
+    def size(self) -> int:
+        return (self.shape[0] - self.centred) * self.basis.shape[1]
+
+    def forward(self, free: Array) -> Array:
+        value = free.reshape(-1, self.basis.shape[1])
+        return (_extend(value, 0) if self.centred else value) @ self.basis.T
+
+    def inverse(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
+        value = value @ np.linalg.pinv(np.asarray(self.basis)).T
+        return (_contract(value, 0) if self.centred else value).ravel()
 
     def log_jacobian(self, free: Array) -> Array:
         return jnp.zeros(())

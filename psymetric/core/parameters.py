@@ -23,8 +23,8 @@ Parameters = dict[str, Array]
 @final
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=["bijector"],
-    meta_fields=["name", "prior_sd", "scale", "labels", "centre", "is_scale", "lkj"],
+    data_fields=["bijector", "design"],
+    meta_fields=["name", "prior_sd", "scale", "labels", "centre", "is_scale", "weights", "lkj"],
 )
 @dataclass(frozen=True)
 class Block:
@@ -40,6 +40,8 @@ class Block:
         centre: Mean of the prior on the free vector, and where engines start.
         is_scale: Whether this is the sd of a population or of a random facet.
         lkj: Concentration of the LKJ prior of a correlation matrix, which replaces the normal prior.
+        weights: Name of the parameter whose product with `design` is added to this block, or None.
+        design: Shape (values, weights): what covariates say of each value.
     """
 
     name: str
@@ -49,6 +51,8 @@ class Block:
     labels: tuple[str, ...] = ()
     centre: float = 0.0
     is_scale: bool = False
+    weights: str | None = None
+    design: Array | None = None
     lkj: float | None = None
 
 
@@ -70,6 +74,15 @@ class ParameterSpace:
         ends = np.cumsum([block.bijector.size for block in self.blocks]).tolist()
         return {block.name: slice(end - block.bijector.size, end) for block, end in zip(self.blocks, ends, strict=True)}
 
+    def seen(self) -> tuple[Block, ...]:
+        """Blocks that a response depends on: not the scales and weights of others, nor what is constant."""
+        indirect = {name for block in self.blocks for name in (block.scale, block.weights)}
+        return tuple(
+            block
+            for block in self.blocks
+            if block.name not in indirect and (block.bijector.size or block.weights is not None)
+        )
+
     def start(self) -> NDArray[np.float64]:
         """Where the priors are centred, shape (size,)."""
         return np.concatenate([np.zeros(0), *(np.full(block.bijector.size, block.centre) for block in self.blocks)])
@@ -81,6 +94,8 @@ class ParameterSpace:
         for block in self.blocks:
             if block.scale is not None:
                 values[block.name] = values[block.name] * values[block.scale]
+            if block.weights is not None and block.design is not None:
+                values[block.name] = values[block.name] + block.design @ values[block.weights]
         return values
 
     def unconstrain(self, values: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
@@ -88,6 +103,8 @@ class ParameterSpace:
         parts: list[NDArray[np.float64]] = []
         for block in self.blocks:
             value = np.asarray(values[block.name], np.float64)
+            if block.weights is not None:
+                value = value - np.asarray(block.design) @ np.asarray(values[block.weights])
             if block.scale is not None:
                 value = value / np.asarray(values[block.scale])
             parts.append(block.bijector.inverse(value))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -14,7 +14,9 @@ from typing_extensions import override
 from psymetric.data import files, notes, storage
 from psymetric.data.categories import code_responses
 from psymetric.data.coding import Label, code_labels, drop_unused, label_array
+from psymetric.data.collapse import merged_codes, used_codes
 from psymetric.data.columns import code_weights, facet_names, pick_columns
+from psymetric.data.messages import counted, listing, row_error
 from psymetric.data.missing import answered_rows, read_reasons
 from psymetric.data.table import CodedTable
 from psymetric.errors import DataError
@@ -185,6 +187,65 @@ class ResponseTable(CodedTable):
                 "missing": lost.reindex(every, fill_value=0).to_numpy(dtype=np.int64),
             }
         )
+
+    def collapse_categories(
+        self, merge: Mapping[Label, Label], *, facet: str | None = None, levels: Sequence[Label] = ()
+    ) -> Self:
+        """The table with neighbouring categories merged, in all rows or under some levels of a facet.
+
+        Merged in all rows, a category leaves the scale and those above it move down by one. Merged under some levels,
+        such as one item whose top category is rare, it stays in the scale of the others, and those levels keep a gap
+        or a shorter scale, which models with steps of their own per level take as it is.
+
+        Args:
+            merge: Category -> the neighbour it becomes part of, such as {4: 5, 1: 2}.
+            facet: Facet whose `levels` alone are concerned; by default all rows are.
+            levels: Its levels.
+
+        Raises:
+            DataError: An unknown category, facet or level, categories that are no neighbours, or one category left.
+        """
+        who = type(self).__name__
+        becomes = merged_codes(self.categories, merge, who=who)
+        words = ", ".join(f"{label!r} into {into!r}" for label, into in merge.items())
+        chosen = np.ones(self.n_rows, bool)
+        if facet is not None:
+            self.select(facet, levels)  # refuses what is unknown or has no row
+            wanted = {levels} if isinstance(levels, str) else set(levels)
+            chosen = np.array([label in wanted for label in self.levels[facet]])[self.codes[facet]]
+        moved = chosen & (becomes[self.response] != self.response)
+        where = f" under {facet} {listing([levels] if isinstance(levels, str) else levels)}" if facet else ""
+        note = f"Categories were merged on request{where}: {words}; {counted(int(moved.sum()), 'row')} changed."
+        response, categories = np.where(chosen, becomes[self.response], self.response).astype(np.int32), self.categories
+        if facet is None:
+            kept = np.unique(becomes)
+            response, categories = np.searchsorted(kept, response), tuple(categories[code] for code in kept.tolist())
+        return replace(self, response=response, categories=categories).noted(note)
+
+    def without_unused_categories(self) -> Self:
+        """The table without the categories that no response uses; those above an unused one move down by one.
+
+        A category that was offered and never chosen is information about the scale, and keeps its place unless this
+        is called: without it, the step over it counts one point and no longer two.
+
+        Raises:
+            DataError: All responses are in one category.
+        """
+        codes, kept = used_codes(self.response, self.weight, self.categories, who=type(self).__name__)
+        unused = [label for label in self.categories if label not in kept]
+        if not unused:
+            return self
+        weightless = codes[self.response] < 0
+        if weightless.any():
+            raise row_error(
+                type(self).__name__,
+                "a category is used by rows of weight 0 alone",
+                weightless,
+                [self.categories[code] for code in self.response[weightless].tolist()],
+                "leave these rows out before building the table, or merge the category into its neighbour",
+            )
+        note = f"Categories that nobody used were left out on request: {listing(unused)}."
+        return replace(self, response=codes[self.response], categories=kept).noted(note)
 
     @override
     def _observations(self) -> Iterator[str]:

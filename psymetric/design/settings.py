@@ -192,7 +192,7 @@ class ModelSettings(Settings):
 class EngineSettings(Settings):
     """The engine by name, with its settings: `nuts`, or `{kind: nuts, draws: 1000}`."""
 
-    kind: Literal["marginal_ml", "conditional_ml", "joint_ml", "map", "laplace", "nuts", "svi"]
+    kind: Literal["marginal_ml", "conditional_ml", "joint_ml", "map", "laplace", "nuts", "svi", "pymc_nuts"]
     settings: Mapping[str, Scalar] = Field(default_factory=dict)
 
     _from_name = model_validator(mode="before")(_with_settings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,10 @@ from scipy.special import logsumexp
 
 from psymetric.estimation.fit import Fit
 
-__all__ = ["load_arviz", "named_draws", "pareto_smoothed", "to_arviz"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["drawn_by_arviz", "load_arviz", "named_draws", "pareto_smoothed", "to_arviz"]
 
 _EQUAL = 1e-9
 """Log ratios that differ by less are equal: a tail of rounding errors has no shape."""
@@ -59,6 +62,29 @@ def named_draws(
     if "InferenceData" in vars(arviz):  # ArviZ 1 has a `__getattr__` that warns of the old name
         return arviz.from_dict(posterior=posterior, dims=dims, coords=coords)
     return arviz.from_dict({"posterior": posterior}, dims=dims, coords=coords)
+
+
+def drawn_by_arviz(kind: Literal["trace", "ranks"], container: Any, names: list[str]) -> Figure:
+    """One of ArviZ's figures of some variables, taken out of pyplot's keeping; labels are text, not formulas.
+
+    ArviZ before 1.0 returns axes, later versions a collection that knows its figure.
+    """
+    from matplotlib import MatplotlibDeprecationWarning, pyplot, rc_context
+
+    arviz = load_arviz()
+    with rc_context({"text.parse_math": False}), warnings.catch_warnings():
+        # How ArviZ calls Matplotlib is not for our users to mend.
+        warnings.simplefilter("ignore", MatplotlibDeprecationWarning)
+        if "InferenceData" in vars(arviz):
+            draw = {"trace": arviz.plot_trace, "ranks": arviz.plot_rank}[kind]
+            with arviz.rc_context({"plot.max_subplots": None}):
+                figure = np.ravel(draw(container, var_names=names, show=False))[0].get_figure()
+        else:
+            draw = {"trace": arviz.plot_trace_dist, "ranks": arviz.plot_rank}[kind]
+            figure = draw(container, var_names=names, backend="matplotlib").viz["figure"].item()
+    pyplot.close(figure)
+    figure.set_layout_engine("constrained")
+    return figure
 
 
 def pareto_smoothed(log_ratios: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from math import prod
-from typing import Any
+from typing import Any, final
 
 import jax
 import jax.numpy as jnp
@@ -15,23 +15,36 @@ from numpy.typing import NDArray
 from psymetric.core.optimizers import Maximum
 from psymetric.core.parameters import ParameterSpace
 from psymetric.core.provenance import Provenance
+from psymetric.estimation.boundaries import boundary_notes
 from psymetric.estimation.curvature import Information
 from psymetric.estimation.fit import Fit, FitStatus
 from psymetric.models.base import ABILITY, DIMENSION, AbstractMeasurementModel, Table
-from psymetric.models.population import population_shape
-from psymetric.models.space import COVARIATE
+from psymetric.models.covariates import level_terms
+from psymetric.models.space import COVARIATE_WEIGHT, weight_name
 
-__all__ = ["build_fit", "constrain", "constrained_uncertainty", "level_counts", "uncertainty"]
+__all__ = ["Uncertainty", "build_fit", "constrain", "constrained_uncertainty", "level_counts", "uncertainty"]
 
 Array = NDArray[np.float64]
 
 _LARGEST_COVARIANCE = 2_000
+_MOST_JOINT = 2_000
+"""Free parameters up to which the joint uncertainty of all arrays is kept."""
+
+
+@final
+@dataclass(frozen=True)
+class Uncertainty:
+    """Standard errors, covariances and joint factors of the constrained arrays, as `Fit` describes them."""
+
+    standard_errors: dict[str, Array]
+    covariances: dict[str, Array] = field(default_factory=dict[str, Array])
+    factors: dict[str, Array] = field(default_factory=dict[str, Array])
 
 
 def constrained_uncertainty(
     space: ParameterSpace, free: Array, covariance: Array, kept: NDArray[np.int64]
-) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Standard errors and covariances of the constrained arrays by the delta method.
+) -> Uncertainty:
+    """Uncertainty of the constrained arrays by the delta method.
 
     Args:
         space: The parameter space.
@@ -41,6 +54,8 @@ def constrained_uncertainty(
     """
     errors: dict[str, Array] = {}
     covariances: dict[str, Array] = {}
+    factors: dict[str, Array] = {}
+    root = _root(covariance) if 0 < len(kept) <= _MOST_JOINT else None
     for name, derivative in _jacobian(space, jnp.asarray(free)).items():
         shape = derivative.shape[:-1]
         jacobian = np.asarray(derivative).reshape(prod(shape), space.size)[:, kept]
@@ -51,7 +66,18 @@ def constrained_uncertainty(
         errors[name] = np.sqrt(np.maximum(variance, 0.0)).reshape(shape)
         if len(columns) and len(variance) <= _LARGEST_COVARIANCE:
             covariances[name] = jacobian @ own @ jacobian.T
-    return errors, covariances
+        if root is not None:
+            factors[name] = (jacobian @ root[columns]).reshape(*shape, root.shape[1])
+    return Uncertainty(errors, covariances, factors)
+
+
+def _root(covariance: Array) -> Array:
+    """R with R Rᵀ = covariance; of a sandwich from few clusters, which is singular, too."""
+    try:
+        return np.asarray(np.linalg.cholesky(covariance), np.float64)
+    except np.linalg.LinAlgError:
+        values, vectors = np.linalg.eigh(covariance)
+        return vectors * np.sqrt(np.maximum(values, 0.0))
 
 
 def uncertainty(
@@ -59,10 +85,10 @@ def uncertainty(
     found: Maximum[Information],
     parameters: Mapping[str, Array],
     active: NDArray[np.bool_] | None = None,
-) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Standard errors and covariances at a mode over the active parameters; NaN where the mode was not reached."""
+) -> Uncertainty:
+    """Uncertainty at a mode over the active parameters; NaN where the mode was not reached."""
     if not found.converged:
-        return {name: np.full(value.shape, np.nan) for name, value in parameters.items()}, {}
+        return Uncertainty({name: np.full(value.shape, np.nan) for name, value in parameters.items()})
     kept = np.arange(space.size) if active is None else np.flatnonzero(active)
     return constrained_uncertainty(space, found.point, found.curvature.covariance(), kept)
 
@@ -115,8 +141,7 @@ def build_fit(
     log_likelihood: float | None,
     n_parameters: int,
     parameters: Mapping[str, Any],
-    standard_errors: Mapping[str, Array],
-    covariances: Mapping[str, Array],
+    uncertainty: Uncertainty,
     penalised: bool,
     draws: Mapping[str, Array] | None = None,
     extremes: Mapping[str, tuple[str, ...]] | None = None,
@@ -124,11 +149,15 @@ def build_fit(
     seed: int | None = None,
 ) -> Fit:
     """Label what an engine found."""
+    arrays = {name: np.asarray(value, np.float64) for name, value in parameters.items()}
+    edges = boundary_notes(model, table, arrays, uncertainty.standard_errors, penalised=penalised)
     facets = {"subject" if spec.name == ABILITY else spec.axes[0] for spec in model.parameters if spec.axes}
     facets |= {axis for spec in model.parameters for axis in spec.axes} | set(model.population.columns)
     levels = {facet: tuple(labels) for facet, labels in model.levels(table).items() if facet in facets}
-    if model.population.covariates:
-        levels[COVARIATE] = population_shape(model.population, table).terms
+    # The terms that covariates make go by the name of the parameter that holds their weights.
+    owners = {COVARIATE_WEIGHT: ("subject", model.population.covariates)}
+    owners |= {weight_name(spec.name): (spec.axes[0], spec.covariates) for spec in model.parameters if spec.covariates}
+    levels |= {name: level_terms(table, *owner)[0] for name, owner in owners.items() if owner[1]}
     return Fit(
         model=model,
         engine=type(engine).__name__,
@@ -136,16 +165,17 @@ def build_fit(
         log_likelihood=log_likelihood,
         n_parameters=n_parameters,
         n_responses=float(table.weight.sum()),
-        parameters={name: np.asarray(value, np.float64) for name, value in parameters.items()},
-        standard_errors=standard_errors,
-        covariances=covariances,
+        parameters=arrays,
+        standard_errors=uncertainty.standard_errors,
+        covariances=uncertainty.covariances,
+        factors=uncertainty.factors,
         draws=draws,
         levels=levels,
         categories=tuple(table.categories),
         counts=level_counts(model, table),
         extremes=extremes or {},
         penalised=penalised,
-        notes=(*table.notes, *single_level_notes(model, table), *notes, *_unfinished(status)),
+        notes=(*table.notes, *single_level_notes(model, table), *notes, *edges, *_unfinished(status)),
         provenance=Provenance(str(table.hash), {"model": repr(model), "engine": asdict(engine)}, seed),
     )
 

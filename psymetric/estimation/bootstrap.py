@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
@@ -102,6 +102,37 @@ class Bootstrap:
             bc_upper=corrected[1],
             n_draws=n_draws.astype(np.int64),
             note=[": ".join(filter(None, pair)) for pair in zip(own, notes, strict=True)],
+        )
+
+    def to_fit(self) -> Fit:
+        """The fit with standard errors, covariances and joint factors from the draws in place of its own.
+
+        Its `provenance` and `notes` say so. Joint factors are of the replicates that have a value of everything, and
+        absent with fewer than two; a standard error that fewer than two replicates know is NaN.
+        """
+        names = [name for name in self.draws if name != ABILITY]
+        settled = {name: np.abs(self.fit.parameters[name]) < UNUSED / 2 for name in names}
+        whole = np.logical_and.reduce(
+            [np.isfinite(self.draws[name][:, settled[name]]).all(axis=1) for name in names] or [np.ones(self.n, bool)]
+        )
+        n_whole = int(whole.sum())
+        factors: dict[str, Array] = {}
+        covariances: dict[str, Array] = {}
+        for name in names if n_whole >= _FEWEST else ():
+            value = np.where(settled[name], self.draws[name][whole], 0.0)
+            factors[name] = np.moveaxis(value - value.mean(axis=0), 0, -1) / np.sqrt(n_whole - 1)
+            if name in self.fit.covariances:
+                flat = factors[name].reshape(-1, n_whole)
+                covariances[name] = flat @ flat.T
+        note = f"standard errors are from {self.n} bootstrap replicates ({self.resample})"
+        settings = {"bootstrap": {"resample": self.resample, "n": self.n, "seed": self.seed}}
+        return replace(
+            self.fit,
+            standard_errors={name: self.standard_errors[name] for name in self.fit.standard_errors},
+            covariances=covariances,
+            factors=factors,
+            notes=(*self.fit.notes, note, *self.notes),
+            provenance=replace(self.fit.provenance, settings=self.fit.provenance.settings | settings),
         )
 
 

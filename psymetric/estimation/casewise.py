@@ -110,11 +110,11 @@ def joint_scores(problem: JointProblem, table: Table, free: NDArray[np.float64])
 def _directions(space: ParameterSpace, codes: Mapping[str, NDArray[np.int32]], n_rows: int) -> list[_Direction]:
     """What rows with these codes depend on; a pair sees two levels of everything that belongs to its items."""
     found: list[_Direction] = []
-    first = 0
+    first, seen = 0, [block.name for block in space.seen()]
     for block in space.blocks:
         facets = tuple(axis for axis in block.labels if axis != "step")
         sides = len(_SIDES) if facets[:1] == ("item",) and _SIDES[0] in codes else 1
-        for side in range(sides if block.bijector.size else 0):
+        for side in range(sides if block.name in seen else 0):
             level = np.zeros(n_rows, np.int64)
             for facet, size in zip(facets, block.bijector.shape, strict=False):
                 level = level * size + codes[_SIDES[side] if sides > 1 and facet == "item" else facet]

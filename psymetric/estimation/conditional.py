@@ -22,6 +22,7 @@ from psymetric.core.distinct import factorized
 from psymetric.core.parameters import ParameterSpace
 from psymetric.core.symmetric import expected_counts, information, sum_chain
 from psymetric.errors import DesignError
+from psymetric.estimation.suitability import use_instead
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, Table
 from psymetric.models.space import parameter_space
 
@@ -193,7 +194,7 @@ def cell_weights(
     if not linear or not np.allclose(shifted - moved, np.arange(n_categories), rtol=0, atol=_EXACT):
         raise DesignError(
             f"{engine} needs a model in which the sum of a subject's responses says all about the subject, and in "
-            f"{type(model).__name__} it does not: use MarginalML(), MAP() or NUTS()"
+            f"{type(model).__name__} it does not: {use_instead(model)}"
         )
     return CellWeights(offset, design)
 

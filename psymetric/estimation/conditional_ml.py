@@ -9,11 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from psymetric.core.bijectors import Free, Positive
 from psymetric.core.optimizers import Maximum, polish
-from psymetric.core.parameters import ParameterSpace
+from psymetric.core.parameters import Block, ParameterSpace
 from psymetric.core.precision import double_precision
 from psymetric.errors import DataError, DesignError, IdentificationError
-from psymetric.estimation.assemble import build_fit, constrain, uncertainty
+from psymetric.estimation.assemble import Uncertainty, build_fit, constrain, constrained_uncertainty, uncertainty
 from psymetric.estimation.conditional import ConditionalProblem, answer_patterns, cell_weights, structural_space
 from psymetric.estimation.curvature import Information
 from psymetric.estimation.empirical_bayes import LEAST_SD
@@ -21,6 +22,7 @@ from psymetric.estimation.extremes import Rows, find_extremes
 from psymetric.estimation.fit import Fit, FitStatus
 from psymetric.estimation.identification import check_curvature, check_extremes, require_one_population
 from psymetric.estimation.population_ml import fit_population, item_share, sum_groups
+from psymetric.estimation.suitability import use_instead
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, Table
 from psymetric.models.space import POPULATION_MEAN, POPULATION_SD, has_ability
 
@@ -78,10 +80,9 @@ class ConditionalML:
             # Of all subjects: those with an extreme sum add exactly nothing here, and inform the population.
             problem = _problem(model, table, space)
             found = self._climb(problem, np.zeros(space.size))
-            check_curvature(found, space, np.ones(space.size, bool), kept.levels)
+            check_curvature(model, found, space, np.ones(space.size, bool), kept)
             parameters = {name: np.asarray(value) for name, value in constrain(space, jnp.asarray(found.point)).items()}
-            errors, covariances = uncertainty(space, found, parameters)
-        population, population_errors, population_notes = _population(problem, found)
+            parameters, known, population_notes = _with_population(problem, space, found, parameters)
         return build_fit(
             model,
             table,
@@ -94,9 +95,8 @@ class ConditionalML:
             ),
             log_likelihood=found.value,
             n_parameters=space.size,
-            parameters=parameters | population,
-            standard_errors=errors | population_errors,
-            covariances=covariances,
+            parameters=parameters,
+            uncertainty=known,
             penalised=False,
             notes=_notes(sides["subject"]) + population_notes,
         )
@@ -125,22 +125,29 @@ def _problem(model: AbstractMeasurementModel, table: Table, space: ParameterSpac
     return ConditionalProblem(blocks, cell_weights(model, space, codes, len(table.categories), _WHO), observed)
 
 
-def _population(
-    problem: ConditionalProblem, found: Maximum[Information]
-) -> tuple[dict[str, Vector], dict[str, Vector], tuple[str, ...]]:
-    """Mean and sd of the subjects, their standard errors with the items' own carried, and what to note."""
+def _with_population(
+    problem: ConditionalProblem, space: ParameterSpace, found: Maximum[Information], parameters: dict[str, Vector]
+) -> tuple[dict[str, Vector], Uncertainty, tuple[str, ...]]:
+    """The estimates with mean and sd of the subjects, what they vary by with the items' own carried, and notes."""
     weights = problem.weights.at(found.point)
     groups = sum_groups(problem.blocks, weights)
     normal, n_nodes = fit_population(groups, weights)
-    parameters = {POPULATION_MEAN: np.array(normal.mean), POPULATION_SD: np.array(normal.sd)}
-    variance = np.full(2, np.nan)
+    parameters = parameters | {POPULATION_MEAN: np.array(normal.mean), POPULATION_SD: np.array(normal.sd)}
+    known = uncertainty(space, found, parameters)
     if found.converged:
         share = item_share(groups, weights, problem.weights.design, normal, n_nodes)
-        carried = normal.covariance @ share if not normal.held else normal.covariance[:, :1] @ share[:1]
-        variance = np.diag(normal.covariance + carried @ found.curvature.covariance() @ carried.T)
-    errors = {POPULATION_MEAN: np.sqrt(variance[0]), POPULATION_SD: np.sqrt(variance[1]) * normal.sd}
+        free = 1 if normal.held else 2
+        own = normal.covariance[:free, :free]
+        moved = -own @ share[:free]
+        items = found.curvature.covariance()
+        # Errors of the sums are independent of those of the items, which move the population through `moved`.
+        joint = np.block([[items, items @ moved.T], [moved @ items, own + moved @ items @ moved.T]])
+        blocks = Block(POPULATION_MEAN, Free(()), 1.0), Block(POPULATION_SD, Positive(()), 1.0)
+        point = np.append(found.point, [normal.mean, normal.log_sd])
+        known = constrained_uncertainty(ParameterSpace((*space.blocks, *blocks)), point, joint, np.arange(len(joint)))
     notes: list[str] = []
     if normal.held:
+        known.standard_errors[POPULATION_SD] = np.full((), np.nan)
         notes.append(
             f"{POPULATION_SD} is at its lower bound of {LEAST_SD} logits: its levels differ no more than chance lets "
             "them, and it has no standard error"
@@ -150,18 +157,15 @@ def _population(
             f"{groups.n_impossible} subject(s) with an extreme sum are left out of the population: they alone used "
             "some category, which has no estimate"
         )
-    return parameters, errors, tuple(notes)
+    return parameters, known, tuple(notes)
 
 
 def _check_model(model: AbstractMeasurementModel) -> None:
     name = type(model).__name__
     if not has_ability(model):
-        raise DesignError(
-            f"{_WHO} conditions on the sums of subjects, and {name} has none: use JointML() for plain maximum "
-            "likelihood, or MAP(), Laplace(), NUTS()"
-        )
+        raise DesignError(f"{_WHO} conditions on the sums of subjects, and {name} has none: {use_instead(model)}")
     if random := [spec.name for spec in model.parameters if spec.random and spec.name != ABILITY]:
-        raise DesignError(f"{_WHO} cannot estimate the sd of random facet {random[0]!r}: use MarginalML() or NUTS()")
+        raise DesignError(f"{_WHO} cannot estimate the sd of random facet {random[0]!r}: {use_instead(model)}")
 
 
 def _check_levels(model: AbstractMeasurementModel, table: Table, kept: Table) -> None:

@@ -80,6 +80,8 @@ class Information:
 
     def solve(self, gradient: Vector) -> Vector:
         """Newton step (−H)⁻¹ gradient; directions without curvature are left alone."""
+        if not np.isfinite(self.schur).all():
+            return np.full(len(gradient), np.nan)
         n = len(self.diagonal)
         incidental = gradient[:n] / self.diagonal
         right = gradient[n:] - self.border @ incidental
@@ -91,6 +93,11 @@ class Information:
             structural = vectors[:, keep] @ ((vectors[:, keep].T @ right) / values[keep])
         return np.concatenate([incidental - (self.border.T @ structural) / self.diagonal, structural])
 
+    @property
+    def is_definite(self) -> bool:
+        """Whether the structural information is that of a maximum: finite, and positive in every direction."""
+        return bool(np.isfinite(self.schur).all()) and _definite(self.schur)
+
     def null_directions(self) -> NDArray[np.float64]:
         """Structural directions that the data do not determine, unit columns, shape (structural, directions).
 
@@ -98,6 +105,8 @@ class Information:
         infinity still has some curvature where the optimiser gave up. Nothing is said of a point that is no maximum.
         """
         n = len(self.schur)
+        if not np.isfinite(self.schur).all():
+            return np.zeros((n, 0))
         if _definite(self.schur - _FLAT * np.eye(n)) and _definite(
             self.schur / self._outer() - _SINGULAR * n * np.eye(n)
         ):
@@ -128,6 +137,8 @@ class Information:
 
 def _definite(matrix: NDArray[np.float64]) -> bool:
     """Whether a symmetric matrix is positive definite; many times cheaper than its eigenvalues."""
+    if not matrix.size:
+        return True
     try:
         cho_factor(matrix)
     except np.linalg.LinAlgError:

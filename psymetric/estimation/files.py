@@ -18,7 +18,7 @@ from psymetric.models.discovery import get_model, model_settings
 __all__ = ["load_fit", "save_fit", "to_record"]
 
 _FORMAT = 1
-_ARRAYS = ("parameters", "standard_errors", "covariances", "draws", "counts")
+_ARRAYS = ("parameters", "standard_errors", "covariances", "factors", "draws", "counts")
 
 
 def to_record(fit: Fit) -> dict[str, Any]:
@@ -115,6 +115,7 @@ def _from_record(record: dict[str, Any], arrays: dict[str, Any]) -> Fit:
         parameters=kinds["parameters"],
         standard_errors=kinds["standard_errors"],
         covariances=kinds["covariances"],
+        factors=kinds["factors"],
         draws=kinds["draws"] or None,
         levels={facet: _from_jsonable(labels) for facet, labels in record["levels"].items()},
         categories=_from_jsonable(record["categories"]),

@@ -59,6 +59,9 @@ class Fit:
         parameters: Constrained estimates by name (posterior means where there are draws).
         standard_errors: Of the same shapes; zero for what is fixed, NaN for what is not estimable.
         covariances: Covariance matrices of the flattened arrays, for arrays of up to 2,000 numbers.
+        factors: How all arrays but the subjects' vary together: shapes (..., P), so that cov(aᵢ, bⱼ) = Σₚ aᵢₚ bⱼₚ
+            across any two of them. Empty for draws, which show it themselves, without convergence, and for more than
+            2,000 free parameters.
         draws: Posterior draws by name, shape (chains, draws, ...), or None.
         levels: Labels by facet.
         categories: Labels of the categories, low to high.
@@ -86,6 +89,7 @@ class Fit:
     penalised: bool
     notes: tuple[str, ...]
     provenance: Provenance
+    factors: Mapping[str, Array] = field(default_factory=dict[str, Array])
 
     @property
     def table_hash(self) -> str:
@@ -181,7 +185,7 @@ class Fit:
         return to_arviz(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything but the draws and covariances as JSON-able values."""
+        """Everything but the draws, covariances and factors as JSON-able values."""
         from psymetric.estimation.files import to_record
 
         return to_record(self)

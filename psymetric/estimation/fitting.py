@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, final, runtime_checkable
 
 import numpy as np
@@ -17,19 +17,23 @@ from psymetric.data.pairs import PairTable
 from psymetric.data.responses import ResponseTable
 from psymetric.errors import ConvergenceError, DataError, DesignError, IdentificationError
 from psymetric.estimation.conditional_ml import ConditionalML
+from psymetric.estimation.exchangeable import EXCHANGEABLE, decide_random
 from psymetric.estimation.fit import Fit
 from psymetric.estimation.identification import check_table
 from psymetric.estimation.joint_ml import JointML
 from psymetric.estimation.map_laplace import MAP, Laplace
 from psymetric.estimation.marginal_ml import MarginalML
 from psymetric.estimation.nuts import NUTS
+from psymetric.estimation.pymc_nuts import PyMCNUTS
 from psymetric.estimation.svi import SVI
 from psymetric.models.base import AbstractMeasurementModel, ParamSpec, Table
 from psymetric.models.space import has_ability
 
 __all__ = ["Engine", "FitSet", "fit", "fit_each", "recommended_engine"]
 
-_PENALISED = (MAP, Laplace, NUTS, SVI)
+_PENALISED = (MAP, Laplace, NUTS, SVI, PyMCNUTS)
+_SAMPLING = (NUTS, SVI, PyMCNUTS)
+"""Engines of the posterior itself, where a random facet costs nothing and shrinks by what the data say."""
 _MANY_LEVELS = 1_000
 
 
@@ -58,11 +62,16 @@ def fit(
 ) -> Fit:
     """Fit a measurement model to a table.
 
+    A model whose `random` setting is None leaves it to the engine which facets are random. NUTS, SVI and PyMCNUTS take
+    the facets named judge and template as random where they have three or more levels, so that results extend beyond
+    the judges and wordings used; other engines take every facet as fixed. `Fit.model` and `Fit.notes` say what was
+    decided.
+
     Args:
         model: What to fit, such as `ManyFacetRasch(facets=("item", "judge"))`.
         table: Responses or comparisons. Missing responses are left out of the likelihood (ignorable), never scored.
-        engine: How: MarginalML, ConditionalML, JointML, MAP, Laplace, NUTS or SVI; by default the one recommended for
-            the model.
+        engine: How: MarginalML, ConditionalML, JointML, MAP, Laplace, NUTS, SVI or PyMCNUTS; by default the one
+            recommended for the model.
         throw: Raise on non-convergence; else return the fit, whose `status` says so.
 
     Raises:
@@ -85,9 +94,11 @@ def fit(
             "NUTS() or SVI()"
         )
     check_table(model, table)
+    model, decided = decide_random(model, table, EXCHANGEABLE if isinstance(engine, _SAMPLING) else ())
     _check_connected(model, table, engine)
     with _threads(model, table):
         result = engine.run(model, table)
+    result = replace(result, notes=(*result.notes, *decided))
     _check_finite(result)
     if throw and not result.status.converged:
         raise ConvergenceError(f"{result.engine} did not converge: {result.status.message}", result)
@@ -126,7 +137,7 @@ def _check_connected(model: AbstractMeasurementModel, table: ResponseTable | Pai
 
 def _needs_linking(spec: ParamSpec) -> bool:
     single = len(spec.axes) == 1 and spec.is_location
-    return single and not spec.random and not spec.anchors
+    return single and not spec.random and not spec.anchors and not spec.covariates
 
 
 def _check_finite(result: Fit) -> None:

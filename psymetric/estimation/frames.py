@@ -9,14 +9,7 @@ from psymetric.core.bijectors import UNUSED
 from psymetric.errors import DataError
 from psymetric.estimation.fit import Fit
 from psymetric.models.base import ABILITY, DIMENSION, Label, ParamSpec
-from psymetric.models.space import (
-    CORRELATION,
-    COVARIATE,
-    COVARIATE_WEIGHT,
-    POPULATION_MEAN,
-    POPULATION_SD,
-    has_dimensions,
-)
+from psymetric.models.space import CORRELATION, POPULATION_MEAN, POPULATION_SD, has_dimensions
 
 __all__ = ["estimates_frame", "summary_text"]
 
@@ -103,9 +96,9 @@ def _scalars(fit: Fit, level: float) -> pd.DataFrame:
 
 
 def _population_labels(fit: Fit, name: str) -> tuple[Label, ...]:
-    """Labels of a population's parameter, or none where it is a number or belongs to a facet."""
-    if name == COVARIATE_WEIGHT:
-        return fit.levels[COVARIATE]
+    """Labels of the weights of covariates, of a population's groups and of dimensions; none for numbers and facets."""
+    if name.endswith("_weight") and name in fit.levels:
+        return fit.levels[name]
     if has_dimensions(fit.model) and name in (POPULATION_MEAN, POPULATION_SD):
         return fit.levels[DIMENSION]
     if name == CORRELATION:

@@ -13,8 +13,10 @@ from psymetric.core.optimizers import Maximum
 from psymetric.core.parameters import Block, ParameterSpace
 from psymetric.data.coding import Label
 from psymetric.errors import DataError, DesignError, IdentificationError
+from psymetric.estimation.boundaries import runaways
 from psymetric.estimation.curvature import Information
 from psymetric.estimation.extremes import find_extremes, reach
+from psymetric.estimation.suitability import use_instead
 from psymetric.models.base import AbstractMeasurementModel, ParamSpec, Table
 from psymetric.models.space import has_ability, has_dimensions
 
@@ -43,8 +45,7 @@ def require_ability(model: AbstractMeasurementModel, engine: str) -> None:
     """Raise DesignError for models without subjects to integrate over."""
     if not has_ability(model):
         raise DesignError(
-            f"{engine} integrates over subjects, and {type(model).__name__} has none: use JointML() for plain maximum "
-            "likelihood, or MAP(), Laplace(), NUTS()"
+            f"{engine} integrates over subjects, and {type(model).__name__} has none: {use_instead(model)}"
         )
 
 
@@ -52,8 +53,7 @@ def require_one_population(model: AbstractMeasurementModel, engine: str) -> None
     """Raise DesignError for models whose subjects come from several populations, or have several abilities."""
     if has_dimensions(model):
         raise DesignError(
-            f"{engine} is for one dimension, and {type(model).__name__} measures several: use MarginalML(), MAP(), "
-            "Laplace(), NUTS() or SVI()"
+            f"{engine} is for one dimension, and {type(model).__name__} measures several: {use_instead(model)}"
         )
     if model.population.columns:
         raise DesignError(
@@ -89,7 +89,9 @@ def check_extremes(model: AbstractMeasurementModel, table: Table) -> None:
     Raises:
         IdentificationError: Names the facet, the level, the side and the number of responses.
     """
-    fixed = tuple(spec.name for spec in model.parameters if not spec.random and spec.name in model.facets)
+    fixed = tuple(
+        spec.name for spec in model.parameters if not spec.random and not spec.covariates and spec.name in model.facets
+    )
     _, sides = find_extremes(model, table, fixed)
     for facet, found in sides.items():
         if places := [place for place, side in enumerate(found) if side]:
@@ -101,7 +103,7 @@ def check_extremes(model: AbstractMeasurementModel, table: Table) -> None:
                 f"infinite. {_MEND}"
             )
     for spec in model.parameters:
-        if ":" in spec.name and not spec.random:
+        if ":" in spec.name and not spec.random and not spec.course:
             _check_cells(model, table, spec)
 
 
@@ -136,7 +138,7 @@ def crowded_notes(model: AbstractMeasurementModel, table: Table) -> tuple[str, .
     """
     notes: list[str] = []
     for spec in model.parameters:
-        if spec.name not in model.facets or spec.random or spec.anchors:
+        if spec.name not in model.facets or spec.random or spec.anchors or spec.covariates:
             continue
         n_levels = len(table.levels[spec.name])
         each = float(table.weight.sum()) / n_levels
@@ -149,11 +151,26 @@ def crowded_notes(model: AbstractMeasurementModel, table: Table) -> tuple[str, .
 
 
 def check_curvature(
-    found: Maximum[Information], space: ParameterSpace, active: NDArray[np.bool_], levels: Levels
+    model: AbstractMeasurementModel,
+    found: Maximum[Information],
+    space: ParameterSpace,
+    active: NDArray[np.bool_],
+    table: Table,
 ) -> None:
-    """Raise IdentificationError naming the levels along which the likelihood is flat."""
-    null = found.curvature.null_directions()
+    """Raise IdentificationError naming the levels along which the likelihood is flat, or that have run to an edge."""
+    null, levels = found.curvature.null_directions(), model.levels(table)
+    if found.curvature.is_definite and not null.size:
+        return
+    if reached := runaways(model, table, space.constrain(jnp.asarray(found.point))):
+        raise IdentificationError(
+            f"the likelihood has no maximum inside what {type(model).__name__} allows: {_listed(reached)}. An item "
+            "that follows the others too closely (a Heywood case), that has nothing to do with them, or that nobody "
+            "guesses does this. Use MAP(), whose priors hold such estimates, leave the item out, or use a model "
+            "without that parameter"
+        )
     if not null.size:
+        if found.converged:
+            raise IdentificationError(f"the search ended where the likelihood has no maximum. {_MEND}")
         return
     tangent = np.zeros(space.size)
     tangent[np.flatnonzero(active)[-len(null) :]] = null[:, 0]
@@ -180,7 +197,8 @@ def _name(block: Block, place: tuple[int, ...], levels: Levels) -> str:
     """One number of a parameter array in words: `judge 'j3'`, `step 2 of item 'i1'`."""
     parts: list[str] = []
     for axis, index in zip(block.labels, place[-len(block.labels) :] if block.labels else (), strict=False):
-        parts.append(f"step {index + 1}" if axis == "step" else f"{axis} {levels[axis][index]!r}")
+        label = levels[axis][index] if axis in levels else index + 1
+        parts.append(f"step {index + 1}" if axis == "step" else f"{axis} {label!r}")
     if block.labels == ("step",):
         parts = [f"step {place[-1] + 1}"]
     if block.labels and block.name not in (*block.labels, "worth") and ":" not in block.name:

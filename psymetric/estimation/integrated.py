@@ -25,19 +25,32 @@ _LARGEST = 0.99
 
 
 def solve_integrated(
-    model: AbstractMeasurementModel, table: Table, *, prior: bool, tolerance: float, max_iterations: int
+    model: AbstractMeasurementModel,
+    table: Table,
+    *,
+    prior: bool,
+    tolerance: float,
+    max_iterations: int,
+    start: Vector | None = None,
 ) -> MarginalSolution:
     """As `solve_marginal`, which see, for models of one ability or several."""
     solve = _solve_dimensions if has_dimensions(model) else solve_marginal
-    return solve(model, table, prior=prior, tolerance=tolerance, max_iterations=max_iterations)
+    return solve(model, table, prior=prior, tolerance=tolerance, max_iterations=max_iterations, start=start)
 
 
 def _solve_dimensions(
-    model: AbstractMeasurementModel, table: Table, *, prior: bool, tolerance: float, max_iterations: int
+    model: AbstractMeasurementModel,
+    table: Table,
+    *,
+    prior: bool,
+    tolerance: float,
+    max_iterations: int,
+    start: Vector | None = None,
 ) -> MarginalSolution:
     """Climb, move the windows to where the posteriors then are, and climb again until they stay; then Newton steps."""
     bare = multidimensional_problem(model, table, prior=prior)
-    point, active, evaluations = bare.space.start(), np.ones(bare.space.size, bool), 0
+    point = bare.space.start() if start is None else start
+    active, evaluations = np.ones(len(point), bool), 0
     fine, problem = accuracy(bare.integral.n_dimensions), bare
     size = bare.integral.n_subjects * fine.n_nodes**bare.integral.n_dimensions
     for wanted, rounds in ((COARSE, 2), (fine, _ROUNDS)) if size >= _COARSE_FROM else ((fine, _ROUNDS),):

@@ -110,14 +110,10 @@ def _constraints(problem: MarginalProblem, free: Array, gradient: Array) -> tupl
 
 
 def _directions(problem: MarginalProblem) -> list[_Direction]:
-    scales = {block.scale for block in problem.space.blocks}
     sizes = {block.name: prod(block.bijector.shape) for block in problem.space.blocks}
     offset = dict(zip(sorted(sizes), np.cumsum([0, *(sizes[name] for name in sorted(sizes))]).tolist(), strict=False))
     found: list[_Direction] = []
-    for block in problem.space.blocks:
-        # The sd of a random facet acts through its levels alone; a block without freedom is constant.
-        if block.name in scales or not block.bijector.size:
-            continue
+    for block in problem.space.seen():
         level = np.zeros(len(next(iter(problem.cells.values()))), np.int64)
         for facet, size in zip((axis for axis in block.labels if axis != "step"), block.bijector.shape, strict=False):
             level = level * size + np.asarray(problem.cells[facet])

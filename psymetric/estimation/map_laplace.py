@@ -13,7 +13,8 @@ from psymetric.errors import DataError
 from psymetric.estimation.assemble import build_fit, constrain, uncertainty
 from psymetric.estimation.curvature import penalty
 from psymetric.estimation.fit import Fit, FitStatus
-from psymetric.estimation.posterior import Mode, fit_from_draws, posterior_mode, whitening
+from psymetric.estimation.multistart import Climbed, check_starts
+from psymetric.estimation.posterior import Mode, best_mode, fit_from_draws, whitening
 from psymetric.models.base import AbstractMeasurementModel, Table
 
 __all__ = ["MAP", "Laplace"]
@@ -30,32 +31,40 @@ class MAP:
     Args:
         tolerance: Convergence: largest last Newton step, in logits.
         max_iterations: Cap on quasi-Newton iterations.
+        starts: Climbs, of which all but the first start from draws of the priors; the highest mode counts. For models
+            with slopes, whose posterior may have several.
+        seed: Seed of those draws.
 
     Source: Mislevy (1986), Psychometrika 51, 177-195.
     """
 
     tolerance: float = 1e-6
     max_iterations: int = 2_000
+    starts: int = 1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_starts(self, self.starts)
 
     def run(self, model: AbstractMeasurementModel, table: Table) -> Fit:
         """Fit `model` to `table`; call it through `psymetric.fit`, which checks the table first."""
         with double_precision():
-            mode = posterior_mode(model, table, tolerance=self.tolerance, max_iterations=self.max_iterations)
+            climbed = _climb(self, model, table)
+            mode = climbed.best
             space, found = mode.problem.space, mode.maximum
             point = jnp.asarray(found.point)
             parameters = {name: np.asarray(value) for name, value in constrain(space, point).items()}
-            errors, covariances = uncertainty(space, found, parameters)
             return build_fit(
                 model,
                 table,
                 self,
-                status=_status(mode),
+                status=_status(climbed),
                 log_likelihood=found.value - float(penalty(mode.problem, point)),
                 n_parameters=space.size,
                 parameters=parameters,
-                standard_errors=errors,
-                covariances=covariances,
+                uncertainty=uncertainty(space, found, parameters),
                 penalised=True,
+                notes=climbed.notes,
             )
 
 
@@ -73,6 +82,7 @@ class Laplace:
         seed: Seed of the random numbers.
         tolerance: Convergence of the mode: largest last Newton step, in logits.
         max_iterations: Cap on quasi-Newton iterations.
+        starts: Climbs, as for `MAP`. The approximation is at the highest mode and knows of no other.
 
     Source: Tierney & Kadane (1986), JASA 81, 82-86.
     """
@@ -81,23 +91,38 @@ class Laplace:
     seed: int = 0
     tolerance: float = 1e-6
     max_iterations: int = 2_000
+    starts: int = 1
 
     def __post_init__(self) -> None:
+        check_starts(self, self.starts)
         if self.draws < 2:
             raise DataError(f"Laplace(draws={self.draws}) needs at least 2 draws")
 
     def run(self, model: AbstractMeasurementModel, table: Table) -> Fit:
         """Fit `model` to `table`; call it through `psymetric.fit`, which checks the table first."""
         with double_precision():
-            mode = posterior_mode(model, table, tolerance=self.tolerance, max_iterations=self.max_iterations)
-            found = mode.maximum
+            climbed = _climb(self, model, table)
+            mode, found = climbed.best, climbed.best.maximum
             root = whitening(found.curvature.schur)
             noise = np.random.default_rng(self.seed).standard_normal((self.draws, len(found.point)))
             free = (found.point + noise @ root.T)[None]
-            return fit_from_draws(model, table, self, mode.problem, free, status=_status(mode), seed=self.seed)
+            return fit_from_draws(
+                model, table, self, mode.problem, free, status=_status(climbed), seed=self.seed, notes=climbed.notes
+            )
 
 
-def _status(mode: Mode) -> FitStatus:
-    step = mode.maximum.last_step
-    message = f"last Newton step {step:.1e} logits to the posterior mode"
-    return FitStatus(mode.maximum.converged, message, mode.maximum.iterations, {"last_step": step})
+def _climb(engine: MAP | Laplace, model: AbstractMeasurementModel, table: Table) -> Climbed[Mode]:
+    return best_mode(
+        model,
+        table,
+        tolerance=engine.tolerance,
+        max_iterations=engine.max_iterations,
+        starts=engine.starts,
+        seed=engine.seed,
+    )
+
+
+def _status(climbed: Climbed[Mode]) -> FitStatus:
+    found = climbed.best.maximum
+    message = f"last Newton step {found.last_step:.1e} logits to the posterior mode"
+    return FitStatus(found.converged, message, found.iterations, {"last_step": found.last_step, **climbed.details})

@@ -132,7 +132,13 @@ def climb(problem: Problem, start: Vector, *, tolerance: float, max_iterations: 
 
 
 def solve_marginal(
-    model: AbstractMeasurementModel, table: Table, *, prior: bool, tolerance: float, max_iterations: int
+    model: AbstractMeasurementModel,
+    table: Table,
+    *,
+    prior: bool,
+    tolerance: float,
+    max_iterations: int,
+    start: Vector | None = None,
 ) -> MarginalSolution:
     """Find the mode, refining the grid until its spacing resolves the narrowest posterior.
 
@@ -142,9 +148,10 @@ def solve_marginal(
         prior: Add the priors (MAP) or not (maximum likelihood; random facets then by empirical Bayes).
         tolerance: Largest last Newton step, in logits.
         max_iterations: Cap on quasi-Newton iterations per grid, and on Newton steps.
+        start: Free vector to climb from; None is where the priors are centred.
     """
     problem = marginal_problem(model, table, prior=prior, n_nodes=_first_grid(table), half_width=_FIRST_HALF_WIDTH)
-    point = problem.space.start()
+    point = problem.space.start() if start is None else start
     scales = scale_mask(problem.space)
     active = np.ones(len(point), bool) if prior else ~scales
     evaluations, climbed_at = 0, np.inf

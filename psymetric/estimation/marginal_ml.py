@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from psymetric.core.precision import double_precision
-from psymetric.estimation.assemble import build_fit, constrain, uncertainty
+from psymetric.estimation.assemble import Uncertainty, build_fit, constrain, uncertainty
 from psymetric.estimation.empirical_bayes import LEAST_SD
 from psymetric.estimation.fit import Fit, FitStatus
 from psymetric.estimation.identification import check_curvature, check_extremes, crowded_notes, require_ability
 from psymetric.estimation.integrated import solve_integrated
 from psymetric.estimation.marginal import MarginalSolution
+from psymetric.estimation.multistart import Climbed, check_starts, climb_from_each
 from psymetric.models.base import AbstractMeasurementModel, Table
 from psymetric.models.space import CORRELATION, POPULATION_SD
 
@@ -35,29 +36,50 @@ class MarginalML:
     Args:
         tolerance: Convergence: largest last Newton step, in logits.
         max_iterations: Cap on quasi-Newton iterations, and on Newton steps.
+        starts: Climbs, of which all but the first start from draws of the priors; the highest maximum counts. For
+            models with slopes, whose likelihood may have several.
+        seed: Seed of those draws.
 
     Source: Bock & Aitkin (1981), Psychometrika 46, 443-459; Louis (1982), JRSS B 44, 226-233.
     """
 
     tolerance: float = 1e-6
     max_iterations: int = 2_000
+    starts: int = 1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_starts(self, self.starts)
 
     def run(self, model: AbstractMeasurementModel, table: Table) -> Fit:
         """Fit `model` to `table`; call it through `psymetric.fit`, which checks the table first."""
         require_ability(model, type(self).__name__)
         check_extremes(model, table)
         with double_precision():
-            found = solve_integrated(
-                model, table, prior=False, tolerance=self.tolerance, max_iterations=self.max_iterations
+            climbed = climb_from_each(
+                lambda start: solve_integrated(
+                    model,
+                    table,
+                    prior=False,
+                    tolerance=self.tolerance,
+                    max_iterations=self.max_iterations,
+                    start=start,
+                ),
+                lambda found: found.log_likelihood,
+                starts=self.starts,
+                seed=self.seed,
             )
-            check_curvature(found.maximum, found.problem.space, found.active, model.levels(table))
-            return _label(model, table, self, found)
+            best = climbed.best
+            check_curvature(model, best.maximum, best.problem.space, best.active, table)
+            return _label(model, table, self, climbed)
 
 
-def _label(model: AbstractMeasurementModel, table: Table, engine: MarginalML, found: MarginalSolution) -> Fit:
+def _label(
+    model: AbstractMeasurementModel, table: Table, engine: MarginalML, climbed: Climbed[MarginalSolution]
+) -> Fit:
+    found = climbed.best
     space, maximum = found.problem.space, found.maximum
     parameters = {name: np.asarray(value) for name, value in constrain(space, jnp.asarray(maximum.point)).items()}
-    errors, covariances = _uncertainty(found, parameters)
     random = sum(block.bijector.size for block in space.blocks if block.scale is not None)
     held = (POPULATION_SD,) if found.population_sd_held else ()
     return build_fit(
@@ -68,16 +90,16 @@ def _label(model: AbstractMeasurementModel, table: Table, engine: MarginalML, fo
             maximum.converged,
             f"last Newton step {maximum.last_step:.1e} logits on {found.problem.grid}",
             maximum.iterations,
-            {"last_step": maximum.last_step, **found.problem.grid_details},
+            {"last_step": maximum.last_step, **found.problem.grid_details, **climbed.details},
         ),
         log_likelihood=found.log_likelihood,
         n_parameters=space.size - random,
         parameters=parameters,
-        standard_errors=errors,
-        covariances=covariances,
+        uncertainty=_uncertainty(found, parameters),
         penalised=False,
         notes=crowded_notes(model, table)
         + found.notes
+        + climbed.notes
         + tuple(
             f"{name} is at its lower bound of {LEAST_SD} logits: its levels differ no more than chance lets them, and "
             "it has no standard error"
@@ -86,17 +108,16 @@ def _label(model: AbstractMeasurementModel, table: Table, engine: MarginalML, fo
     )
 
 
-def _uncertainty(
-    found: MarginalSolution, parameters: dict[str, NDArray[np.float64]]
-) -> tuple[dict[str, NDArray[np.float64]], dict[str, NDArray[np.float64]]]:
-    """Standard errors and covariances, those of the sds of random facets from their own likelihood."""
-    errors, covariances = uncertainty(found.problem.space, found.maximum, parameters, found.active)
+def _uncertainty(found: MarginalSolution, parameters: dict[str, NDArray[np.float64]]) -> Uncertainty:
+    """Uncertainty at the maximum, that of the sds of random facets from their own likelihood."""
+    known = uncertainty(found.problem.space, found.maximum, parameters, found.active)
     for name, error in found.log_sd_errors:
-        errors[name] = parameters[name] * error
-    if CORRELATION in errors:
+        known.standard_errors[name] = parameters[name] * error
+    if CORRELATION in parameters:
+        errors = known.standard_errors[CORRELATION]
         held = ~found.active[found.problem.space.slices()[CORRELATION]]
-        i, j = (places[held] for places in np.tril_indices(len(errors[CORRELATION]), -1))
-        errors[CORRELATION][i, j] = errors[CORRELATION][j, i] = np.nan
+        i, j = (places[held] for places in np.tril_indices(len(errors), -1))
+        errors[i, j] = errors[j, i] = np.nan
     if found.population_sd_held:
-        errors[POPULATION_SD] = np.full((), np.nan)
-    return errors, covariances
+        known.standard_errors[POPULATION_SD] = np.full((), np.nan)
+    return known

@@ -10,19 +10,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from numpy.typing import NDArray
 
 from psymetric.core.precision import double_precision
 from psymetric.errors import DataError
-from psymetric.estimation.arviz_adapter import load_arviz, named_draws
-from psymetric.estimation.fit import Fit, FitStatus
+from psymetric.estimation.diagnosis import diagnose
+from psymetric.estimation.fit import Fit
 from psymetric.estimation.posterior import fit_from_draws, posterior_mode, whitening
 from psymetric.estimation.problems import Problem
 from psymetric.models.base import AbstractMeasurementModel, Table
 
 __all__ = ["NUTS"]
-
-_R_HAT_WARNING, _R_HAT_FAILURE, _ESS_WARNING = 1.01, 1.05, 400
 
 
 @final
@@ -80,7 +77,7 @@ class NUTS:
                 max_tree_depth=self.max_tree_depth,
             )
             free = np.asarray(free)
-            status, notes = _diagnose(free, int(np.asarray(diverging).sum()), float(np.asarray(steps).mean()))
+            status, notes = diagnose(free, int(np.asarray(diverging).sum()), float(np.asarray(steps).mean()))
             return fit_from_draws(model, table, self, mode.problem, free, status=status, seed=self.seed, notes=notes)
 
 
@@ -117,29 +114,3 @@ def _sample(
 
     white, diverging, steps = jax.vmap(chain)(keys, starts)
     return centre + white @ root.T, diverging, steps
-
-
-def _diagnose(free: NDArray[np.float64], divergences: int, steps: float) -> tuple[FitStatus, tuple[str, ...]]:
-    if free.shape[2] == 0:
-        return FitStatus(True, "nothing to sample", 0), ()
-    arviz = load_arviz()
-    container = named_draws({"x": free})
-    bulk, tail = (float(_values(arviz.ess(container, method=method)).min()) for method in ("bulk", "tail"))
-    r_hat = float(_values(arviz.rhat(container)).max()) if free.shape[0] > 1 else 1.0
-    warnings: list[str] = []
-    if r_hat > _R_HAT_WARNING:
-        warnings.append(f"R-hat {r_hat:.3f} exceeds {_R_HAT_WARNING}: the chains disagree, run more warm-up")
-    if min(bulk, tail) < _ESS_WARNING:
-        warnings.append(f"effective sample size {min(bulk, tail):.0f} is under {_ESS_WARNING}: run more draws")
-    if divergences:
-        warnings.append(f"{divergences} divergent transitions: raise target_accept")
-    details = {
-        "r_hat": r_hat, "ess_bulk": bulk, "ess_tail": tail, "divergences": float(divergences), "mean_steps": steps,
-    }  # fmt: skip
-    message = f"R-hat {r_hat:.3f}, ESS bulk {bulk:.0f} tail {tail:.0f}, {divergences} divergences"
-    iterations = free.shape[0] * free.shape[1]
-    return FitStatus(r_hat <= _R_HAT_FAILURE, message, iterations, details), tuple(warnings)
-
-
-def _values(statistics: Any) -> NDArray[np.float64]:
-    return np.asarray(statistics["x"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -13,18 +14,19 @@ from numpy.typing import NDArray
 from psymetric.core.optimizers import Maximum
 from psymetric.core.parameters import ParameterSpace
 from psymetric.estimation.abilities import draw_abilities
-from psymetric.estimation.assemble import build_fit
+from psymetric.estimation.assemble import Uncertainty, build_fit
 from psymetric.estimation.curvature import Information
 from psymetric.estimation.fit import Fit, FitStatus
 from psymetric.estimation.integrated import solve_integrated
 from psymetric.estimation.marginal import climb
 from psymetric.estimation.multidimensional import MultidimensionalProblem
+from psymetric.estimation.multistart import Climbed, climb_from_each
 from psymetric.estimation.problems import MarginalProblem, Problem, joint_problem
 from psymetric.estimation.window_draws import draw_dimensions
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, Table
 from psymetric.models.space import has_ability
 
-__all__ = ["Mode", "fit_from_draws", "posterior_mode", "whitening"]
+__all__ = ["Mode", "best_mode", "fit_from_draws", "label_draws", "posterior_mode", "whitening"]
 
 Vector = NDArray[np.float64]
 
@@ -40,15 +42,35 @@ class Mode:
     maximum: Maximum[Information]
 
 
-def posterior_mode(model: AbstractMeasurementModel, table: Table, *, tolerance: float, max_iterations: int) -> Mode:
-    """Climb to the mode of the free vector's posterior density."""
+def posterior_mode(
+    model: AbstractMeasurementModel,
+    table: Table,
+    *,
+    tolerance: float,
+    max_iterations: int,
+    start: Vector | None = None,
+) -> Mode:
+    """Climb to the mode of the free vector's posterior density, from `start` or from where the priors are centred."""
     if has_ability(model):
-        found = solve_integrated(model, table, prior=True, tolerance=tolerance, max_iterations=max_iterations)
+        found = solve_integrated(
+            model, table, prior=True, tolerance=tolerance, max_iterations=max_iterations, start=start
+        )
         return Mode(found.problem, found.maximum)
     problem = joint_problem(model, table, prior=True)
-    start = problem.space.start()
+    start = problem.space.start() if start is None else start
     maximum = climb(problem, start, tolerance=tolerance, max_iterations=max_iterations)
     return Mode(problem, maximum)
+
+
+def best_mode(
+    model: AbstractMeasurementModel, table: Table, *, tolerance: float, max_iterations: int, starts: int, seed: int
+) -> Climbed[Mode]:
+    """The highest mode that climbs from several starts lead to."""
+
+    def from_start(start: Vector | None) -> Mode:
+        return posterior_mode(model, table, tolerance=tolerance, max_iterations=max_iterations, start=start)
+
+    return climb_from_each(from_start, lambda mode: mode.maximum.value, starts=starts, seed=seed)
 
 
 def whitening(information: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -81,9 +103,26 @@ def fit_from_draws(
         values[ABILITY] = draw_abilities(problem, flat, seed=seed)
     elif isinstance(problem, MultidimensionalProblem):
         values[ABILITY] = draw_dimensions(problem, flat, seed=seed)
+    named = {name: value.reshape(chains, n_draws, *value.shape[1:]) for name, value in values.items()}
+    return label_draws(model, table, engine, named, n_parameters=size, status=status, seed=seed, notes=notes)
+
+
+def label_draws(
+    model: AbstractMeasurementModel,
+    table: Table,
+    engine: Any,
+    draws: Mapping[str, Vector],
+    *,
+    n_parameters: int,
+    status: FitStatus,
+    seed: int,
+    notes: tuple[str, ...] = (),
+) -> Fit:
+    """Label draws of constrained arrays, shape (chains, draws, ...); estimates are their means and sds."""
+    flat = {name: value.reshape(-1, *value.shape[2:]) for name, value in draws.items()}
     covariances = {
-        name: np.atleast_2d(np.cov(value.reshape(len(flat), -1), rowvar=False))
-        for name, value in values.items()
+        name: np.atleast_2d(np.cov(value.reshape(len(value), -1), rowvar=False))
+        for name, value in flat.items()
         if 1 < value[0].size <= _LARGEST_COVARIANCE
     }
     return build_fit(
@@ -92,12 +131,11 @@ def fit_from_draws(
         engine,
         status=status,
         log_likelihood=None,
-        n_parameters=size,
-        parameters={name: value.mean(axis=0) for name, value in values.items()},
-        standard_errors={name: value.std(axis=0, ddof=1) for name, value in values.items()},
-        covariances=covariances,
+        n_parameters=n_parameters,
+        parameters={name: value.mean(axis=0) for name, value in flat.items()},
+        uncertainty=Uncertainty({name: value.std(axis=0, ddof=1) for name, value in flat.items()}, covariances),
         penalised=True,
-        draws={name: value.reshape(chains, n_draws, *value.shape[1:]) for name, value in values.items()},
+        draws=draws,
         notes=notes,
         seed=seed,
     )

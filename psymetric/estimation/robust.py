@@ -88,8 +88,8 @@ def robust_errors(fit: Fit, table: ResponseTable | PairTable, *, cluster: str | 
             of weight w counts as w rows, all of one cluster; without clusters as w comparisons.
 
     Returns:
-        The fit with new `standard_errors` and `covariances`, a note, and the setting in `provenance`. Missing
-        responses are left out of the likelihood, as in the fit.
+        The fit with new `standard_errors`, `covariances` and `factors`, a note, and the setting in `provenance`.
+        Missing responses are left out of the likelihood, as in the fit.
 
     Raises:
         DataError: Another table, a fit of draws, an unknown cluster, fewer than two clusters, or too few for two ways.
@@ -108,12 +108,14 @@ def robust_errors(fit: Fit, table: ResponseTable | PairTable, *, cluster: str | 
         covariance = bread @ meat @ bread
         if is_two_way:
             _check_definite(covariance, sizes)
-        errors, covariances = constrained_uncertainty(mode.space, mode.free, covariance, mode.active)
+        found = constrained_uncertainty(mode.space, mode.free, covariance, mode.active)
+        errors, covariances, factors = found.standard_errors, found.covariances, found.factors
         if mode.ability is not None:
             errors[ABILITY] = np.sqrt(mode.curvature.incidental_variance(covariance))
     for name in _own(fit, cluster, errors):
         errors[name] = np.full_like(errors[name], np.nan)
         covariances.pop(name, None)
+        factors.pop(name, None)
     if ABILITY not in fit.parameters and np.isnan(fit.standard_errors.get(POPULATION_SD, np.zeros(()))):
         errors[POPULATION_SD] = np.full((), np.nan)
     provenance = replace(fit.provenance, settings=fit.provenance.settings | {"robust_errors": {"cluster": cluster}})
@@ -121,6 +123,7 @@ def robust_errors(fit: Fit, table: ResponseTable | PairTable, *, cluster: str | 
         fit,
         standard_errors=_expanded(fit, mode.table, errors),
         covariances={name: value for name, value in covariances.items() if name in fit.covariances},
+        factors=_whole_factors(fit, mode.table, factors),
         notes=(*fit.notes, *_notes(sizes, len(mode.active))),
         provenance=provenance,
     )
@@ -135,6 +138,8 @@ def _check(fit: Fit, table: ResponseTable | PairTable, cluster: str | None) -> N
         raise DataError("robust_errors(fit, table): the fit is of another table; pass the one it was fitted to")
     if not fit.status.converged:
         raise ConvergenceError(f"robust_errors: {fit.engine} did not converge: {fit.status.message}", fit)
+    if fit.provenance.settings.get("engine", {}).get("correction", "none") != "none":
+        raise DesignError("robust_errors: bias-corrected estimates are no maximum: fit with JointML() or MarginalML()")
     if random := [spec.name for spec in fit.model.parameters if spec.random and spec.name != ABILITY]:
         raise DesignError(
             f"robust_errors: random facet {random[0]!r} ties all subjects together, so that no cluster is independent "
@@ -194,6 +199,17 @@ def _expanded(fit: Fit, kept: Table, errors: dict[str, Matrix]) -> dict[str, Mat
             whole[name] = value
         else:
             whole[name][_places(fit, kept, axes[name])] = value
+    return whole
+
+
+def _whole_factors(fit: Fit, kept: Table, factors: dict[str, Matrix]) -> dict[str, Matrix]:
+    """Factors over all levels; none for extreme elements, whose estimates have no joint uncertainty."""
+    axes = {spec.name: spec.axes for spec in fit.model.parameters}
+    whole: dict[str, Matrix] = {}
+    for name, value in factors.items():
+        shape = np.shape(fit.parameters[name])
+        whole[name] = np.full((*shape, value.shape[-1]), np.nan)
+        whole[name][_places(fit, kept, axes[name]) if value.shape[:-1] != shape else ...] = value
     return whole
 
 

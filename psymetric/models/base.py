@@ -46,6 +46,8 @@ class ParamSpec:
         prior_sd: Scale of the normal prior on the free scale, used by MAP, Laplace and NUTS.
         random: Levels are draws from N(0, sd²) whose sd is estimated.
         anchors: Levels fixed at known values, (level, logits); the facet is then not centred.
+        course: How values move along the second axis: each for itself, as a random walk, or in a straight line.
+        covariates: Columns that explain the levels; what they leave is random, or nothing where `random` is False.
         unit: Unit of the values.
     """
 
@@ -57,6 +59,8 @@ class ParamSpec:
     prior_sd: float = 2.0
     random: bool = False
     anchors: tuple[tuple[Label, float], ...] = ()
+    course: Literal["", "walk", "linear"] = ""
+    covariates: tuple[str, ...] = ()
     unit: str = "logit"
 
     @property

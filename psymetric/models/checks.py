@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 from psymetric.data.coding import Label
 from psymetric.errors import DataError, DesignError
 
-__all__ = ["Table", "check_prior_sd", "require_all_categories", "require_items", "require_two_categories"]
+__all__ = [
+    "Table",
+    "check_prior_sd",
+    "require_all_categories",
+    "require_items",
+    "require_two_categories",
+    "require_unbroken_scales",
+]
 
 
 class Table(Protocol):
@@ -58,15 +65,33 @@ def require_items(model: object, table: Table, least: int) -> None:
         )
 
 
+def require_unbroken_scales(model: object, table: Table) -> None:
+    """Raise DataError where an item drew categories on both sides of one that it never drew."""
+    counts = _category_counts(table)
+    seen = counts > 0
+    inside = (np.cumsum(seen, axis=1) > 0) & (np.cumsum(seen[:, ::-1], axis=1)[:, ::-1] > 0)
+    _refuse(model, table, inside & ~seen, "whose thresholds then coincide")
+
+
 def require_all_categories(model: object, table: Table) -> None:
     """Raise DataError where an item never drew some category, whose threshold would then be infinite."""
+    _refuse(model, table, _category_counts(table) == 0, "whose threshold is then infinite")
+
+
+def _category_counts(table: Table) -> NDArray[np.float64]:
+    """Weight of the responses by item and category, shape (items, categories)."""
     n_items, n_categories = len(table.levels["item"]), len(table.categories)
     cells = table.codes["item"].astype(np.int64) * n_categories + table.response
-    counts = np.bincount(cells, weights=table.weight, minlength=n_items * n_categories).reshape(n_items, n_categories)
-    item, category = (int(place[0]) if len(place) else -1 for place in np.nonzero(counts == 0))
-    if item >= 0:
-        raise DataError(
-            f"{type(model).__name__}: nobody chose category {table.categories[category]!r} of item "
-            f"{table.levels['item'][item]!r} ({np.count_nonzero(counts == 0)} such cells), so that its threshold is "
-            "infinite. Merge categories, or use GeneralizedPartialCredit(), which leaves unused ones out item by item"
-        )
+    counts = np.bincount(cells, weights=table.weight, minlength=n_items * n_categories)
+    return counts.reshape(n_items, n_categories).astype(np.float64)
+
+
+def _refuse(model: object, table: Table, wrong: NDArray[np.bool_], why: str) -> None:
+    if not wrong.any():
+        return
+    item, category = (int(place[0]) for place in np.nonzero(wrong))
+    raise DataError(
+        f"{type(model).__name__}: nobody chose category {table.categories[category]!r} of item "
+        f"{table.levels['item'][item]!r} ({np.count_nonzero(wrong)} such cells), {why}. Merge categories "
+        "(table.collapse_categories), or use GeneralizedPartialCredit(), which leaves unused ones out item by item"
+    )

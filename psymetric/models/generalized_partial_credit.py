@@ -54,8 +54,9 @@ class GeneralizedPartialCredit(AbstractItemModel):
     def category_log_probs(self, params: Mapping[str, Array], codes: Mapping[str, Array], n_categories: int) -> Array:
         item = codes["item"]
         slope, step = params["discrimination"][item][:, None], params["step"][item]
-        # What keeps an unused category out of reach must do so whatever the slope.
-        logits = slope * distance(params, codes)[:, None] - jnp.where(jnp.abs(step) > UNUSED / 2, step, slope * step)
+        # What keeps an unused category out of reach does so whatever the slope; what the step over it costs is scaled.
+        barrier = UNUSED * jnp.round(step / UNUSED)
+        logits = slope * (distance(params, codes)[:, None] - (step - barrier)) - barrier
         return jax.nn.log_softmax(jnp.pad(jnp.cumsum(logits, axis=1), ((0, 0), (1, 0))), axis=1)
 
     @override

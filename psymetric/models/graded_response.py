@@ -11,8 +11,9 @@ import jax.numpy as jnp
 from jax import Array
 from typing_extensions import override
 
+from psymetric.core.bijectors import UNUSED
 from psymetric.models.base import ABILITY, ParamSpec, Table
-from psymetric.models.checks import require_all_categories, require_items
+from psymetric.models.checks import require_items, require_unbroken_scales
 from psymetric.models.items import AbstractItemModel, distance
 
 __all__ = ["GradedResponse"]
@@ -26,7 +27,7 @@ class GradedResponse(AbstractItemModel):
     Parameters: `ability` θ, shape (subjects,); `item` δ, shape (items,), in logits, the mean of the item's thresholds;
     `discrimination` a > 0, shape (items,); `step` τ, shape (items, categories - 1), rising, each item's sum to zero, so
     that Samejima's thresholds are $b_{ik} = \delta_i + \tau_{ik}$. Subjects come from N(0, 1), which fixes origin and
-    scale.
+    scale. Items may have fewer categories than the table: those at an end that an item never drew are left out of it.
 
     Args:
         prior_sd: Scale in logits of the normal prior on the locations, and of the one on the logs of the distances
@@ -56,13 +57,15 @@ class GradedResponse(AbstractItemModel):
     def category_log_probs(self, params: Mapping[str, Array], codes: Mapping[str, Array], n_categories: int) -> Array:
         item = codes["item"]
         slope, step = params["discrimination"][item][:, None], params["step"][item]
-        logit = slope * (distance(params, codes)[:, None] - step)
+        # What keeps an unused category out of reach must do so whatever the slope.
+        threshold = jnp.where(jnp.abs(step) > UNUSED / 2, step, slope * step)
+        logit = slope * distance(params, codes)[:, None] - threshold
         at_least, below = jax.nn.log_sigmoid(logit), jax.nn.log_sigmoid(-logit)
         # logistic(x) - logistic(y) = logistic(x) logistic(-y) (1 - exp(y - x)), without cancellation.
-        between = at_least[:, :-1] + below[:, 1:] + jnp.log(-jnp.expm1(-slope * jnp.diff(step, axis=1)))
+        between = at_least[:, :-1] + below[:, 1:] + jnp.log(-jnp.expm1(-jnp.diff(threshold, axis=1)))
         return jnp.concatenate([below[:, :1], between, at_least[:, -1:]], axis=1)
 
     @override
     def check(self, table: Table) -> None:
         require_items(self, table, 3 if len(table.categories) == 2 else 2)
-        require_all_categories(self, table)
+        require_unbroken_scales(self, table)

@@ -15,6 +15,7 @@ from psymetric.core.bijectors import (
     AnchoredScale,
     Bijector,
     Centred,
+    Course,
     Fixed,
     Free,
     GeometricMeanOne,
@@ -25,13 +26,14 @@ from psymetric.core.bijectors import (
     Unit,
 )
 from psymetric.core.parameters import Block, ParameterSpace
+from psymetric.data.coding import Label
 from psymetric.errors import DataError, DesignError
 from psymetric.models.base import ABILITY, DIMENSION, AbstractMeasurementModel, ParamSpec, Table
+from psymetric.models.covariates import check_spread, level_terms
 from psymetric.models.population import Background, population_shape
 
 __all__ = [
     "CORRELATION",
-    "COVARIATE",
     "COVARIATE_MEAN",
     "COVARIATE_WEIGHT",
     "POPULATION_MEAN",
@@ -44,10 +46,11 @@ __all__ = [
     "require_one_dimension",
     "step_groups",
     "subject_moments",
+    "weight_name",
 ]
 
 POPULATION_MEAN, POPULATION_SD, CORRELATION = "population_mean", "population_sd", "correlation"
-COVARIATE, COVARIATE_WEIGHT, COVARIATE_MEAN = "covariate", "covariate_weight", "covariate_mean"
+COVARIATE_WEIGHT, COVARIATE_MEAN = "covariate_weight", "covariate_mean"
 
 POPULATION_MEAN_PRIOR_SD = 5.0
 SCALE_PRIOR_SD = 2.5
@@ -129,12 +132,14 @@ def _population_blocks(model: AbstractMeasurementModel, table: Table) -> list[Bl
     ]
     if found.terms:
         weight = Scaled((len(found.terms),), jnp.asarray(1 / found.sd))
-        blocks.append(Block(COVARIATE_WEIGHT, weight, model.population.prior_sd, labels=(COVARIATE,)))
-        blocks.append(Block(COVARIATE_MEAN, Fixed.build(found.mean), 1.0, labels=(COVARIATE,)))
+        blocks.append(Block(COVARIATE_WEIGHT, weight, model.population.prior_sd, labels=(COVARIATE_WEIGHT,)))
+        blocks.append(Block(COVARIATE_MEAN, Fixed.build(found.mean), 1.0, labels=(COVARIATE_WEIGHT,)))
     return blocks
 
 
 def _blocks(spec: ParamSpec, table: Table) -> list[Block]:
+    if spec.covariates:
+        return _explained_blocks(spec, table)
     bijector = _bijector(spec, table)
     if not spec.random or bijector.size == 0:
         return [Block(spec.name, bijector, spec.prior_sd, None, spec.axes, spec.centre)]
@@ -145,16 +150,52 @@ def _blocks(spec: ParamSpec, table: Table) -> list[Block]:
     ]
 
 
+def _explained_blocks(spec: ParamSpec, table: Table) -> list[Block]:
+    """Weights of the covariates, and the facet they add up to."""
+    facet = spec.axes[0]
+    names, terms = level_terms(table, facet, spec.covariates)
+    check_spread(names, terms, np.ones((len(terms), 1)), facet)
+    weight, scale = weight_name(spec.name), f"{spec.name}_sd"
+    blocks = [Block(weight, Scaled((len(names),), jnp.asarray(1 / terms.std(axis=0))), spec.prior_sd, labels=(weight,))]
+    # Centred like the facet itself, so that the origin stays where it was.
+    design = jnp.asarray(terms - terms.mean(axis=0))
+    if not spec.random:
+        nothing = Fixed.build(np.zeros(len(terms)))
+        return [*blocks, Block(spec.name, nothing, 1.0, None, spec.axes, weights=weight, design=design)]
+    residual = Centred((len(terms),))
+    return [
+        *blocks,
+        Block(spec.name, residual, spec.prior_sd, scale, spec.axes, spec.centre, weights=weight, design=design),
+        Block(scale, Positive(()), SCALE_PRIOR_SD, is_scale=True),
+    ]
+
+
+def weight_name(facet: str) -> str:
+    """Name of the parameter that holds the weights of a facet's covariates."""
+    return f"{facet}_weight"
+
+
+def _times(labels: tuple[Label, ...]) -> NDArray[np.float64]:
+    """Occasions as numbers: their labels where these are numbers, else their places."""
+    if all(isinstance(label, (int, float)) for label in labels):
+        return np.array(labels, np.float64)
+    return np.arange(len(labels), dtype=np.float64)
+
+
 def _bijector(spec: ParamSpec, table: Table) -> Bijector:
     if "step" in spec.axes and spec.identification == "sum_to_zero" and spec.support == "real":
         return Steps.build(step_groups(spec, table))
+    if spec.course:
+        build = Course.walk if spec.course == "walk" else Course.line
+        first, second = (table.levels[axis] for axis in spec.axes)
+        return build(len(first), _times(second), centred=spec.identification == "sum_to_zero")
     shape = tuple(len(table.categories) - 1 if axis == "step" else len(table.levels[axis]) for axis in spec.axes)
     if spec.support == "positive":
         return GeometricMeanOne(shape) if spec.identification == "sum_to_zero" else Positive(shape)
     if spec.support == "unit":
         return Unit(shape)
     if spec.support == "ordered":
-        return Ordered(shape)
+        return Ordered.build(step_groups(spec, table))
     if spec.anchors:
         return Anchored.build(_anchor_values(spec, table))
     if spec.identification == "sum_to_zero":

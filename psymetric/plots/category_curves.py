@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from psymetric.plots.style import ACCENT, GRID, SOFT, WARN, canvas, round_ticks, shorten, style, to_svg
+from psymetric.diagnostics.categories import category_curves
+from psymetric.errors import DataError
+from psymetric.estimation.fit import Fit
+from psymetric.plots.style import ACCENT, GRID, SOFT, WARN, canvas, round_ticks, shorten, style
 
-__all__ = ["CurvePanel", "draw_category_curves"]
+__all__ = ["CurvePanel", "curve_panel", "draw_category_curves", "plot_categories"]
 
 _TALL = 168.0
+_PANELS = 6
 
 
 @final
@@ -37,17 +42,43 @@ class CurvePanel:
     marked: frozenset[int] = frozenset()
 
 
-def draw_category_curves(
-    panels: Sequence[CurvePanel], *, width: float, name: str, title: str, description: str, axis: str
-) -> str:
+def plot_categories(fit: Fit, *, groups: Sequence[Any] | None = None, width: float = 720) -> Figure:
+    """Category probability curves, one panel per group of steps; warm curves belong to categories on top nowhere.
+
+    The numbers are those of `category_curves`, relative to the item and judge.
+
+    Args:
+        fit: A fit of a model with steps.
+        groups: Levels of the facet that owns the steps; by default the first six.
+        width: Pixels at 72 per inch.
+
+    Raises:
+        DataError: A model without steps, or a group that owns none.
+    """
+    spec = next((spec for spec in fit.model.parameters if spec.name == "step"), None)
+    if spec is None:
+        raise DataError(f"plot_categories: {type(fit.model).__name__} has no steps between categories")
+    owned = len(spec.axes) > 1
+    chosen = list(fit.levels[spec.axes[0]])[:_PANELS] if groups is None and owned else list(groups or [None])
+    panels = [curve_panel(fit, group, heading=str(group) if owned else "") for group in chosen]
+    return draw_category_curves(panels, width=width, axis="measure relative to the level, logits")
+
+
+def curve_panel(fit: Fit, group: Any, *, heading: str) -> CurvePanel:
+    """The curves of one group of steps."""
+    curves = category_curves(fit, group)
+    probability = curves["probability"].to_numpy(np.float64).reshape(-1, len(fit.categories))
+    theta = curves["theta"].to_numpy(np.float64)[:: len(fit.categories)]
+    hidden = frozenset(range(probability.shape[1])) - set(np.nanargmax(probability, axis=1).tolist())
+    return CurvePanel(heading, theta, probability, [str(label) for label in fit.categories], hidden)
+
+
+def draw_category_curves(panels: Sequence[CurvePanel], *, width: float, axis: str) -> Figure:
     """One panel per group of steps; each curve carries its category's label at its peak.
 
     Args:
         panels: What to draw.
         width: Pixels.
-        name: Unique within the page.
-        title: Accessible name.
-        description: Alternative text.
         axis: What the horizontal axis measures, with its unit.
     """
     across = 1 if width < 480 or len(panels) == 1 else 2 if len(panels) in (2, 4) else 3
@@ -65,7 +96,7 @@ def draw_category_curves(
             axes = figure.add_axes((x / width, y / height, wide / width, tall / height))
             _draw_panel(axes, panel, labelled=column == 0)
         figure.text(34 / width, 4 / height, axis, size=12, color=SOFT)
-        return to_svg(figure, name=name, title=title, description=description)
+        return figure
 
 
 def _draw_panel(axes: Axes, panel: CurvePanel, *, labelled: bool) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from psymetric.plots.style import ACCENT, GRID, SOFT, canvas, round_ticks, style, to_svg
+from psymetric.plots.style import ACCENT, GRID, SOFT, canvas, round_ticks, style
 
 __all__ = ["draw_caterpillar"]
 
@@ -18,11 +19,8 @@ def draw_caterpillar(
     upper: NDArray[np.float64],
     *,
     width: float,
-    name: str,
-    title: str,
-    description: str,
     axis: str,
-) -> str:
+) -> Figure:
     """Measures from the highest to the lowest against their rank; at most 300 of them are drawn, evenly spaced.
 
     Args:
@@ -30,9 +28,6 @@ def draw_caterpillar(
         lower: Lower ends, in the same order.
         upper: Upper ends.
         width: Pixels.
-        name: Unique within the page.
-        title: Accessible name.
-        description: Alternative text.
         axis: What is measured, with its unit.
     """
     known = np.flatnonzero(np.isfinite(estimate))
@@ -49,4 +44,4 @@ def draw_caterpillar(
         axes.tick_params(axis="y", labelcolor=SOFT, labelsize=11.5)
         axes.xaxis.set_major_locator(round_ticks(6, whole=True))
         figure.text(0, 1 - 12 / 240, axis, color=SOFT, size=12)
-        return to_svg(figure, name=name, title=title, description=description)
+        return figure

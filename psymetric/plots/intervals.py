@@ -8,6 +8,7 @@ from typing import final
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from psymetric.plots.style import (
     ACCENT,
@@ -22,7 +23,6 @@ from psymetric.plots.style import (
     shorten,
     style,
     text_width,
-    to_svg,
 )
 
 __all__ = ["IntervalRow", "draw_intervals"]
@@ -60,21 +60,15 @@ def draw_intervals(
     rows: Sequence[IntervalRow],
     *,
     width: float,
-    name: str,
-    title: str,
-    description: str,
     axis: str,
     reference: float | None = None,
     skipped: int = 0,
-) -> str:
+) -> Figure:
     """Dots with intervals from top to bottom, in the order given.
 
     Args:
         rows: What to draw.
         width: Pixels.
-        name: Unique within the page.
-        title: Accessible name.
-        description: Alternative text.
         axis: What the horizontal axis measures, with its unit.
         reference: A value to mark with a thin line, such as zero.
         skipped: Rows left out in the middle, said in a gap of one row.
@@ -113,7 +107,7 @@ def draw_intervals(
         if skipped:
             axes.text(0, middle, f"… {skipped:,} more in the table", transform=across, va="center_baseline", color=SOFT)
         _draw_groups(axes, rows, places, width if groups else 0.0, width)
-        return to_svg(figure, name=name, title=title, description=description)
+        return figure
 
 
 def _frame(axes: Axes, rows: Sequence[IntervalRow], axis: str, reference: float | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
@@ -19,7 +20,6 @@ from psymetric.plots.style import (
     shorten,
     style,
     text_width,
-    to_svg,
 )
 
 __all__ = ["draw_matrix"]
@@ -31,12 +31,9 @@ def draw_matrix(
     rows: Sequence[str],
     columns: Sequence[str],
     width: float,
-    name: str,
-    title: str,
-    description: str,
     heading: str,
     darkest: float = 1.0,
-) -> str:
+) -> Figure:
     """A matrix of probabilities, darker where higher, written out where there is room.
 
     Args:
@@ -44,9 +41,6 @@ def draw_matrix(
         rows: Their names, top to bottom.
         columns: Their names, left to right.
         width: Pixels.
-        name: Unique within the page.
-        title: Accessible name.
-        description: Alternative text.
         heading: What the columns are.
         darkest: Probability from which cells are darkest.
     """
@@ -87,4 +81,4 @@ def draw_matrix(
             if (j + 1) % step == 0 or j == 0:
                 axes.text(j + 0.5, -0.2, column, ha="center", va="bottom", size=11, color=SOFT)
         figure.text(0, 1 - 12 / height, heading, size=12, color=SOFT)
-        return to_svg(figure, name=name, title=title, description=description)
+        return figure

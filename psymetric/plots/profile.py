@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from psymetric.plots.style import (
@@ -20,7 +21,6 @@ from psymetric.plots.style import (
     shorten,
     style,
     text_width,
-    to_svg,
 )
 
 __all__ = ["Profile", "draw_profiles"]
@@ -44,20 +44,14 @@ def draw_profiles(
     traits: Sequence[str],
     *,
     width: float,
-    name: str,
-    title: str,
-    description: str,
     axis: str,
-) -> str:
+) -> Figure:
     """Small multiples, one per subject with the traits as rows, all on one scale.
 
     Args:
         profiles: What to draw.
         traits: Names of the rows.
         width: Pixels.
-        name: Unique within the page.
-        title: Accessible name.
-        description: Alternative text.
         axis: What the horizontal axis measures, with its unit.
     """
     labels = [shorten(trait, 18) for trait in traits]
@@ -89,4 +83,4 @@ def draw_profiles(
             for place, label in enumerate(labels if column == 0 else []):
                 axes.text(0, place, label, transform=pixels_by_data(axes), va="center_baseline", color=SOFT)
         figure.text(left / width, 4 / height, axis, size=12, color=SOFT)
-        return to_svg(figure, name=name, title=title, description=description)
+        return figure

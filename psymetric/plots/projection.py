@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from psymetric.plots.style import ACCENT, BACK, GRID, INK, SOFT, canvas, round_ticks, style, to_svg
+from psymetric.plots.style import ACCENT, BACK, GRID, INK, SOFT, canvas, round_ticks, style
 
 __all__ = ["draw_projection"]
 
@@ -17,19 +18,13 @@ def draw_projection(
     se: Sequence[float],
     *,
     width: float,
-    name: str,
-    title: str,
-    description: str,
-) -> str:
+) -> Figure:
     """The median standard error against answers per subject; the first point is what there is, the rest is projected.
 
     Args:
         answers: Answers per subject, ascending.
         se: Median standard error there, in logits.
         width: Pixels.
-        name: Unique within the page.
-        title: Accessible name.
-        description: Alternative text.
     """
     with style():
         figure, axes = canvas(width, 230, left=44, right=26, top=30, bottom=46)
@@ -49,7 +44,7 @@ def draw_projection(
             axes.annotate(text, (x, y), (0, 10), textcoords="offset points", ha="center", size=11.5, color=INK)
         axes.set_xlabel("answers per subject")
         figure.text(0, 1 - 14 / 230, "median standard error, logits", size=12, color=SOFT)
-        return to_svg(figure, name=name, title=title, description=description)
+        return figure
 
 
 def _plain(value: float) -> str:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from psymetric.plots.style import ACCENT, GRID, LINE, SOFT, WARN, canvas, round_ticks, shorten, style, to_svg
+from psymetric.plots.style import ACCENT, GRID, LINE, SOFT, WARN, canvas, round_ticks, shorten, style
 
 __all__ = ["RecoveryPanel", "draw_recovery"]
 
@@ -28,15 +29,12 @@ class RecoveryPanel:
     upper: NDArray[np.float64]
 
 
-def draw_recovery(panels: Sequence[RecoveryPanel], *, width: float, name: str, title: str, description: str) -> str:
+def draw_recovery(panels: Sequence[RecoveryPanel], *, width: float) -> Figure:
     """Estimates with intervals against true values, one square panel per facet; misses in the warning colour.
 
     Args:
         panels: What to draw; of more than 200 levels an even sample along the true values.
         width: Pixels.
-        name: Unique within the page.
-        title: Accessible name.
-        description: Alternative text.
     """
     across = 1 if width < 480 else min(len(panels), 3)
     side = min((width - 44 * across) / across, 250.0)
@@ -78,4 +76,4 @@ def draw_recovery(panels: Sequence[RecoveryPanel], *, width: float, name: str, t
                 "offset points",
                 color=SOFT,
             )
-        return to_svg(figure, name=name, title=title, description=description)
+        return figure

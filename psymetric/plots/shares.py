@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from psymetric.plots.style import BACK, SERIES, canvas, shorten, style, text_width, to_svg
+from psymetric.plots.style import BACK, SERIES, canvas, shorten, style, text_width
 
 __all__ = ["Share", "draw_shares"]
 
@@ -22,15 +23,12 @@ class Share:
     share: float
 
 
-def draw_shares(shares: Sequence[Share], *, width: float, name: str, title: str, description: str) -> str:
+def draw_shares(shares: Sequence[Share], *, width: float) -> Figure:
     """A horizontal bar cut into shares; names stand inside where they fit, else below with a line.
 
     Args:
         shares: Parts that add up to one, in the order to draw them.
         width: Pixels.
-        name: Unique within the page.
-        title: Accessible name.
-        description: Alternative text.
     """
     outside = [part for part in shares if text_width(_words(part), 11.5) + 12 > part.share * width]
     height = 34 + 20 * len(outside) + 4
@@ -49,7 +47,7 @@ def draw_shares(shares: Sequence[Share], *, width: float, name: str, title: str,
                 axes.text(15, line, _words(part), size=11.5, va="center_baseline")
                 line += 20
             at += wide
-        return to_svg(figure, name=name, title=title, description=description)
+        return figure
 
 
 def _words(part: Share) -> str:

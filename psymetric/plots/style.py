@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from matplotlib.transforms import IdentityTransform, Transform, blended_transform_factory
+from matplotlib.transforms import Affine2D, Transform, blended_transform_factory
 
 __all__ = [
     "ACCENT",
@@ -28,12 +28,15 @@ __all__ = [
     "SOFT",
     "WARN",
     "canvas",
+    "panel_axes",
+    "pixels",
     "pixels_by_data",
     "round_ticks",
     "shorten",
     "style",
     "text_width",
     "to_svg",
+    "visible",
 ]
 
 # Drawn in these colours and written as CSS variables, so that one figure serves light, dark and print.
@@ -79,7 +82,7 @@ _SETTINGS: Final[Any] = {
     "axes.unicode_minus": True,
     "axes.formatter.use_mathtext": False,
     "axes.formatter.useoffset": False,
-    "figure.facecolor": "none",
+    "figure.facecolor": BACK,
     "figure.dpi": 72,
     "savefig.facecolor": "none",
     "xtick.color": LINE,
@@ -117,9 +120,54 @@ def canvas(
     return figure, figure.add_axes(box)
 
 
+def panel_axes(
+    width: float, count: int, *, across: int, tall: float, left: float, gap: float, head: float, foot: float
+) -> tuple[Figure, list[Axes]]:
+    """A figure of `count` equal panels in rows of `across`, in pixels: `head` above and `foot` below each of them.
+
+    Args:
+        width: Of the figure.
+        count: Panels.
+        across: Panels in a row.
+        tall: Height of a panel.
+        left: Margin before the first column.
+        gap: Between columns.
+        head: Room above each panel.
+        foot: Room below each panel.
+    """
+    down = -(-count // across)
+    height = down * (head + tall + foot)
+    wide = (width - left - gap * (across - 1) - 8) / across
+    figure = Figure(figsize=(width / 72, height / 72), dpi=72)
+    FigureCanvasSVG(figure)
+    panels: list[Axes] = []
+    for index in range(count):
+        row, column = divmod(index, across)
+        x, y = left + column * (wide + gap), height - (row + 1) * (head + tall + foot) + foot
+        panels.append(figure.add_axes((x / width, y / height, wide / width, tall / height)))
+    return figure, panels
+
+
+def visible(label: object) -> str:
+    """A label as one line of visible text.
+
+    Line breaks become spaces. Characters that reorder or hide text (bidirectional controls, zero width, other control
+    characters) are written as their code, ⟨U+202E⟩, so that a name cannot pose as another.
+    """
+    text = str(label)
+    if not (text.isascii() and text.isprintable()):
+        text = "".join(map(_shown, text))
+    return " ".join(text.split())
+
+
+def _shown(character: str) -> str:
+    hidden = unicodedata.category(character) in ("Cf", "Cc", "Cs", "Co", "Cn") and character not in "\t\n\r\u200d"
+    return f"⟨U+{ord(character):04X}⟩" if hidden else character
+
+
 def shorten(label: object, limit: int) -> str:
-    """A label cut to `limit` characters, in the middle, where names of one family are least alike at the ends."""
-    text = " ".join(str(label).split())
+    """A label cut to `limit` visible characters, in the middle: names of one family are least alike at the ends."""
+    text = visible(label)
     if len(text) <= limit:
         return text
     tail = max((limit - 1) // 3, 1)
@@ -137,16 +185,21 @@ def text_width(label: str, size: float = 12) -> float:
     return (len(label) * 0.56 + wide * 0.46) * size
 
 
+def pixels(axes: Axes) -> Transform:
+    """Places things in pixels from the lower left corner of the figure, at 72 to the inch whatever it is saved at."""
+    return Affine2D().scale(1 / 72) + axes.figure.dpi_scale_trans
+
+
 def pixels_by_data(axes: Axes) -> Transform:
     """Places things at x in pixels from the left edge of the figure and y in data."""
-    return blended_transform_factory(IdentityTransform(), axes.transData)
+    return blended_transform_factory(pixels(axes), axes.transData)
 
 
 def to_svg(figure: Figure, *, name: str, title: str, description: str) -> str:
     """The figure as one `<svg>` element for an HTML page.
 
-    Colours become CSS variables with the light theme's value as fallback; text takes the page's font. The bytes depend
-    on the content alone.
+    Colours become CSS variables with the light theme's value as fallback, text takes the page's font, and the ground is
+    left to the page. The bytes depend on the content alone.
 
     Args:
         figure: What `canvas` made.
@@ -155,8 +208,9 @@ def to_svg(figure: Figure, *, name: str, title: str, description: str) -> str:
         description: What it shows, for who cannot see it.
     """
     buffer = io.StringIO()
-    with rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    without = {"Date": None, "Creator": None, "Format": None, "Type": None}
+    with style(), rc_context({"svg.hashsalt": name}):
+        figure.savefig(buffer, format="svg", facecolor="none", metadata=without)
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     # Matplotlib's own style sheet would apply to the whole page.

@@ -78,8 +78,10 @@ def _variance(evidence: Evidence) -> KeyFigure | None:
     if len(evidence.parts) > 1:
         text += f" Means over {numbered(len(evidence.parts), str(evidence.by))}."
     figure = draw(
-        lambda width, name: draw_shares(shares, width=width, name=name, title=title, description=text),
+        lambda width: draw_shares(shares, width=width),
         name="key-shares",
+        title=title,
+        description=text,
         reading="",
         wide=330,
     )

@@ -33,6 +33,8 @@ _SOURCES = {
     "Laplace": "Tierney, L., & Kadane, J. B. (1986). Accurate approximations for posterior moments and marginal "
     "densities. JASA, 81, 82–86.",
     "NUTS": "Hoffman, M. D., & Gelman, A. (2014). The No-U-Turn sampler. JMLR, 15, 1593–1623.",
+    "PyMCNUTS": "Abril-Pla, O., et al. (2023). PyMC: a modern, and comprehensive probabilistic programming framework "
+    "in Python. PeerJ Computer Science, 9, e1516.",
     "SVI": "Kucukelbir, A., et al. (2017). Automatic differentiation variational inference. JMLR, 18(14), 1–45.",
     "rhat": "Vehtari, A., et al. (2021). Rank-normalization, folding, and localization: an improved R-hat. Bayesian "
     "Analysis, 16, 667–718.",
@@ -58,6 +60,7 @@ _ENGINES = {
     "MAP": "the mode of the posterior",
     "Laplace": "a normal approximation at the mode of the posterior",
     "NUTS": "Hamiltonian Monte Carlo (No-U-Turn sampler)",
+    "PyMCNUTS": "Hamiltonian Monte Carlo (No-U-Turn sampler of PyMC), subjects sampled with all else",
     "SVI": "variational inference (a Gaussian close to the posterior, an approximation)",
 }
 
@@ -98,7 +101,12 @@ def _keys(part: Part) -> list[str]:
         keys += [str(getattr(model, "ties", None)), "position" if "position" in part.fit.parameters else ""]
     elif len(part.fit.categories) > 2:
         keys.append("common" if getattr(model, "steps", "common") == "common" else "owned")
-    keys += [engine, "rhat" if engine == "NUTS" else "", part.scores.method if part.scores else "", "ranks"]
+    keys += [
+        engine,
+        "rhat" if engine in ("NUTS", "PyMCNUTS") else "",
+        part.scores.method if part.scores else "",
+        "ranks",
+    ]
     return [*keys, "" if part.is_pairs else "fit"]
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from collections.abc import Iterable
 
 import numpy as np
+
+from psymetric.plots.style import visible
 
 __all__ = [
     "counted_share",
@@ -101,24 +102,9 @@ def counted_share(part: float, whole: float) -> str:
 
 
 def plain(label: object, limit: int | None = None) -> str:
-    """A label as one line of visible text, cut to `limit` characters.
-
-    Line breaks become spaces. Characters that reorder or hide text (bidirectional controls, zero width, other control
-    characters) are written as their code, ⟨U+202E⟩, so that a name cannot pose as another.
-    """
-    text = " ".join(_visible(str(label)).split())
+    """A label as one line of visible text, cut to `limit` characters at the end."""
+    text = visible(label)
     return text if limit is None or len(text) <= limit else f"{text[: limit - 1]}…"
-
-
-def _visible(text: str) -> str:
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(
-        f"⟨U+{ord(character):04X}⟩"
-        if unicodedata.category(character) in ("Cf", "Cc", "Cs", "Co", "Cn") and character not in "\t\n\r\u200d"
-        else character
-        for character in text
-    )
 
 
 def joined(words: Iterable[str], *, last: str = "and") -> str:

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from psymetric.plots.fit_bubbles import HIGH, LOW, Bubbles, draw_fit_bubbles
 from psymetric.plots.intervals import IntervalRow, draw_intervals
-from psymetric.reporting.bias import bias_blocks
+from psymetric.reporting.bias import bias_blocks, bias_figure
 from psymetric.reporting.evidence import Evidence, Part
 from psymetric.reporting.key_figures import facet_words
 from psymetric.reporting.rounding import joined, plain, signed, two_digits, typical_se, worded
@@ -20,6 +21,8 @@ from psymetric.reporting.wording import JUDGES, noun_of, numbered, plural, scale
 __all__ = ["effects_section", "facet_blocks", "facet_table", "judges_section"]
 
 _ROWS = 24
+_BUBBLES = 4
+"""Levels from which it is worth seeing all of them beside one another."""
 
 
 def effects_section(evidence: Evidence) -> Section | None:
@@ -81,6 +84,8 @@ def facet_blocks(part: Part, facet: str, number: int, *, headed: bool = True) ->
     if len(part.facet_frames[facet]) > 1:
         blocks.append(_figure(part, facet, number))
     blocks.append(facet_table(part, facet, number))
+    if (facet == "item" or facet in JUDGES) and len(part.facet_frames[facet]) >= _BUBBLES:
+        blocks.append(_fit_figure(part, facet, number))
     if facet in part.summaries:
         blocks.append(Text((_summary(part, facet),), quiet=True))
     return blocks
@@ -110,18 +115,38 @@ def _figure(part: Part, facet: str, number: int) -> Figure:
     reading = _reading(part, facet)
     described = f"{title}. " + "; ".join(f"{row.label} {row.value}" for row in rows[:12])
     return draw(
-        lambda width, key: draw_intervals(
+        lambda width: draw_intervals(
             rows,
             width=width,
-            name=key,
-            title=title,
-            description=described,
             axis=f"{word}, logits (to the right: lower answers)",
             reference=0.0,
             skipped=len(frame) - len(kept),
         ),
         name=f"facet-{number}-{part.facets.index(facet)}",
+        title=title,
+        description=described,
         reading=reading,
+    )
+
+
+def _fit_figure(part: Part, facet: str, number: int) -> Figure:
+    """How noisy each level is, against its measure."""
+    frame = part.facet_frames[facet]
+    measure, infit, se = (frame[name].to_numpy(dtype=float) for name in ("estimate", "infit", "se"))
+    bubbles = Bubbles([plain(label, 60) for label in frame["level"]], measure, infit, se)
+    noun, out = noun_of(part.table, facet), [bubbles.labels[place] for place in np.flatnonzero(bubbles.out).tolist()]
+    text = (
+        f"Every {noun} lies within the conventional bounds of infit, {LOW:g} to {HIGH:g}."
+        if not out
+        else f"{joined(out[:4])}{' and others' if len(out) > 4 else ''} {'lies' if len(out) == 1 else 'lie'} outside "
+        f"the conventional bounds of infit, {LOW:g} to {HIGH:g}."
+    )
+    word = "severity" if facet in JUDGES else "difficulty"
+    return draw(
+        lambda width: draw_fit_bubbles(bubbles, width=width, axis=f"{word}, logits"),
+        name=f"fit-{number}-{part.facets.index(facet)}",
+        title=f"Infit of {numbered(len(frame), noun)} against {word}",
+        reading=f"{text} A bubble reaches one standard error up and down.",
     )
 
 
@@ -242,6 +267,14 @@ def _interactions(part: Part, number: int) -> list[Block]:
         key = f"{first}-by-{second}" + ("" if part.label is None else f"-{number}")
         blocks += [
             Heading(words.capitalize()),
-            make_table(key, frame, shows, caption=f"{words}: joint departures", reading=reading, most=60),
+            bias_figure(
+                frame,
+                (first, second),
+                (frame["z"].abs() > 2).to_numpy(bool),
+                name=f"departures-{number}-{first}-{second}",
+                reading=reading,
+                strength="z",
+            ),
+            make_table(key, frame, shows, caption=f"{words}: joint departures", most=60),
         ]
     return blocks

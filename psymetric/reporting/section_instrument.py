@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 
 from psymetric.data.responses import ResponseTable
-from psymetric.diagnostics.categories import category_curves, category_statistics
-from psymetric.plots.category_curves import CurvePanel, draw_category_curves
-from psymetric.plots.wright_map import Ruler, draw_wright_map
+from psymetric.diagnostics.categories import category_statistics
+from psymetric.plots.category_curves import CurvePanel, curve_panel, draw_category_curves
+from psymetric.plots.wright_map import Ruler, draw_wright_map, step_ruler
 from psymetric.reporting.evidence import Evidence, Part
+from psymetric.reporting.instrument_curves import information_blocks, item_blocks
 from psymetric.reporting.rounding import joined, plain, rounded
 from psymetric.reporting.section_facets import facet_blocks
 from psymetric.reporting.tables import Show, make_table
@@ -20,7 +21,7 @@ from psymetric.reporting.wording import JUDGES, noun_of, numbered, plural
 
 __all__ = ["instrument_section"]
 
-_PANELS = 6
+_PANELS, _STEPS = 6, 40
 
 
 def instrument_section(evidence: Evidence) -> Section | None:
@@ -33,8 +34,10 @@ def instrument_section(evidence: Evidence) -> Section | None:
             blocks.append(Heading(plain(part.label, 60)))
         blocks.append(_wright_map(part, number))
         blocks += _categories(part, part.table, number)
+        blocks += information_blocks(part, part.table, number)
         if "item" in part.facets:
             blocks += facet_blocks(part, "item", number)
+        blocks += item_blocks(part, part.table, number)
     return Section("instrument", "The instrument", tuple(blocks)) if blocks else None
 
 
@@ -45,13 +48,16 @@ def _wright_map(part: Part, number: int) -> Figure:
             noun_of(part.table, facet),
             [plain(label, 60) for label in frame["level"]],
             frame["estimate"].to_numpy(dtype=float),
-            facet in JUDGES,
+            "severe" if facet in JUDGES else "hard",
         )
         for facet, frame in part.facet_frames.items()
         if len(frame) > 1
     ]
+    steps = step_ruler(part.fit)
+    rulers += [steps] if steps is not None and len(steps.labels) <= _STEPS else []
     known = subjects[np.isfinite(subjects)]
     noun = plural(noun_of(part.table, "subject"))
+    names = [plain(label, 60) for label in part.measures["level"]]
     text = f"{len(known):,} {noun}, and every level of every facet, on one scale in logits."
     if len(known):
         text += (
@@ -61,10 +67,10 @@ def _wright_map(part: Part, number: int) -> Figure:
     title = "Wright map: all facets on one logit ruler"
     described = " ".join([text, *(_places(ruler) for ruler in rulers)])
     return draw(
-        lambda width, key: draw_wright_map(
-            subjects, rulers, subject=noun, width=width, name=key, title=title, description=described
-        ),
+        lambda width: draw_wright_map(Ruler(noun, names, subjects, "high"), rulers, width=width),
         name=f"wright-{number}",
+        title=title,
+        description=described,
         reading=text,
     )
 
@@ -91,18 +97,10 @@ def _curves(part: Part, groups: list[Any], number: int) -> Figure:
     panels: list[CurvePanel] = []
     never: list[str] = []
     for group in groups:
-        curves = category_curves(part.fit, group)
-        wide = curves.pivot(index="theta", columns="category", values="probability")
-        wide = wide[[label for label in part.fit.categories if label in wide.columns]]
-        p = wide.to_numpy(dtype=float)
-        modal = set(np.nanargmax(p, axis=1).tolist())
-        hidden = frozenset(range(p.shape[1])) - modal
-        heading = "" if len(groups) == 1 else plain(group, 40)
-        if hidden:
-            never.append(heading or "the scale")
-        panels.append(
-            CurvePanel(heading, wide.index.to_numpy(dtype=float), p, [plain(c, 20) for c in wide.columns], hidden)
-        )
+        panel = curve_panel(part.fit, group, heading="" if len(groups) == 1 else plain(group, 40))
+        if panel.marked:
+            never.append(panel.heading or "the scale")
+        panels.append(panel)
     shown = sorted(panels, key=lambda panel: -len(panel.marked))[:_PANELS] if len(panels) > _PANELS else panels
     if never:
         text = (
@@ -115,10 +113,9 @@ def _curves(part: Part, groups: list[Any], number: int) -> Figure:
         text += f" {len(shown)} of {len(panels)} step structures are shown, those with such categories first."
     title = "Category probability curves"
     return draw(
-        lambda width, key: draw_category_curves(
-            shown, width=width, name=key, title=title, description=text, axis="measure relative to the level, logits"
-        ),
+        lambda width: draw_category_curves(shown, width=width, axis="measure relative to the level, logits"),
         name=f"categories-{number}",
+        title=title,
         reading=text,
     )
 

@@ -65,15 +65,9 @@ def _one(part: Part, number: int) -> list[Block]:
         f"{errors[0]:.2f} to {errors[last]:.2f} logits."
     )
     figure = draw(
-        lambda width, key: draw_projection(
-            answers,
-            errors,
-            width=width,
-            name=key,
-            title="Projected standard error by answers per subject",
-            description=text,
-        ),
+        lambda width: draw_projection(answers, errors, width=width),
         name=f"next-{number}",
+        title="Projected standard error by answers per subject",
         reading=text,
         wide=560,
     )

@@ -61,17 +61,15 @@ def _matrix(part: Part) -> Figure:
         f"{percent(float(table[0, -1]))} of the time.{cut}"
     )
     return draw(
-        lambda width, key: draw_matrix(
+        lambda width: draw_matrix(
             table,
             rows=[f"{index + 1}  {label}" for index, label in enumerate(names)],
             columns=[str(index + 1) for index in range(len(names))],
             width=width,
-            name=key,
-            title="Probability that the row is preferred to the column",
-            description=text,
             heading="preferred to number",
         ),
         name="preference",
+        title="Probability that the row is preferred to the column",
         reading=text,
     )
 

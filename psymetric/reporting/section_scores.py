@@ -55,16 +55,15 @@ def measures_figure(part: Part, *, name: str = "measures", most: int = _ROWS, wi
         reading += " Open dots had only lowest or only highest answers."
     described = f"{title}, from high to low. " + "; ".join(f"{row.label} {row.value}" for row in rows[:10])
     return draw(
-        lambda width, key: draw_intervals(
+        lambda width: draw_intervals(
             rows,
             width=width,
-            name=key,
-            title=title,
-            description=described,
             axis="logits (higher is more)",
             skipped=len(frame) - len(kept),
         ),
         name=name,
+        title=title,
+        description=described,
         reading=reading,
         wide=wide,
     )
@@ -163,10 +162,9 @@ def _caterpillar(part: Part, name: str) -> Figure:
     )
     title = f"All measures of {noun} by rank"
     return draw(
-        lambda width, key: draw_caterpillar(
-            ends[0], ends[1], ends[2], width=width, name=key, title=title, description=text, axis="measure, logits"
-        ),
+        lambda width: draw_caterpillar(ends[0], ends[1], ends[2], width=width, axis="measure, logits"),
         name=name,
+        title=title,
         reading=text,
     )
 
@@ -187,18 +185,16 @@ def _ranks(part: Part, name: str) -> Figure:
     )
     title = f"Probability of each rank for {len(known)} {noun}"
     return draw(
-        lambda width, key: draw_matrix(
+        lambda width: draw_matrix(
             chances,
             rows=[plain(label, 60) for label in known],
             columns=[str(rank + 1) for rank in range(chances.shape[1])],
             width=width,
-            name=key,
-            title=title,
-            description=text,
             heading="rank",
             darkest=max(float(np.nanmax(chances)), 0.2),
         ),
         name=name,
+        title=title,
         reading=text,
     )
 
@@ -226,10 +222,9 @@ def profiles_figure(evidence: Evidence, *, name: str = "profiles", most: int = _
         f"different {plural(str(evidence.by))} are not one unit: compare subjects within a row.{cut}"
     )
     return draw(
-        lambda width, key: draw_profiles(
-            profiles, traits, width=width, name=key, title="Profiles by trait", description=text, axis="logits"
-        ),
+        lambda width: draw_profiles(profiles, traits, width=width, axis="logits"),
         name=name,
+        title="Profiles by trait",
         reading=text,
         wide=wide,
     )

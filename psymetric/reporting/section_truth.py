@@ -184,10 +184,9 @@ def _one(part: Part, frame: pd.DataFrame, number: int) -> list[Block]:
         f"{joined(panel.heading for panel in panels)}; on the line both agree."
     )
     figure = draw(
-        lambda width, key: draw_recovery(
-            panels, width=width, name=key, title="Estimates against true values", description=text
-        ),
+        lambda width: draw_recovery(panels, width=width),
         name=f"truth-{number}",
+        title="Estimates against true values",
         reading=text,
     )
     shows = [

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import final
 
 import pandas as pd
+from matplotlib.figure import Figure as Drawing
+
+from psymetric.plots.style import to_svg
 
 __all__ = ["Block", "Cell", "Column", "Figure", "Heading", "KeyFigure", "Link", "Section", "Table", "Text", "draw"]
 
@@ -121,6 +124,28 @@ class KeyFigure:
     figure: Figure | None = None
 
 
-def draw(figure: Callable[[float, str], str], *, name: str, reading: str, wide: float = WIDE) -> Figure:
-    """Draw a figure at both widths. `figure` takes the width in pixels and a name that is unique within the page."""
-    return Figure(figure(wide, f"{name}-w"), figure(NARROW, f"{name}-n"), reading)
+def draw(
+    figure: Callable[[float], Drawing],
+    *,
+    name: str,
+    title: str,
+    reading: str,
+    description: str | None = None,
+    wide: float = WIDE,
+) -> Figure:
+    """Draw a figure at both widths.
+
+    Args:
+        figure: From the width in pixels to the drawing.
+        name: Unique within the page.
+        title: Accessible name.
+        reading: The line under it.
+        description: Alternative text; by default the reading.
+        wide: The larger width.
+    """
+    text = reading if description is None else description
+    widths = {"w": wide, "n": NARROW}
+    first, second = (
+        to_svg(figure(width), name=f"{name}-{key}", title=title, description=text) for key, width in widths.items()
+    )
+    return Figure(first, second, reading)

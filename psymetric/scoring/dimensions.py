@@ -15,7 +15,6 @@ from scipy.special import ndtri
 
 from psymetric.core.precision import double_precision
 from psymetric.data.messages import row_error
-from psymetric.data.responses import ResponseTable
 from psymetric.errors import ConvergenceError, DataError
 from psymetric.estimation.fit import Fit
 from psymetric.estimation.window_draws import draw_from_windows
@@ -58,18 +57,18 @@ class _Measures:
 
 
 def score_dimensions(
-    fit: Fit, table: ResponseTable, rows: AlignedRows, *, method: str, level: float, draws: int, seed: int
+    fit: Fit, rows: AlignedRows, *, method: str, level: float, draws: int, seed: int, own: bool
 ) -> DimensionScores:
     """Measures of every subject on every dimension.
 
     Args:
         fit: A fit of a model of several dimensions.
-        table: The responses, as given.
-        rows: The same in the coding of the fit.
+        rows: The responses in the coding of the fit.
         method: "eap", "map" or "plausible".
         level: Coverage of the intervals.
         draws: Plausible values per subject.
         seed: Their seed.
+        own: Whether these are the fitted responses, whose posteriors the draws of the fit hold.
 
     Raises:
         DataError: Another method, a category that an item never drew in the fit, or more plausible values than draws.
@@ -79,7 +78,7 @@ def score_dimensions(
             f"{_WHO}: method={method!r} is for one dimension, and {type(fit.model).__name__} measures several: use one "
             f"of {list(get_args(DimensionMethod))}"
         )
-    own = table.hash == fit.table_hash and fit.draws is not None and ABILITY in fit.draws
+    own = own and fit.draws is not None and ABILITY in fit.draws
     with double_precision():
         ends = _ends(rows)
         if own and method != "map":

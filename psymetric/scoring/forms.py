@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, final
 
 import jax
@@ -25,6 +26,8 @@ from psymetric.scoring.likelihood import model_log_probs
 __all__ = ["Form", "form_log_probs", "form_of"]
 
 Array = NDArray[np.float64]
+
+_CELLS = 64
 
 
 @final
@@ -63,6 +66,36 @@ class Form:
         with double_precision():
             found = _log_probs(self.model, dict(self.params), dict(self.codes), theta, self.n_categories)
             return np.exp(np.asarray(found))
+
+    def curves(self, theta: Array) -> tuple[Array, Array]:
+        """Category probabilities, shape (N, M, K), and Fisher information, shape (N, M), at abilities of shape (M,).
+
+        Information is Σ_k P_k (∂ log P_k / ∂θ)², with the derivative of the model's own likelihood. Cells are taken a
+        fixed number at a time, so that forms of every length share a compiled program.
+        """
+        n_cells = len(self.labels)
+        probability = np.empty((n_cells, len(theta), self.model.n_outcomes(self.n_categories)))
+        information = np.empty((n_cells, len(theta)))
+        with double_precision():
+            for start in range(0, n_cells, _CELLS):
+                where = slice(start, min(start + _CELLS, n_cells))
+                codes = {name: np.resize(code[where], _CELLS) for name, code in self.codes.items()}
+                found = _curves(self.model, dict(self.params), codes, theta, self.n_categories)
+                probability[where], information[where] = (np.asarray(values)[: where.stop - start] for values in found)
+        return probability, information
+
+
+@partial(jax.jit, static_argnames=("model", "n_categories"))
+def _curves(
+    model: AbstractMeasurementModel, params: Any, codes: Any, theta: JaxArray, n_categories: int
+) -> tuple[JaxArray, JaxArray]:
+    def log_probs(at: JaxArray) -> JaxArray:
+        return model_log_probs(model, params, codes, at, n_categories)
+
+    wide = jnp.broadcast_to(theta, (_CELLS, theta.shape[0]))
+    value, slope = jax.jvp(log_probs, (wide,), (jnp.ones_like(wide),))
+    probability = jnp.exp(value)
+    return probability, jnp.sum(probability * slope**2, axis=2)
 
 
 def form_log_probs(

@@ -31,6 +31,7 @@ __all__ = [
     "pieces",
     "probabilities",
     "probabilities_at",
+    "row_derivatives",
 ]
 
 Array = NDArray[np.float64]
@@ -111,10 +112,11 @@ def pieces(rows: AlignedRows, n_nodes: int) -> Iterator[Piece]:
         yield Piece(rows, slice(start, min(start + length, n_rows)), length)
 
 
-@partial(jax.jit, static_argnames=("model", "n_categories"))
-def _derivatives(
+def row_derivatives(
     model: AbstractMeasurementModel, params: Any, codes: Any, response: JaxArray, theta: JaxArray, n_categories: int
-) -> tuple[JaxArray, ...]:
+) -> JaxArray:
+    """What `derivatives` returns of a few rows, to be compiled or differentiated again, shape (6, rows)."""
+
     def log_probs(at: JaxArray) -> JaxArray:
         return model_log_probs(model, params, codes, at[:, None], n_categories)[:, 0]
 
@@ -125,14 +127,19 @@ def _derivatives(
     probability, row = jnp.exp(value), jnp.arange(len(response))
     score = jnp.arange(value.shape[1])
     expected = probability @ score
-    return (
-        first[row, response],
-        second[row, response],
-        jnp.sum(probability * first**2, axis=1),
-        jnp.sum(probability * first * (second + first**2), axis=1),
-        expected,
-        probability @ score**2 - expected**2,
+    return jnp.stack(
+        [
+            first[row, response],
+            second[row, response],
+            jnp.sum(probability * first**2, axis=1),
+            jnp.sum(probability * first * (second + first**2), axis=1),
+            expected,
+            probability @ score**2 - expected**2,
+        ]
     )
+
+
+_derivatives = partial(jax.jit, static_argnames=("model", "n_categories"))(row_derivatives)
 
 
 def derivatives(rows: AlignedRows, theta: Array) -> Array:
@@ -151,7 +158,7 @@ def derivatives(rows: AlignedRows, theta: Array) -> Array:
         for piece in pieces(rows, 1):
             at = piece.pad(theta[piece.where])
             values = _derivatives(rows.model, dict(rows.params), piece.codes, piece.response, at, len(rows.categories))
-            found[:, piece.where] = [piece.trim(value) for value in values]
+            found[:, piece.where] = np.asarray(values)[:, : piece.count]
     return found
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
+import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from psymetric.core.precision import double_precision
 from psymetric.errors import DataError, DesignError
 from psymetric.estimation.fit import Fit
 from psymetric.models.base import ABILITY, Table
@@ -44,9 +46,10 @@ def population_of(fit: Fit, table: Table, *, who: str) -> tuple[Array, Array, st
     if not fit.model.population.columns:
         found = population(fit, who=who)
         return np.full(n_subjects, found.mean), np.full(n_subjects, found.sd), found.note
-    known = background(fit.model.population, table, levels=fit.levels)
-    mean, sd = subject_moments(fit.parameters, known)  # pyright: ignore[reportArgumentType]
-    return np.asarray(mean, np.float64), np.broadcast_to(np.asarray(sd, np.float64), (n_subjects,)), ""
+    with double_precision():
+        known = background(fit.model.population, table, levels=fit.levels)
+        mean, sd = subject_moments({name: jnp.asarray(value) for name, value in fit.parameters.items()}, known)
+        return np.asarray(mean), np.broadcast_to(np.asarray(sd), (n_subjects,)), ""
 
 
 def population(fit: Fit, *, who: str) -> NormalPopulation:

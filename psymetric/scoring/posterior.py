@@ -15,10 +15,11 @@ from psymetric.scoring.abilities import posterior_mode
 from psymetric.scoring.alignment import AlignedRows
 from psymetric.scoring.likelihood import log_likelihoods
 
-__all__ = ["Posterior", "subject_posterior"]
+__all__ = ["LogLikelihood", "Posterior", "subject_posterior"]
 
 Array = NDArray[np.float64]
-_LogLikelihood = Callable[[AlignedRows, Array], Array]
+LogLikelihood = Callable[[AlignedRows, Array], Array]
+"""From rows and abilities, shape (S, M), to each subject's log-likelihood there."""
 
 _REACH, _NODES = 8.0, 33
 """Nodes per subject, over ± this many posterior sds: spacing half a sd, moments exact to about 1e-7 sd."""
@@ -88,7 +89,7 @@ def _quantile(theta: Array, weight: Array, probability: Array) -> Array:
 
 
 def subject_posterior(
-    rows: AlignedRows, mean: float | Array, sd: float | Array, *, log_likelihood: _LogLikelihood = log_likelihoods
+    rows: AlignedRows, mean: float | Array, sd: float | Array, *, log_likelihood: LogLikelihood = log_likelihoods
 ) -> Posterior:
     """Posterior of every subject under its normal population.
 
@@ -116,7 +117,7 @@ def subject_posterior(
 
 
 def _on_nodes(
-    rows: AlignedRows, mean: Array, sd: Array, centre: Array, scale: Array, log_likelihood: _LogLikelihood
+    rows: AlignedRows, mean: Array, sd: Array, centre: Array, scale: Array, log_likelihood: LogLikelihood
 ) -> Posterior:
     theta = centre[:, None] + scale[:, None] * np.linspace(-_REACH, _REACH, _NODES)
     log_joint = log_likelihood(rows, theta) - 0.5 * ((theta - mean[:, None]) / sd[:, None]) ** 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, final
@@ -19,7 +19,7 @@ from psymetric.data.messages import row_error
 from psymetric.models.base import AbstractMeasurementModel
 from psymetric.scoring.alignment import AlignedRows
 from psymetric.scoring.likelihood import model_log_probs
-from psymetric.scoring.posterior import Posterior, subject_posterior
+from psymetric.scoring.posterior import LogLikelihood, Posterior
 
 __all__ = ["OUT_OF_REACH", "sum_score_log_probs", "sum_score_posterior"]
 
@@ -60,15 +60,16 @@ def sum_score_log_probs(log_probs: JaxArray) -> JaxArray:
     return jax.lax.scan(add, start, log_probs)[0]
 
 
-def sum_score_posterior(rows: AlignedRows, mean: float, sd: float, *, who: str) -> Posterior:
-    """Posterior of every subject given only the sum of its responses, 0…K−1 each, under a normal population.
+def sum_score_posterior(
+    rows: AlignedRows, posterior_of: Callable[[AlignedRows, LogLikelihood], Posterior], *, who: str
+) -> Posterior:
+    """Posterior of every subject given only the sum of its responses, 0…K−1 each.
 
     Subjects who answered the same cells with the same sum share one calculation.
 
     Args:
         rows: The responses; a weight of two counts as the response given twice.
-        mean: Population mean, logits.
-        sd: Population sd, logits.
+        posterior_of: From rows and the log-likelihood of a subject's sum to posteriors.
         who: The public function, for messages.
 
     Raises:
@@ -86,7 +87,7 @@ def sum_score_posterior(rows: AlignedRows, mean: float, sd: float, *, who: str) 
         subject=kept[chosen.subject].astype(np.int32),
         subjects=tuple(rows.subjects[code] for code in first.tolist()),
     )
-    found = subject_posterior(few, mean, sd, log_likelihood=_log_likelihoods)
+    found = posterior_of(few, _log_likelihoods)
     return Posterior(found.theta[place], found.weight[place])
 
 

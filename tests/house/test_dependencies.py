@@ -22,6 +22,7 @@ INDIRECT = {
 BROUGHT = {
     "jaxlib": "jax",
     "xarray": "arviz",
+    "pytensor": "pymc",
     "arviz-stats": "arviz",
     "pydantic-core": "pydantic",
     "click": "typer",

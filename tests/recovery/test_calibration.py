@@ -23,7 +23,7 @@ leave a category unused are drawn again, which leaves the posterior as it is.
 that holds at all ranks at once (Säilynoja et al., 2022). Uniform ranks give any p with equal chance; the check is that
 none is under {SIGNIFICANCE}."""
 MODELS = {
-    "fixed facets": ps.ManyFacetRasch(prior_sd=1.0),
+    "fixed facets": ps.ManyFacetRasch(prior_sd=1.0, random=()),
     "random judges": ps.ManyFacetRasch(prior_sd=1.0, random=("judge",)),
 }
 # Ten to twenty draws per draw ranked, so that those ranked are as good as independent.

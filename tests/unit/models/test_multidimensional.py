@@ -6,40 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.linalg import null_space
-from scipy.special import expit, logsumexp
+from scipy.special import logsumexp
+from two_dimensions import FRAME, GRADED, ITEMS, KEY, TABLE, WITHIN, N, frame, table
 
 import psymetric as ps
-from psymetric.errors import DataError, DesignError, IdentificationError
 
-N = 160
-# The first two items of each dimension are right or wrong, the others graded 0 to 2.
-ITEMS = ("e1", "e2", "e3", "e4", "n1", "n2", "n3", "n4")
-KEY = {"E": ITEMS[:4], "N": ITEMS[4:]}
-WITHIN = {"E": ITEMS[:5], "N": ITEMS[4:]}
-GRADED = np.array([2, 3, 6, 7])
 NODES = np.linspace(-8, 8, 57)
 ONE_DIMENSION_SEED = 1
 
 
-def frame(*, seed: int = 5, correlation: float = 0.6) -> pd.DataFrame:
-    rng = np.random.default_rng(seed)
-    theta = rng.multivariate_normal([0.2, -0.3], [[1.44, 1.2 * correlation], [1.2 * correlation, 1.0]], N)
-    rows: list[tuple[str, str, str, int]] = []
-    for place, item in enumerate(ITEMS):
-        eta = theta[:, place // 4] - np.linspace(-0.6, 0.6, 4)[place % 4]
-        score = (rng.random(N) < expit(eta)).astype(int)
-        if place in GRADED:
-            score += rng.random(N) < expit(eta - 0.2)
-        rows += [(f"s{k:03d}", item, "EN"[place // 4], int(x)) for k, x in enumerate(score)]
-    return pd.DataFrame(rows, columns=["subject", "item", "trait", "score"])
-
-
-def table(rows: pd.DataFrame) -> ps.ResponseTable:
-    return ps.ResponseTable.from_frame(rows, response="score", subject="subject", item="item", dimension="trait")
-
-
-FRAME = frame()
-TABLE = table(FRAME)
 X = FRAME.pivot(index="subject", columns="item", values="score")[list(ITEMS)].to_numpy()
 
 
@@ -348,69 +323,3 @@ def test_dimensions_that_are_one_are_held_and_noted():
     assert np.isnan(fit.standard_errors["correlation"][0, 1])
     assert np.isfinite(fit.standard_errors["population_sd"]).all()
     assert np.isfinite(ps.score(fit, data).frame["estimate"]).all()
-
-
-@pytest.mark.parametrize(
-    ("settings", "error", "message"),
-    [
-        ({"key": {"E": ("e1", "e1")}}, DesignError, "item 'e1' stands twice under dimension 'E'"),
-        ({"key": {"E": ()}}, DesignError, "dimension 'E' of the key has no items"),
-        ({"key": ["e1"]}, DesignError, "must say which items measure what"),
-        ({"discrimination": "two"}, DesignError, r"discrimination='two'\) must be \"one\" or \"free\""),
-        ({"facets": ("judge",)}, DesignError, "must list each facet once, 'item' among them"),
-        ({"facets": ("item", "dimension")}, DesignError, "a facet cannot be called 'dimension'"),
-        ({"steps": "judge"}, DesignError, "neither 'common' nor among its facets"),
-        ({"lkj": -1.0}, DesignError, r"lkj=-1.0\) must be a positive number"),
-        ({"dimension": "scale"}, DataError, "column 'scale', which the table does not have: its facets are"),
-        (
-            {"key": {"E": ITEMS, "X": ("z9",)}},
-            DataError,
-            "dimension 'X' names 1 items that the table does not have: \\['z9'\\]",
-        ),
-        ({"key": {"E": ITEMS[:4]}}, DataError, "4 of 8 items stand under no dimension of the key: \\['n1', 'n2', 'n3'"),
-        ({"key": {"E": ITEMS, "N": ITEMS}}, IdentificationError, "does not tell dimension 'E' from 'N'"),
-        (
-            {"key": {"E": ITEMS, "N": ITEMS[4:]}, "discrimination": "free"},
-            IdentificationError,
-            "does not tell dimension 'E' from 'N'",
-        ),
-        (
-            {"key": {"E": ITEMS[:7], "N": ITEMS[7:]}, "discrimination": "free"},
-            DataError,
-            "needs at least 2 items for each dimension, and 1 have fewer: the first, 'N', has 1",
-        ),
-    ],
-)
-def test_refusals(settings, error, message):
-    with pytest.raises(error, match=message):
-        ps.fit(ps.Multidimensional(**settings), TABLE)
-
-
-def test_a_column_that_varies_within_an_item():
-    rows = FRAME.assign(trait=np.where(FRAME.index == 0, "N", FRAME["trait"]))
-    with pytest.raises(DataError, match="column 'trait' must be constant within an item, but 1 of 8 items"):
-        ps.fit(ps.Multidimensional(), table(rows))
-
-
-@pytest.mark.parametrize("engine", [ps.JointML(), ps.ConditionalML()], ids=lambda e: type(e).__name__)
-def test_engines_that_do_not_fit(engine):
-    with pytest.raises(DesignError, match=r"ML is for one dimension, and Multidimensional measures several: use Marg"):
-        ps.fit(ps.Multidimensional(), TABLE, engine=engine)
-
-
-def test_what_is_for_one_dimension_says_so(rasch):
-    for statistic in (
-        ps.fit_statistics, ps.person_fit, ps.item_fit, ps.robust_errors, ps.score_reliability, ps.category_statistics,
-        ps.residual_correlations, ps.residual_components, ps.limited_information, ps.posterior_predictive, ps.report,
-    ):  # fmt: skip
-        with pytest.raises((DesignError, DataError), match="is for one dimension, and Multidimensional measures"):
-            statistic(rasch, TABLE)
-    with pytest.raises(DataError, match="method='wle' is for one dimension"):
-        ps.score(rasch, TABLE, method="wle")
-    assert np.isfinite(rasch.aic)
-
-
-def test_a_category_that_an_item_never_drew(rasch):
-    rows = FRAME.assign(score=np.where((FRAME["item"] == "e1") & (FRAME["subject"] == "s000"), 2, FRAME["score"]))
-    with pytest.raises(DataError, match="categories that were never used under these steps in the fit"):
-        ps.score(rasch, table(rows))

@@ -6,6 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import expit, logsumexp
+from scipy.stats import norm
 
 import psymetric as ps
 from psymetric.core.precision import double_precision
@@ -104,16 +106,54 @@ def test_recovers_the_truth(credit):
         assert float((((frame["estimate"] - PARAMS[name]) / frame["se"]) ** 2).sum()) < 18.5
 
 
-def test_items_of_different_format(table):
-    """One item is right or wrong: partial credit leaves its upper categories out, the graded model says what to do."""
+@pytest.fixture(scope="module")
+def mixed(table):
+    """The first item is right or wrong, the others have three categories."""
     frame = table.to_frame()
     frame["response"] = np.where(frame["item"] == "i0", np.minimum(frame["response"], 1), frame["response"])
-    mixed = ps.ResponseTable.from_frame(frame, response="response", subject="subject", item="item")
-    fit = ps.fit(ps.GeneralizedPartialCredit(), mixed)
+    return ps.ResponseTable.from_frame(frame, response="response", subject="subject", item="item")
+
+
+@pytest.mark.parametrize("model", [ps.GeneralizedPartialCredit(), ps.GradedResponse()], ids=str)
+def test_items_of_different_format(mixed, model):
+    """What the first item never drew is left out, and the fit is the top of a likelihood written a second time."""
+    fit = ps.fit(model, mixed)
     steps = fit.estimates("step").set_index("group").loc["i0"]
     assert steps["estimate"].notna().sum() == 1
-    with pytest.raises(DataError, match=r"GradedResponse: nobody chose category 2 of item 'i0' \(2 such cells\)"):
-        ps.fit(ps.GradedResponse(), mixed)
+    params = {name: fit.parameters[name] for name in ("item", "discrimination", "step")}
+    assert second_opinion(model, mixed, params) == pytest.approx(fit.log_likelihood, abs=1e-6)
+    for name in ("item", "discrimination"):
+        for place in range(len(params["item"])):
+            ends = [params[name] + side * 1e-4 * (np.arange(len(params[name])) == place) for side in (1, -1)]
+            high, low = (second_opinion(model, mixed, params | {name: end}) for end in ends)
+            assert abs(high - low) / 2e-4 < 1e-2, (name, place)
+
+
+def second_opinion(model, table, params) -> float:
+    """Marginal log-likelihood, item by item; the first item has one threshold."""
+    nodes = np.linspace(-8, 8, 161)
+    total = np.zeros((len(table.levels["subject"]), len(nodes)))
+    for item in range(len(params["item"])):
+        step = params["step"][item, : 1 if item == 0 else None]
+        logits = params["discrimination"][item] * (nodes[:, None] - params["item"][item] - step)
+        if isinstance(model, ps.GradedResponse):
+            at_least = np.column_stack([np.ones(len(nodes)), expit(logits), np.zeros(len(nodes))])
+            p = at_least[:, :-1] - at_least[:, 1:]
+        else:
+            weight = np.exp(np.column_stack([np.zeros(len(nodes)), np.cumsum(logits, axis=1)]))
+            p = weight / weight.sum(axis=1, keepdims=True)
+        rows = table.codes["item"] == item
+        np.add.at(total, table.codes["subject"][rows], np.log(p.T[table.response[rows]]))
+    return float(logsumexp(total + norm.logpdf(nodes) + np.log(nodes[1] - nodes[0]), axis=1).sum())
+
+
+def test_a_gap_inside_the_scale_is_refused(table):
+    frame = table.to_frame().query("item != 'i0' or response != 1")
+    gap = ps.ResponseTable.from_frame(frame, response="response", subject="subject", item="item")
+    with pytest.raises(
+        DataError, match=r"nobody chose category 1 of item 'i0' \(1 such cells\), whose thresholds then"
+    ):
+        ps.fit(ps.GradedResponse(), gap)
 
 
 def test_wrong_settings():
