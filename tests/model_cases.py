@@ -14,6 +14,7 @@ from psymetric.models.base import AbstractMeasurementModel
 from psymetric.models.bradley_terry import BradleyTerry
 from psymetric.models.discovery import available_models
 from psymetric.models.many_facet import ManyFacetRasch
+from psymetric.models.multidimensional import Multidimensional
 from psymetric.models.testlet import RaschTestlet
 
 # Settings beyond the defaults that deserve the same checks; every model found on disk is checked with its defaults.
@@ -25,6 +26,8 @@ _VARIANTS: tuple[AbstractMeasurementModel, ...] = (
     ManyFacetRasch(random=("judge",)),
     ManyFacetRasch(anchors={"judge": {"j1": 0.4}}),
     ManyFacetRasch(slopes=("item", "judge")),
+    Multidimensional(key={"A": ("i1", "i2"), "B": ("i2", "i3")}, facets=("item", "judge"), steps="common"),
+    Multidimensional(key={"A": ("i1", "i2"), "B": ("i2", "i3")}, discrimination="free"),
     ManyFacetRasch(drift={"judge:item": "linear"}),
     RaschTestlet(ManyFacetRasch(facets=("item",), steps="item", slopes=("item",)), within="judge"),
     BradleyTerry(ties="davidson"),
@@ -51,6 +54,7 @@ def response_frame(n_categories: int, *, seed: int = 1) -> pd.DataFrame:
     frame = pd.MultiIndex.from_product(
         [[f"s{i}" for i in range(12)], ["i1", "i2", "i3"], ["j1", "j2", "j3"]], names=["subject", "item", "judge"]
     ).to_frame(index=False)
+    frame["trait"] = frame["item"].map({"i1": "A", "i2": "A", "i3": "B"})
     return frame.assign(rating=rng.permutation(np.arange(len(frame)) % n_categories))
 
 
@@ -63,8 +67,9 @@ def pair_frame(outcomes: tuple[str, ...], *, seed: int = 1) -> pd.DataFrame:
 
 
 def response_table(frame: pd.DataFrame, weight: str | None = None) -> ResponseTable:
+    dimension = "trait" if "trait" in frame.columns else None
     return ResponseTable.from_frame(
-        frame, response="rating", subject="subject", item="item", facets=("judge",), weight=weight
+        frame, response="rating", subject="subject", item="item", facets=("judge",), weight=weight, dimension=dimension
     )
 
 

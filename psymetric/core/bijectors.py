@@ -264,7 +264,7 @@ class Fixed:
 @partial(jax.tree_util.register_dataclass, data_fields=["fixed", "index"], meta_fields=["shape"])
 @dataclass(frozen=True)
 class Anchored:
-    """Some levels fixed, the others free: `fixed` holds the values (0 where free), `index` the free positions."""
+    """Some values fixed, the others free: `fixed` holds them (0 where free), `index` the flat places of the free."""
 
     shape: Shape
     fixed: Array
@@ -281,10 +281,10 @@ class Anchored:
         return self.index.shape[0]
 
     def forward(self, free: Array) -> Array:
-        return self.fixed.at[self.index].set(free)
+        return self.fixed.ravel().at[self.index].set(free).reshape(self.shape)
 
     def inverse(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
-        return value[np.asarray(self.index)]
+        return value.ravel()[np.asarray(self.index)]
 
     def log_jacobian(self, free: Array) -> Array:
         return jnp.zeros(())

@@ -24,7 +24,7 @@ Parameters = dict[str, Array]
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=["bijector", "design"],
-    meta_fields=["name", "prior_sd", "scale", "labels", "centre", "is_scale", "weights"],
+    meta_fields=["name", "prior_sd", "scale", "labels", "centre", "is_scale", "weights", "lkj"],
 )
 @dataclass(frozen=True)
 class Block:
@@ -39,6 +39,7 @@ class Block:
         labels: The axes, for messages.
         centre: Mean of the prior on the free vector, and where engines start.
         is_scale: Whether this is the sd of a population or of a random facet.
+        lkj: Concentration of the LKJ prior of a correlation matrix, which replaces the normal prior.
         weights: Name of the parameter whose product with `design` is added to this block, or None.
         design: Shape (values, weights): what covariates say of each value.
     """
@@ -52,6 +53,7 @@ class Block:
     is_scale: bool = False
     weights: str | None = None
     design: Array | None = None
+    lkj: float | None = None
 
 
 @final
@@ -116,6 +118,9 @@ class ParameterSpace:
             if block.is_scale:
                 value = block.bijector.forward(part)
                 total = total - 0.5 * jnp.sum((value / block.prior_sd) ** 2) + block.bijector.log_jacobian(part)
+            elif block.lkj is not None:
+                log_det = jnp.linalg.slogdet(block.bijector.forward(part))[1]
+                total = total + (block.lkj - 1) * log_det + block.bijector.log_jacobian(part)
             else:
                 sd = 1.0 if block.scale is not None else block.prior_sd
                 total = total - 0.5 * jnp.sum(((part - block.centre) / sd) ** 2)

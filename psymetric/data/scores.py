@@ -26,7 +26,7 @@ _SHOWN = 20
 @final
 @dataclass(frozen=True, eq=False, repr=False)
 class Scores:
-    """Measures of subjects: one row each.
+    """Measures of subjects: one row each, or one for each `dimension` that a model of several measures.
 
     Attributes:
         frame: One row per subject: `subject` (its label), `estimate`, `se`, `lower`, `upper` (all in `unit`), `n` (how
@@ -58,8 +58,9 @@ class Scores:
             )
         if not 0 < self.level < 1:
             raise DataError(f"Scores: level={self.level!r} is no coverage; give one inside (0, 1), such as 0.95.")
-        if self.frame["subject"].duplicated().any():
-            twice = self.frame["subject"][self.frame["subject"].duplicated()].unique()
+        measured = ["subject", "dimension"] if "dimension" in self.frame.columns else ["subject"]
+        if (repeated := self.frame.duplicated(measured)).any():
+            twice = self.frame["subject"][repeated].unique()
             raise DataError(f"Scores: subjects {listing(twice)} occur twice; give one row per subject.")
         unknown = int(self.frame["estimate"].isna().sum())
         if unknown and not self.notes:

@@ -21,9 +21,12 @@ from psymetric.diagnostics.predictive import require_own_table
 from psymetric.errors import DataError
 from psymetric.estimation.arviz_adapter import pareto_smoothed
 from psymetric.estimation.fit import Fit
+from psymetric.estimation.integrated import placed_problem
 from psymetric.estimation.marginal import resolved_problem
+from psymetric.estimation.multidimensional import MultidimensionalProblem
 from psymetric.estimation.problems import MarginalProblem
 from psymetric.models.base import ABILITY
+from psymetric.models.space import has_dimensions
 
 __all__ = ["InformationCriteria", "information_criteria", "subject_log_likelihoods"]
 
@@ -124,11 +127,18 @@ def subject_log_likelihoods(fit: Fit, table: ResponseTable, *, draws: int) -> Ar
     n_draws = len(next(iter(flat.values())))
     kept = np.linspace(0, n_draws - 1, min(draws, n_draws)).astype(np.int64)
     with double_precision():
+        chosen = {name: jnp.asarray(value[kept]) for name, value in flat.items()}
+        if has_dimensions(fit.model):
+            return np.asarray(_log_marginals(placed_problem(fit.model, table, fit.parameters), chosen))
         problem, _ = resolved_problem(fit.model, table, fit.parameters, prior=False)
         # Twice the nodes that the estimates need serve the draws around them too.
         problem = problem.with_grid(2 * len(problem.nodes), float(problem.nodes[-1]))
-        chosen = {name: jnp.asarray(value[kept]) for name, value in flat.items()}
         return np.asarray(_log_likelihoods(problem, chosen))
+
+
+@jax.jit
+def _log_marginals(problem: MultidimensionalProblem, draws: dict[str, JaxArray]) -> JaxArray:
+    return jax.lax.map(problem.log_marginals, draws)
 
 
 @jax.jit

@@ -18,7 +18,7 @@ from psymetric.core.provenance import Provenance
 from psymetric.estimation.boundaries import boundary_notes
 from psymetric.estimation.curvature import Information
 from psymetric.estimation.fit import Fit, FitStatus
-from psymetric.models.base import ABILITY, AbstractMeasurementModel, Table
+from psymetric.models.base import ABILITY, DIMENSION, AbstractMeasurementModel, Table
 from psymetric.models.covariates import level_terms
 from psymetric.models.space import COVARIATE_WEIGHT, weight_name
 
@@ -118,6 +118,12 @@ def level_counts(model: AbstractMeasurementModel, table: Table) -> dict[str, Arr
     for spec in model.parameters:
         if not spec.axes or "step" in spec.axes:
             continue
+        if DIMENSION in spec.axes:
+            # All responses of a subject bear on each of its abilities, all those to an item on each of its slopes.
+            owner, levels = spec.axes[0], model.levels(table)
+            total = np.bincount(table.codes[owner], weights=table.weight, minlength=len(levels[owner]))
+            counts[spec.name] = np.repeat(total[:, None], len(levels[DIMENSION]), axis=1).astype(np.float64)
+            continue
         columns = _columns(model, spec.axes)
         sizes = tuple(len(table.levels[axis]) for axis in spec.axes)
         total = np.zeros(int(np.prod(sizes)))
@@ -155,7 +161,7 @@ def build_fit(
     edges = boundary_notes(model, table, arrays, uncertainty.standard_errors, penalised=penalised)
     facets = {"subject" if spec.name == ABILITY else spec.axes[0] for spec in model.parameters if spec.axes}
     facets |= {axis for spec in model.parameters for axis in spec.axes} | set(model.population.columns)
-    levels = {facet: tuple(table.levels[facet]) for facet in table.levels if facet in facets}
+    levels = {facet: tuple(labels) for facet, labels in model.levels(table).items() if facet in facets}
     # The terms that covariates make go by the name of the parameter that holds their weights.
     owners = {COVARIATE_WEIGHT: ("subject", model.population.covariates)}
     owners |= {weight_name(spec.name): (spec.axes[0], spec.covariates) for spec in model.parameters if spec.covariates}

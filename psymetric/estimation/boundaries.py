@@ -31,8 +31,12 @@ def runaways(model: AbstractMeasurementModel, table: Table, parameters: Mapping[
     found: list[str] = []
     for spec in model.parameters:
         if spec.unit == "slope":
+            # Exactly zero is what a key leaves out.
             size = np.abs(np.asarray(parameters[spec.name]))
-            edges = {"running to infinity": size > _STEEP, "next to zero, which leaves its location open": size < _FLAT}
+            edges = {
+                "running to infinity": size > _STEEP,
+                "next to zero, which leaves its location open": (size < _FLAT) & (size > 0),
+            }
         elif spec.unit == "probability":
             value = np.asarray(parameters[spec.name])
             edges = {"at its bound of 0": value < _EDGE, "at its bound of 1": value > 1 - _EDGE}
@@ -86,7 +90,7 @@ def _held(spec: ParamSpec, table: Table, parameters: Mapping[str, Array]) -> Ite
     value = np.asarray(parameters[spec.name])
     free = {"positive": np.log, "unit": logit}.get(spec.support, np.asarray)(value)
     far = np.abs(free - spec.centre) / spec.prior_sd
-    for place in np.argwhere(far > _FAR).tolist():
+    for place in np.argwhere((far > _FAR) & (value != 0)).tolist():
         at = tuple(place)
         yield f"{_label(spec, place, table)} ({value[at]:.3g}, {far[at]:.1f} prior sds from the prior's centre)"
 
@@ -94,7 +98,10 @@ def _held(spec: ParamSpec, table: Table, parameters: Mapping[str, Array]) -> Ite
 def _label(spec: ParamSpec, place: list[int], table: Table) -> str:
     """`discrimination of item 'i5'`, `item 'i5'`, `slope at step 2 of item 'i5'`."""
     facets = [axis for axis in spec.axes if axis != "step"]
-    of = ", ".join(f"{axis} {table.levels[axis][code]!r}" for axis, code in zip(facets, place, strict=False))
+    of = ", ".join(
+        f"{axis} {table.levels[axis][code] if axis in table.levels else code + 1!r}"
+        for axis, code in zip(facets, place, strict=False)
+    )
     at = f" at step {place[-1] + 1}" if "step" in spec.axes else ""
     return of if spec.name in facets else f"{spec.name}{at} of {of}"
 

@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve, eigh
 
 from psymetric.estimation.louis import marginal_hessian
+from psymetric.estimation.multidimensional import MultidimensionalProblem, marginal_curvature
 from psymetric.estimation.problems import JointProblem, MarginalProblem, Problem
 from psymetric.models.base import ABILITY
+from psymetric.models.space import has_dimensions
 
 __all__ = ["Information", "information", "penalty", "value_and_gradient"]
 
@@ -144,16 +146,24 @@ def _definite(matrix: NDArray[np.float64]) -> bool:
     return True
 
 
+def _marginal(problem: MarginalProblem | MultidimensionalProblem, free: Vector) -> NDArray[np.float64]:
+    """Exact Hessian of a marginal log density, by the quickest way that covers the problem."""
+    if isinstance(problem, MultidimensionalProblem):
+        return marginal_curvature(problem, free)
+    is_plain = problem.background is None and problem.nested is None
+    return marginal_hessian(problem, free) if is_plain else np.asarray(_hessian(problem, jnp.asarray(free)))
+
+
 def information(problem: Problem, free: Vector, active: NDArray[np.bool_] | None = None) -> Information:
     """Observed information at `free`; `active` restricts it to a subset of the structural parameters."""
-    if isinstance(problem, MarginalProblem):
-        is_plain = problem.background is None and problem.nested is None
-        block = -(marginal_hessian(problem, free) if is_plain else np.asarray(_hessian(problem, jnp.asarray(free))))
+    if not isinstance(problem, JointProblem):
+        block = -_marginal(problem, free)
         if active is not None:
             block = block[np.ix_(active, active)]
         return Information(np.zeros(0), np.zeros((len(block), 0)), (block + block.T) / 2)
     where = problem.space.slices()
-    n_incidental = where[ABILITY].stop if ABILITY in where else 0
+    # Several abilities of one subject have curvature across, which the diagonal does not hold.
+    n_incidental = where[ABILITY].stop if ABILITY in where and not has_dimensions(problem.model) else 0
     rows, diagonal = _products(problem, jnp.asarray(free), n_incidental)
     rows, diagonal = -np.asarray(rows), -np.asarray(diagonal)
     if active is not None:

@@ -16,6 +16,7 @@ from psymetric.core.provenance import Provenance
 from psymetric.data.coding import Label
 from psymetric.errors import DataError
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, ParamSpec
+from psymetric.models.space import CORRELATION
 
 if TYPE_CHECKING:
     import arviz
@@ -149,6 +150,12 @@ class Fit:
         if name.endswith("_sd") or support == "positive":
             factor = np.exp(z * se / estimate)
             return estimate / factor, estimate * factor
+        if name == CORRELATION:
+            # Fisher's transformation; the diagonal is known.
+            reach = z * np.divide(se, 1 - estimate**2, out=np.zeros_like(se), where=estimate**2 < 1)
+            middle = np.arctanh(np.where(estimate**2 < 1, estimate, 0.0))
+            ends = np.tanh(middle - reach), np.tanh(middle + reach)
+            return np.where(estimate**2 < 1, ends[0], estimate), np.where(estimate**2 < 1, ends[1], estimate)
         if support == "unit":
             logit, reach = np.log(estimate) - np.log1p(-estimate), z * se / (estimate * (1 - estimate))
             return expit(logit - reach), expit(logit + reach)

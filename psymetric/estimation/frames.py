@@ -8,8 +8,8 @@ import pandas as pd
 from psymetric.core.bijectors import UNUSED
 from psymetric.errors import DataError
 from psymetric.estimation.fit import Fit
-from psymetric.models.base import ABILITY, Label, ParamSpec
-from psymetric.models.space import POPULATION_MEAN, POPULATION_SD
+from psymetric.models.base import ABILITY, DIMENSION, Label, ParamSpec
+from psymetric.models.space import CORRELATION, POPULATION_MEAN, POPULATION_SD, has_dimensions
 
 __all__ = ["estimates_frame", "summary_text"]
 
@@ -33,6 +33,9 @@ def estimates_frame(fit: Fit, facet: str, level: float) -> pd.DataFrame:
         return _mark_unused(frame)
     frame["n"] = fit.counts[spec.name].ravel() if spec.name in fit.counts else fit.n_responses
     frame["note"] = _notes(fit, spec, estimate.size)
+    if DIMENSION in spec.axes and spec.name != ABILITY:
+        # What the key leaves out is exactly zero.
+        return frame[estimate.ravel() != 0].reset_index(drop=True)
     return frame
 
 
@@ -85,15 +88,22 @@ def _scalars(fit: Fit, level: float) -> pd.DataFrame:
         if np.ndim(value) and not labels:
             continue
         columns = (value, fit.standard_errors[name], *fit.interval(name, level))
+        if name == CORRELATION:
+            columns = tuple(column[np.tril_indices(len(value), -1)] for column in columns)
         names = [f"{name}: {label}" for label in labels] or [name]
         rows += zip(names, *(np.ravel(column).tolist() for column in columns), strict=True)
     return pd.DataFrame(rows, columns=["level", "estimate", "se", "lower", "upper"])
 
 
 def _population_labels(fit: Fit, name: str) -> tuple[Label, ...]:
-    """Labels of the weights of covariates and of a population's groups; none for numbers and facets."""
+    """Labels of the weights of covariates, of a population's groups and of dimensions; none for numbers and facets."""
     if name.endswith("_weight") and name in fit.levels:
         return fit.levels[name]
+    if has_dimensions(fit.model) and name in (POPULATION_MEAN, POPULATION_SD):
+        return fit.levels[DIMENSION]
+    if name == CORRELATION:
+        names = fit.levels[DIMENSION]
+        return tuple(f"{names[j]}, {names[i]}" for i, j in zip(*np.tril_indices(len(names), -1), strict=True))
     groups = fit.model.population.groups
     return fit.levels[groups] if groups is not None and name in (POPULATION_MEAN, POPULATION_SD) else ()
 
@@ -113,6 +123,7 @@ def summary_text(fit: Fit) -> str:
     for spec in fit.model.parameters:
         if spec.name in fit.parameters and spec.axes and "step" not in spec.axes:
             values = fit.parameters[spec.name]
+            values = values[values != 0] if spec.name != ABILITY and DIMENSION in spec.axes else values
             unit = " logits" if spec.unit == "logit" else ""
             lines.append(f"  {spec.name}: {values.size} values, {values.min():.2f} to {values.max():.2f}{unit}")
     return "\n".join(lines + [f"  note: {note}" for note in fit.notes])

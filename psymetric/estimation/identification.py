@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import jax
@@ -11,12 +12,13 @@ from numpy.typing import NDArray
 
 from psymetric.core.optimizers import Curvature, Maximum
 from psymetric.core.parameters import Block, ParameterSpace
+from psymetric.data.coding import Label
 from psymetric.errors import DataError, DesignError, IdentificationError
 from psymetric.estimation.boundaries import runaways
 from psymetric.estimation.extremes import find_extremes, reach
 from psymetric.estimation.suitability import use_instead
 from psymetric.models.base import AbstractMeasurementModel, ParamSpec, Table
-from psymetric.models.space import has_ability
+from psymetric.models.space import has_ability, has_dimensions
 
 __all__ = [
     "check_curvature",
@@ -26,6 +28,8 @@ __all__ = [
     "require_ability",
     "require_one_population",
 ]
+
+Levels = Mapping[str, tuple[Label, ...]]
 
 _SHOWN = 6
 _SHARE = 0.3
@@ -46,7 +50,11 @@ def require_ability(model: AbstractMeasurementModel, engine: str) -> None:
 
 
 def require_one_population(model: AbstractMeasurementModel, engine: str) -> None:
-    """Raise DesignError for models whose subjects come from several populations."""
+    """Raise DesignError for models whose subjects come from several populations, or have several abilities."""
+    if has_dimensions(model):
+        raise DesignError(
+            f"{engine} is for one dimension, and {type(model).__name__} measures several: {use_instead(model)}"
+        )
     if model.population.columns:
         raise DesignError(
             f"{engine} knows no population of subjects that {list(model.population.columns)} could tell apart: use "
@@ -163,7 +171,7 @@ def check_curvature(
     table: Table,
 ) -> None:
     """Raise IdentificationError naming the levels along which the likelihood is flat, or that have run to an edge."""
-    null = found.curvature.null_directions()
+    null, levels = found.curvature.null_directions(), model.levels(table)
     if found.curvature.is_definite and not null.size:
         return
     if reached := runaways(model, table, space.constrain(jnp.asarray(found.point))):
@@ -181,7 +189,7 @@ def check_curvature(
     tangent[np.flatnonzero(active)[-len(null) :]] = null[:, 0]
     _, moves = jax.jvp(space.constrain, (jnp.asarray(found.point),), (jnp.asarray(tangent),))
     loads = [
-        (float(load), _name(block, place, table))
+        (float(load), _name(block, place, levels))
         for block in space.blocks
         for place, load in np.ndenumerate(np.asarray(moves[block.name]))
     ]
@@ -198,11 +206,11 @@ def _by_size(entry: tuple[float, str]) -> float:
     return -abs(entry[0])
 
 
-def _name(block: Block, place: tuple[int, ...], table: Table) -> str:
+def _name(block: Block, place: tuple[int, ...], levels: Levels) -> str:
     """One number of a parameter array in words: `judge 'j3'`, `step 2 of item 'i1'`."""
     parts: list[str] = []
     for axis, index in zip(block.labels, place[-len(block.labels) :] if block.labels else (), strict=False):
-        label = table.levels[axis][index] if axis in table.levels else index + 1
+        label = levels[axis][index] if axis in levels else index + 1
         parts.append(f"step {index + 1}" if axis == "step" else f"{axis} {label!r}")
     if block.labels == ("step",):
         parts = [f"step {place[-1] + 1}"]

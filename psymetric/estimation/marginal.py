@@ -15,6 +15,7 @@ from psymetric.core.optimizers import Maximum, ascend, polish
 from psymetric.estimation.curvature import Information, information, penalty, value_and_gradient
 from psymetric.estimation.empirical_bayes import LEAST_SD, estimate_scales, random_mask, scale_mask
 from psymetric.estimation.louis import posterior_spread
+from psymetric.estimation.multidimensional import MultidimensionalProblem
 from psymetric.estimation.nested_grid import finer_nested
 from psymetric.estimation.problems import MarginalProblem, Problem, marginal_problem, rough_information
 from psymetric.models.base import AbstractMeasurementModel, Table
@@ -66,13 +67,15 @@ class MarginalSolution:
             lower bound.
         at_bound: Sds of random facets at their lower bound.
         log_sd_errors: Standard errors of the logs of the random facets' sds, by name.
+        notes: What else a reader must know, as sentences.
     """
 
-    problem: MarginalProblem
+    problem: MarginalProblem | MultidimensionalProblem
     maximum: Maximum[Information]
     active: NDArray[np.bool_]
     at_bound: tuple[str, ...] = ()
     log_sd_errors: tuple[tuple[str, float], ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def held(self) -> tuple[str, ...]:

@@ -16,11 +16,13 @@ from psymetric.estimation.assemble import Uncertainty, build_fit, constrain, unc
 from psymetric.estimation.empirical_bayes import LEAST_SD
 from psymetric.estimation.fit import Fit, FitStatus
 from psymetric.estimation.identification import check_curvature, check_extremes, crowded_notes, require_ability
-from psymetric.estimation.marginal import MarginalSolution, solve_marginal
+from psymetric.estimation.integrated import solve_integrated
+from psymetric.estimation.marginal import MarginalSolution
 from psymetric.estimation.multistart import Climbed, check_starts, climb_from_each
 from psymetric.estimation.nested_grid import nested_details
 from psymetric.estimation.sparse_marginal import SparseSolution, bordered_uncertainty, solve_sum_scores
 from psymetric.models.base import AbstractMeasurementModel, Table
+from psymetric.models.space import CORRELATION
 
 __all__ = ["MarginalML"]
 
@@ -64,7 +66,7 @@ class MarginalML:
                 check_curvature(model, sparse.maximum, sparse.problem.space, every, table)
                 return _label_sparse(model, table, self, sparse)
             climbed = climb_from_each(
-                lambda start: solve_marginal(
+                lambda start: solve_integrated(
                     model,
                     table,
                     prior=False,
@@ -100,8 +102,8 @@ def _label(
         engine,
         status=_status(
             maximum,
-            len(found.problem.nodes),
-            climbed.details | nested_details(found.problem, maximum.point),
+            found.problem.grid,
+            found.problem.grid_details | climbed.details | nested_details(found.problem, maximum.point),
         ),
         log_likelihood=found.log_likelihood,
         n_parameters=space.size - random,
@@ -109,6 +111,7 @@ def _label(
         uncertainty=_uncertainty(found, parameters),
         penalised=False,
         notes=crowded_notes(model, table)
+        + found.notes
         + climbed.notes
         + tuple(
             f"{name} is at its lower bound of {LEAST_SD} logits: its levels differ no more than chance lets them, and "
@@ -130,7 +133,7 @@ def _label_sparse(model: AbstractMeasurementModel, table: Table, engine: Margina
         model,
         table,
         engine,
-        status=_status(maximum, len(found.problem.nodes), {}),
+        status=_status(maximum, f"{len(found.problem.nodes)} nodes", {"nodes": float(len(found.problem.nodes))}),
         log_likelihood=maximum.value,
         n_parameters=space.size,
         parameters=parameters,
@@ -144,12 +147,12 @@ def _parameters(space: ParameterSpace, point: NDArray[np.float64]) -> dict[str, 
     return {name: np.asarray(value) for name, value in constrain(space, jnp.asarray(point)).items()}
 
 
-def _status(maximum: Maximum[Any], n_nodes: int, details: dict[str, float]) -> FitStatus:
+def _status(maximum: Maximum[Any], grid: str, details: dict[str, float]) -> FitStatus:
     return FitStatus(
         maximum.converged,
-        f"last Newton step {maximum.last_step:.1e} logits on {n_nodes} nodes",
+        f"last Newton step {maximum.last_step:.1e} logits on {grid}",
         maximum.iterations,
-        {"last_step": maximum.last_step, "nodes": float(n_nodes), **details},
+        {"last_step": maximum.last_step, **details},
     )
 
 
@@ -158,6 +161,11 @@ def _uncertainty(found: MarginalSolution, parameters: dict[str, NDArray[np.float
     known = uncertainty(found.problem.space, found.maximum, parameters, found.active)
     for name, error in found.log_sd_errors:
         known.standard_errors[name] = parameters[name] * error
+    if CORRELATION in parameters:
+        errors = known.standard_errors[CORRELATION]
+        held = ~found.active[found.problem.space.slices()[CORRELATION]]
+        i, j = (places[held] for places in np.tril_indices(len(errors), -1))
+        errors[i, j] = errors[j, i] = np.nan
     for name in found.held:
         known.standard_errors[name] = np.full((), np.nan)
     return known

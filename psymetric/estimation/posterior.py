@@ -17,9 +17,12 @@ from psymetric.estimation.abilities import draw_abilities
 from psymetric.estimation.assemble import Uncertainty, build_fit
 from psymetric.estimation.curvature import Information
 from psymetric.estimation.fit import Fit, FitStatus
-from psymetric.estimation.marginal import climb, solve_marginal
+from psymetric.estimation.integrated import solve_integrated
+from psymetric.estimation.marginal import climb
+from psymetric.estimation.multidimensional import MultidimensionalProblem
 from psymetric.estimation.multistart import Climbed, climb_from_each
-from psymetric.estimation.problems import JointProblem, MarginalProblem, joint_problem
+from psymetric.estimation.problems import MarginalProblem, Problem, joint_problem
+from psymetric.estimation.window_draws import draw_dimensions
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, Table
 from psymetric.models.space import has_ability
 
@@ -35,7 +38,7 @@ _LARGEST_COVARIANCE = 2_000
 class Mode:
     """Mode of the posterior: subjects integrated out where the model has them (Mislevy, 1986)."""
 
-    problem: MarginalProblem | JointProblem
+    problem: Problem
     maximum: Maximum[Information]
 
 
@@ -49,7 +52,7 @@ def posterior_mode(
 ) -> Mode:
     """Climb to the mode of the free vector's posterior density, from `start` or from where the priors are centred."""
     if has_ability(model):
-        found = solve_marginal(
+        found = solve_integrated(
             model, table, prior=True, tolerance=tolerance, max_iterations=max_iterations, start=start
         )
         return Mode(found.problem, found.maximum)
@@ -85,7 +88,7 @@ def fit_from_draws(
     model: AbstractMeasurementModel,
     table: Table,
     engine: Any,
-    problem: MarginalProblem | JointProblem,
+    problem: Problem,
     free: Vector,
     *,
     status: FitStatus,
@@ -98,6 +101,8 @@ def fit_from_draws(
     values = {name: np.asarray(value) for name, value in _constrain_draws(problem.space, jnp.asarray(flat)).items()}
     if isinstance(problem, MarginalProblem):
         values[ABILITY] = draw_abilities(problem, flat, seed=seed)
+    elif isinstance(problem, MultidimensionalProblem):
+        values[ABILITY] = draw_dimensions(problem, flat, seed=seed)
     named = {name: value.reshape(chains, n_draws, *value.shape[1:]) for name, value in values.items()}
     return label_draws(model, table, engine, named, n_parameters=size, status=status, seed=seed, notes=notes)
 

@@ -25,14 +25,17 @@ from psymetric.core.distinct import factorized
 from psymetric.core.gather_sum import GatherSum
 from psymetric.core.parameters import ParameterSpace
 from psymetric.core.quadrature import normal_grid
+from psymetric.estimation.multidimensional import MultidimensionalProblem
 from psymetric.estimation.nested import NestedPlan, nested_plan
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, Table
 from psymetric.models.population import Background, background
 from psymetric.models.space import (
+    CORRELATION,
     COVARIATE_WEIGHT,
     POPULATION_MEAN,
     POPULATION_SD,
     parameter_space,
+    require_one_dimension,
     subject_moments,
 )
 
@@ -88,6 +91,16 @@ class MarginalProblem:
         """Logits of places on the grid, which spans the population, or the middle of several."""
         mean, sd = params[POPULATION_MEAN], params[POPULATION_SD]
         return jnp.mean(mean) + jnp.exp(jnp.mean(jnp.log(sd))) * standard
+
+    @property
+    def grid(self) -> str:
+        """The nodes in words."""
+        return f"{len(self.nodes)} nodes"
+
+    @property
+    def grid_details(self) -> dict[str, float]:
+        """The nodes in numbers."""
+        return {"nodes": float(len(self.nodes))}
 
     def log_masses(self, params: Mapping[str, Array]) -> Array:
         """Log of the population's mass at the nodes, shape (nodes,), or (subjects, nodes) where populations differ."""
@@ -172,13 +185,16 @@ class JointProblem:
         return self.log_likelihood(free) + self.penalty(free)
 
 
-Problem = MarginalProblem | JointProblem
+Problem = MarginalProblem | JointProblem | MultidimensionalProblem
 
 
 def rough_information(problem: Problem) -> NDArray[np.float64]:
     """A guess at the information about each free parameter, shape (parameters,)."""
     if isinstance(problem, MarginalProblem):
         n_responses, n_subjects = problem.responses.total, problem.responses.shape[0]
+    elif isinstance(problem, MultidimensionalProblem):
+        n_responses = float(sum(group.picked.sum() for group in problem.integral.subjects.groups))
+        n_subjects = problem.integral.n_subjects
     else:
         n_responses, n_subjects = float(problem.weight.sum()), 1
     return guessed_information(problem.space, n_responses, n_subjects, problem.n_categories)
@@ -195,7 +211,12 @@ def guessed_information(
     for block in space.blocks:
         is_step = "step" in block.labels
         levels = prod(block.bijector.shape[: len(block.labels) - is_step])
-        population = {POPULATION_MEAN: n_subjects, POPULATION_SD: 2 * n_subjects, COVARIATE_WEIGHT: levels * n_subjects}
+        population = {
+            POPULATION_MEAN: levels * n_subjects,
+            POPULATION_SD: 2 * levels * n_subjects,
+            CORRELATION: levels * n_subjects,
+            COVARIATE_WEIGHT: levels * n_subjects,
+        }
         guess = population.get(block.name, n_responses * (of_step if is_step else of_location)) / levels
         parts.append(np.full(block.bijector.size, max(guess, 1.0)))
     return np.concatenate(parts)
@@ -220,7 +241,12 @@ def distinct_cells(
 def marginal_problem(
     model: AbstractMeasurementModel, table: Table, *, prior: bool, n_nodes: int, half_width: float
 ) -> MarginalProblem:
-    """Set up the marginal problem of a response model; equal responses of one subject are counted, not repeated."""
+    """Set up the marginal problem of a response model; equal responses of one subject are counted, not repeated.
+
+    Raises:
+        DesignError: A model of several dimensions, whose subjects do not stand on one grid.
+    """
+    require_one_dimension(model, "this function")
     cells, cell = distinct_cells(model, table)
     n_categories, n_cells = len(table.categories), len(next(iter(cells.values())))
     entries = (table.codes["subject"], cell * n_categories + table.response)

@@ -17,14 +17,17 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
+from psymetric.core.parameters import Block
 from psymetric.data.coding import Label
 from psymetric.models.checks import Table
 from psymetric.models.population import Population
 
-__all__ = ["ABILITY", "AbstractMeasurementModel", "Label", "ParamSpec", "Table"]
+__all__ = ["ABILITY", "DIMENSION", "AbstractMeasurementModel", "Label", "ParamSpec", "Table"]
 
 ABILITY = "ability"
 """Name of the subject parameter that marginal engines integrate over."""
+DIMENSION = "dimension"
+"""Second axis of the abilities of models that measure several."""
 
 
 @final
@@ -109,6 +112,16 @@ class AbstractMeasurementModel(ABC):
     def needs_prior(self) -> bool:
         """Whether plain maximum likelihood is not to be relied on, so that MAP is the recommended engine."""
         return False
+
+    def levels(self, table: Table) -> Mapping[str, tuple[Label, ...]]:
+        """Labels of the axes of the parameters; the table's own unless a model adds to them."""
+        return table.levels
+
+    def blocks(self, spec: ParamSpec, table: Table) -> list[Block] | None:
+        """The blocks of a parameter whose constraints its specification cannot state; None leaves it to that.
+
+        For the ability these are the parameters of its population.
+        """
 
     def n_outcomes(self, n_categories: int) -> int:
         """Number of categories the model gives probability to; the table's own unless a model says otherwise."""

@@ -28,11 +28,12 @@ from psymetric.core.bijectors import (
 from psymetric.core.parameters import Block, ParameterSpace
 from psymetric.data.coding import Label
 from psymetric.errors import DataError, DesignError
-from psymetric.models.base import ABILITY, AbstractMeasurementModel, ParamSpec, Table
+from psymetric.models.base import ABILITY, DIMENSION, AbstractMeasurementModel, ParamSpec, Table
 from psymetric.models.covariates import check_spread, level_terms
 from psymetric.models.population import Background, population_shape
 
 __all__ = [
+    "CORRELATION",
     "COVARIATE_MEAN",
     "COVARIATE_WEIGHT",
     "POPULATION_MEAN",
@@ -40,13 +41,15 @@ __all__ = [
     "POPULATION_SD",
     "SCALE_PRIOR_SD",
     "has_ability",
+    "has_dimensions",
     "parameter_space",
+    "require_one_dimension",
     "step_groups",
     "subject_moments",
     "weight_name",
 ]
 
-POPULATION_MEAN, POPULATION_SD = "population_mean", "population_sd"
+POPULATION_MEAN, POPULATION_SD, CORRELATION = "population_mean", "population_sd", "correlation"
 COVARIATE_WEIGHT, COVARIATE_MEAN = "covariate_weight", "covariate_mean"
 
 POPULATION_MEAN_PRIOR_SD = 5.0
@@ -57,6 +60,20 @@ SCALE_PRIOR_SD = 2.5
 def has_ability(model: AbstractMeasurementModel) -> bool:
     """Whether the model has a subject parameter that can be integrated over."""
     return any(spec.name == ABILITY for spec in model.parameters)
+
+
+def has_dimensions(model: AbstractMeasurementModel) -> bool:
+    """Whether the model measures subjects on several dimensions."""
+    return any(spec.name == ABILITY and DIMENSION in spec.axes for spec in model.parameters)
+
+
+def require_one_dimension(model: AbstractMeasurementModel, who: str) -> None:
+    """Raise DesignError for models that measure subjects on several dimensions."""
+    if has_dimensions(model):
+        raise DesignError(
+            f"{who} is for one dimension, and {type(model).__name__} measures several: fit one dimension at a time, "
+            "with psymetric.fit_each(model, table, by=...), or table.select('item', ...)"
+        )
 
 
 def parameter_space(
@@ -75,10 +92,13 @@ def parameter_space(
     """
     blocks: list[Block] = []
     for spec in model.parameters:
-        if spec.name != ABILITY:
+        if spec.name == ABILITY and ability == "free":
+            shape = tuple(len(model.levels(table)[axis]) for axis in spec.axes)
+            blocks.append(Block(ABILITY, Free(shape), spec.prior_sd, None, spec.axes))
+        elif (own := model.blocks(spec, table)) is not None:
+            blocks += own
+        elif spec.name != ABILITY:
             blocks += _blocks(spec, table)
-        elif ability == "free":
-            blocks.append(Block(ABILITY, Free((len(table.levels["subject"]),)), spec.prior_sd, None, spec.axes))
         else:
             blocks += _population_blocks(model, table)
     return ParameterSpace(tuple(blocks))

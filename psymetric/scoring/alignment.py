@@ -16,7 +16,14 @@ from psymetric.errors import DataError
 from psymetric.estimation.fit import Fit
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, Label
 from psymetric.models.nested import require_independence
-from psymetric.models.space import has_ability
+from psymetric.models.space import (
+    CORRELATION,
+    POPULATION_MEAN,
+    POPULATION_SD,
+    has_ability,
+    has_dimensions,
+    require_one_dimension,
+)
 
 __all__ = ["KNOWS_DEPENDENCE", "AlignedRows", "align", "match", "recode"]
 
@@ -77,8 +84,9 @@ def align(fit: Fit, table: ResponseTable | PairTable, *, who: str) -> AlignedRow
 
     Raises:
         DataError: As `match`.
-        DesignError: The model lets responses of a subject hang together.
+        DesignError: A model of several dimensions, or one that lets responses of a subject hang together.
     """
+    require_one_dimension(fit.model, who)
     require_independence(fit.model, who, instead=KNOWS_DEPENDENCE)
     return match(fit, table, who=who)
 
@@ -108,6 +116,8 @@ def match(fit: Fit, table: ResponseTable | PairTable, *, who: str) -> AlignedRow
         codes[facet] = recode(table.codes[facet], labels, known, who=who, facet=facet)
     subjects = has_ability(fit.model)
     names = {spec.name for spec in fit.model.parameters} - {ABILITY}
+    if has_dimensions(fit.model):
+        names |= {POPULATION_MEAN, POPULATION_SD, CORRELATION}
     return AlignedRows(
         model=fit.model,
         params={name: value for name, value in fit.parameters.items() if name in names},

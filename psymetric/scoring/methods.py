@@ -36,6 +36,8 @@ from psymetric.scoring.posterior import LogLikelihood, Posterior, subject_poster
 from psymetric.scoring.sum_scores import sum_score_posterior
 
 __all__ = [
+    "CARRIED",
+    "HELD",
     "Columns",
     "Method",
     "Parameters",
@@ -51,8 +53,8 @@ Method = Literal["eap", "sum_eap", "map", "ml", "wle", "plausible"]
 Parameters = Literal["as_fitted", "known", "uncertain"]
 
 _WHO = "score"
-_HELD = "The spread of each subject's responses; items, judges, steps and population are taken as known."
-_CARRIED = "The spread of each subject's responses and the uncertainty of items, judges, steps and population (draws)."
+HELD = "The spread of each subject's responses; items, judges, steps and population are taken as known."
+CARRIED = "The spread of each subject's responses and the uncertainty of items, judges, steps and population (draws)."
 _JOINT = "The spread of each subject's responses and the uncertainty of items, judges and steps (joint information)."
 
 
@@ -102,7 +104,7 @@ class Columns:
     se: Array
     lower: Array
     upper: Array
-    carries: str = _HELD
+    carries: str = HELD
     notes: tuple[str, ...] = ()
     is_random: bool = False
     extra: dict[str, Array] = field(default_factory=dict[str, Array])
@@ -120,7 +122,7 @@ def from_draws(fit: Fit, asked: Request) -> Columns:
             raise DataError(f"{_WHO}: draws={asked.draws} plausible values asked of a fit that holds {len(flat)} draws")
         chosen = np.random.default_rng(asked.seed).choice(len(flat), size=asked.draws, replace=False)
         values = _named(flat[chosen].T)
-    return Columns(flat.mean(axis=0), flat.std(axis=0, ddof=1), lower, upper, _CARRIED, (), is_random, values)
+    return Columns(flat.mean(axis=0), flat.std(axis=0, ddof=1), lower, upper, CARRIED, (), is_random, values)
 
 
 def own_measures(fit: Fit, asked: Request) -> Columns:
@@ -153,7 +155,7 @@ def from_points(fit: Fit, table: Table, rows: AlignedRows, extremes: Extremes, a
         points = maximum_likelihood(rows, extremes, adjustment=asked.adjustment)
     notes = (note,) if note else ()
     if not asked.is_uncertain:
-        return _normal(points, asked, _HELD, notes)
+        return _normal(points, asked, HELD, notes)
     with_population = asked.method == "map" and POPULATION_SD in fit.parameters
     names = (*rows.params, *((POPULATION_MEAN, POPULATION_SD) if with_population else ()))
     factors = parameter_factors(fit, names, n=asked.n_drawn, seed=asked.seed, who=_WHO)
@@ -190,7 +192,7 @@ def from_posterior(fit: Fit, table: Table, rows: AlignedRows, asked: Request) ->
         uniform = np.random.default_rng(asked.seed).random((len(rows.subjects), asked.draws))
         found = posterior.quantile(uniform) if drawn is None else drawn_values(rows, drawn, posterior, uniform)
         values = _named(found)
-    carries = _HELD
+    carries = HELD
     if drawn is not None:
         carries = _carries(f"{drawn.n} joint draws", with_population=POPULATION_SD in fit.parameters)
     notes = (note,) if note else ()

@@ -14,7 +14,7 @@ from psymetric.errors import DataError, DesignError
 from psymetric.estimation.fit import Fit
 from psymetric.models.base import ABILITY, Table
 from psymetric.models.population import background
-from psymetric.models.space import POPULATION_MEAN, POPULATION_SD, subject_moments
+from psymetric.models.space import POPULATION_MEAN, POPULATION_SD, require_one_dimension, subject_moments
 
 __all__ = ["NormalPopulation", "keeps_subjects", "population", "population_of"]
 
@@ -59,8 +59,9 @@ def population(fit: Fit, *, who: str) -> NormalPopulation:
 
     Raises:
         DataError: The measures of a JointML fit vary no more than their errors.
-        DesignError: Subjects come from several populations, and `who` needs one.
+        DesignError: Subjects come from several populations, and `who` needs one; or they have several abilities.
     """
+    require_one_dimension(fit.model, who)
     if columns := fit.model.population.columns:
         raise DesignError(
             f"{who} needs one population of subjects, and the model tells several apart by {list(columns)}: fit "

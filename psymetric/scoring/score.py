@@ -13,9 +13,12 @@ from psymetric.data.scores import Scores
 from psymetric.errors import DataError
 from psymetric.estimation.fit import Fit
 from psymetric.models.base import ABILITY
-from psymetric.models.space import has_ability
+from psymetric.models.space import has_ability, has_dimensions
 from psymetric.scoring.alignment import align, match
+from psymetric.scoring.dimensions import score_dimensions
 from psymetric.scoring.methods import (
+    CARRIED,
+    HELD,
     Method,
     Parameters,
     Request,
@@ -104,7 +107,8 @@ def score(
     Returns:
         One row per subject of the table: subject, estimate, se, lower, upper, n (sum of weights), extreme (all
         responses the lowest, or all the highest, in reach), and `pv1`… for plausible values. NaN only where `notes`
-        says why.
+        says why. A model of several dimensions gives one row per subject and `dimension` (`eap`, `map` and
+        `plausible` only); each rests on the responses to all dimensions, through their correlations.
 
     Raises:
         DataError: A model without subjects, an unknown level, category, method or facet, a population that cannot be
@@ -119,6 +123,8 @@ def score(
     """
     asked = Request(method, level, draws, seed, adjustment, parameters, parameter_draws)
     _check(fit, asked)
+    if has_dimensions(fit.model):
+        return _on_dimensions(fit, table, asked)
     matched = match if method in _KNOW_DEPENDENCE else align
     rows = matched(fit, table, who=_WHO)
     same = table.hash == fit.table_hash and tuple(table.levels["subject"]) == tuple(fit.levels.get("subject", ()))
@@ -163,6 +169,29 @@ def score(
         carries=found.carries,
         notes=(*found.notes, *_notes(frame, method, adjustment, by_fit=by_fit)),
         provenance=Provenance(table.hash, settings, seed if found.is_random else None),
+    )
+
+
+def _on_dimensions(fit: Fit, table: ResponseTable, asked: Request) -> Scores:
+    if asked.parameters == "uncertain":
+        raise DataError(
+            f"{_WHO}: parameters='uncertain' is for one dimension, and {type(fit.model).__name__} measures several: "
+            "fit with Laplace() or NUTS(), whose scores of the fitted table carry the uncertainty of its parameters"
+        )
+    own = asked.parameters != "known" and table.hash == fit.table_hash
+    method, level, seed = asked.method, asked.level, asked.seed
+    rows = match(fit, table, who=_WHO)
+    found = score_dimensions(fit, rows, method=method, level=level, draws=asked.draws, seed=seed, own=own)
+    settings = {"method": method, "level": level, "fit": fit.table_hash, "engine": fit.engine}
+    n_extreme = int(found.frame["extreme"].sum())
+    extreme = f"{n_extreme} of {len(found.frame)} measures rest on responses that are all lowest or all highest"
+    return Scores(
+        found.frame,
+        method=method,
+        level=level,
+        carries=CARRIED if found.from_draws else HELD,
+        notes=(extreme,) if n_extreme else (),
+        provenance=Provenance(table.hash, settings, seed if method == "plausible" else None),
     )
 
 

@@ -18,7 +18,7 @@ from psymetric.estimation.curvature import information, value_and_gradient
 from psymetric.estimation.problems import Problem, joint_problem, marginal_problem
 from psymetric.models.discovery import available_models, get_model, model_settings
 from psymetric.models.nested import AbstractNestedModel
-from psymetric.models.space import has_ability
+from psymetric.models.space import has_ability, has_dimensions
 
 CASES = model_cases.cases()
 # Differences of float64 sums over a hundred rows, taken in another order.
@@ -200,6 +200,8 @@ def test_integrated_and_free_subjects_share_one_likelihood(name):
     model = available_models()[name]()
     if not has_ability(model):
         pytest.skip("the model has no subjects")
+    if has_dimensions(model):
+        pytest.skip("windows in place of a grid: tests/unit/estimation/test_windows.py")
     table = model_cases.as_table(model, model_cases.frame_for(model))
     marginal = marginal_problem(model, table, prior=False, n_nodes=1, half_width=0.0)
     free = np.random.default_rng(2).normal(0, 0.5, marginal.space.size)
