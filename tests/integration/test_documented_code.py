@@ -1,0 +1,23 @@
+"""The Python on the pages runs, and prints what the pages say it prints."""
+
+from __future__ import annotations
+
+import documented_code
+import pytest
+
+PAGES = sorted(path.relative_to(documented_code.DOCS).as_posix() for path in documented_code.DOCS.glob("models/*.md"))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_of_a_model_family(page):
+    outputs = documented_code.run(page)
+    assert any(claimed for claimed, _ in outputs)
+    for claimed, printed in outputs:
+        assert documented_code.same_text(claimed or "", printed), f"{page} says\n{claimed}\nand the code prints\n{printed}"
+
+
+def test_another_number_is_noticed():
+    assert documented_code.same_text("ann  -0.52\n", "ann -0.53\n")
+    assert not documented_code.same_text("ann -0.52\n", "ann -0.54\n")
+    assert not documented_code.same_text("ann -0.52\n", "bob -0.52\n")
+    assert not documented_code.same_text("", "ann\n")
