@@ -41,3 +41,10 @@ def same_text(claimed: str, printed: str) -> bool:
 def _unit(number: str) -> float:
     mantissa, _, exponent = number.partition("e")
     return 10.0 ** (int(exponent or 0) - len(mantissa.partition(".")[2]))
+
+
+def calls(page: str) -> list[str]:
+    """The Python in the second column of a page's tables."""
+    lines = (DOCS / page).read_text(encoding="utf-8").splitlines()
+    cells = [line.split(" | ")[1] for line in lines if line.startswith("| ") and line.count(" | ") >= 2]
+    return [call for cell in cells for call in re.findall(r"`([^`]+)`", cell)]

@@ -16,6 +16,16 @@ def test_page_of_a_model_family(page):
         assert documented_code.same_text(claimed or "", printed), f"{page} says\n{claimed}\nand the code prints\n{printed}"
 
 
+def test_calls_for_those_who_come_from_another_program():
+    """Every call in the middle column of the tables runs on the tables that the page makes."""
+    names: dict[str, object] = {}
+    documented_code.run("coming-from.md", names=names)
+    found = dict.fromkeys(documented_code.calls("coming-from.md"))
+    assert len(found) > 60
+    for call in found:
+        assert eval(call, names) is not None, call
+
+
 def test_another_number_is_noticed():
     assert documented_code.same_text("ann  -0.52\n", "ann -0.53\n")
     assert not documented_code.same_text("ann -0.52\n", "ann -0.54\n")
