@@ -13,7 +13,7 @@ def test_page_of_a_model_family(page):
     outputs = documented_code.run(page)
     assert any(claimed for claimed, _ in outputs)
     for claimed, printed in outputs:
-        assert documented_code.same_text(claimed or "", printed), f"{page} says\n{claimed}\nand the code prints\n{printed}"
+        assert documented_code.same_text(claimed or "", printed), f"{page} says\n{claimed}\nbut prints\n{printed}"
 
 
 def test_calls_for_those_who_come_from_another_program():
