@@ -26,9 +26,10 @@ demo: .venv/.installed ## Plan, ask simulated judges over HTTP, fit, and write d
 test: .venv/.installed-dev ## All tests but the slow ones
 	@$(ONE_THREAD) $(BIN)/pytest -n $(JOBS) --dist worksteal -m "not slow and not network"
 
-validate: .venv/.installed-dev ## Recovery, coverage and calibration runs; rewrites docs/validation/
+validate: .venv/.installed-dev ## Recovery, coverage, calibration, oracles; rewrites docs/validation/
 	@$(ONE_THREAD) PSYMETRIC_VALIDATION=docs/validation \
 		$(BIN)/pytest -n $(JOBS) --dist worksteal -m "slow and not network" --timeout 3600
+	@$(ONE_THREAD) PSYMETRIC_VALIDATION=docs/validation $(BIN)/pytest tests/oracle
 
 bench: .venv/.installed-bench ## Speed beside the named peers, on identical data, with the same optimum checked
 	@$(BIN)/python -m benchmarks

@@ -21,6 +21,7 @@ Bos-NY 4 2, Bos-Cle 5 2, Bos-Bal 6 0, Cle-Mil 2 5, Cle-Det 3 3, Cle-Tor 3 4, Cle
 Bal-Mil 2 5, Bal-Det 1 5, Bal-Tor 1 6, Bal-NY 2 4, Bal-Bos 1 6, Bal-Cle 3 4
 """
 TEAMS = ["Bal", "Bos", "Cle", "Det", "Mil", "NY", "Tor"]
+BASEBALL_ORACLE, PUDDING_ORACLE = "README, O5 Baseball", "README, O7 Pudding"
 # Davidson (1970), chocolate puddings: i, j, i preferred, j preferred, no preference.
 PUDDING = """
 1 2 19 22 16; 1 3 16 19 12; 2 3 19 19 10; 1 4 18 23 13; 2 4 23 19 9; 3 4 19 20 15; 1 5 13 19 18; 2 5 16 20 12;
@@ -56,37 +57,36 @@ def against(fit: ps.Fit, reference: int) -> tuple[np.ndarray, np.ndarray]:
     return worth - worth[reference], np.sqrt(np.maximum(variance, 0))
 
 
-def test_baseball_without_home_advantage(baseball):
+def test_baseball_without_home_advantage(baseball, held):
     fit = ps.fit(ps.BradleyTerry(), baseball)
     assert list(fit.levels["item"]) == TEAMS
     worth, se = against(fit, 0)
-    np.testing.assert_allclose(worth, [0, 1.1077, 0.6839, 1.4364, 1.5814, 1.2476, 1.2945], atol=6e-5)
-    np.testing.assert_allclose(se, [0, 0.3339, 0.3319, 0.3396, 0.3433, 0.3359, 0.3367], atol=6e-5)
-    assert fit.log_likelihood == pytest.approx(-172.24818, abs=6e-6)
+    held(BASEBALL_ORACLE, "worths", worth, [0, 1.1077, 0.6839, 1.4364, 1.5814, 1.2476, 1.2945], atol=6e-5)
+    held(BASEBALL_ORACLE, "SE of worths", se, [0, 0.3339, 0.3319, 0.3396, 0.3433, 0.3359, 0.3367], atol=6e-5)
+    held(BASEBALL_ORACLE, "log-likelihood", fit.log_likelihood, -172.24818, atol=6e-6)
 
 
-def test_baseball_with_home_advantage(baseball):
+def test_baseball_with_home_advantage(baseball, held):
     fit = ps.fit(ps.BradleyTerry(position=True), baseball)
     worth, se = against(fit, 0)
-    np.testing.assert_allclose(worth, [0, 1.1438, 0.7047, 1.4754, 1.6196, 1.2813, 1.3271], atol=6e-5)
-    np.testing.assert_allclose(se, [0, 0.3378, 0.3350, 0.3446, 0.3474, 0.3404, 0.3403], atol=6e-5)
+    held(BASEBALL_ORACLE, "worths, home", worth, [0, 1.1438, 0.7047, 1.4754, 1.6196, 1.2813, 1.3271], atol=6e-5)
+    held(BASEBALL_ORACLE, "SE, home", se, [0, 0.3378, 0.3350, 0.3446, 0.3474, 0.3404, 0.3403], atol=6e-5)
     home = fit.estimates("position").iloc[0]
-    assert home["estimate"] == pytest.approx(0.30226, abs=6e-6)
-    assert home["se"] == pytest.approx(0.13094, abs=6e-6)
-    assert fit.log_likelihood == pytest.approx(-169.54287, abs=6e-6)
+    held(BASEBALL_ORACLE, "home advantage and SE", [home["estimate"], home["se"]], [0.30226, 0.13094], atol=6e-6)
+    held(BASEBALL_ORACLE, "log-likelihood, home", fit.log_likelihood, -169.54287, atol=6e-6)
 
 
-def test_davidson_pudding(pudding):
+def test_davidson_pudding(pudding, held):
     fit = ps.fit(ps.BradleyTerry(ties="davidson"), pudding)
     strength = np.exp(fit.parameters["worth"])
     expected = [0.1388034, 0.1730015, 0.1617474, 0.1653730, 0.1586854, 0.2023893]
-    np.testing.assert_allclose(strength / strength.sum(), expected, atol=6e-8)
-    assert np.exp(float(fit.parameters["tie"])) == pytest.approx(0.7468230, abs=6e-8)
+    held(PUDDING_ORACLE, "worths, sum one", strength / strength.sum(), expected, atol=6e-8)
+    held(PUDDING_ORACLE, "ν", np.exp(fit.parameters["tie"]), 0.7468230, atol=6e-8)
     worth, se = against(fit, 0)
-    np.testing.assert_allclose(worth[1:], [0.2202, 0.1530, 0.1751, 0.1339, 0.3771], atol=6e-5)
-    np.testing.assert_allclose(se[1:], [0.1872, 0.1935, 0.1882, 0.1927, 0.1924], atol=6e-5)
-    assert float(fit.standard_errors["tie"]) == pytest.approx(0.0825, abs=6e-5)
-    assert fit.log_likelihood == pytest.approx(-809.70951, abs=6e-6)
+    held(PUDDING_ORACLE, "log worths", worth[1:], [0.2202, 0.1530, 0.1751, 0.1339, 0.3771], atol=6e-5)
+    held(PUDDING_ORACLE, "SE of log worths", se[1:], [0.1872, 0.1935, 0.1882, 0.1927, 0.1924], atol=6e-5)
+    held(PUDDING_ORACLE, "SE of log ν", fit.standard_errors["tie"], 0.0825, atol=6e-5)
+    held(PUDDING_ORACLE, "log-likelihood", fit.log_likelihood, -809.70951, atol=6e-6)
 
 
 def test_ties_are_an_error_without_a_tie_model(pudding):
@@ -103,8 +103,8 @@ def test_tie_model_without_ties_is_an_error(baseball):
 
 @pytest.mark.shared_data
 @pytest.mark.parametrize(("name", "position"), [("baseball_nohome", False), ("baseball_home", True)])
-def test_r_bradleyterry2(oracles, baseball, name, position):
+def test_r_bradleyterry2(oracles, baseball, name, position, held):
     """The same fits by R's BradleyTerry2 1.1-2; `loglik` is the exact Bernoulli kernel (oracles/FITS.md, trap 7)."""
     expected = json.loads((oracles / "fits" / "BradleyTerry2" / f"{name}.json").read_text())
     fit = ps.fit(ps.BradleyTerry(position=position), baseball)
-    assert fit.log_likelihood == pytest.approx(expected["loglik"], abs=1e-5)
+    held(f"BradleyTerry2/{name}", "log-likelihood", fit.log_likelihood, expected["loglik"], atol=1e-5)

@@ -22,6 +22,7 @@ RATINGS = """
 2,1,6,5,4,6,3 2,2,8,7,5,7,2 2,3,4,5,3,6,6 2,4,5,6,4,5,5 2,5,2,4,3,2,3 2,6,4,4,6,4,2 2,7,3,3,5,5,4
 3,1,5,5,5,7,3 3,2,7,7,5,7,5 3,3,3,5,5,5,5 3,4,5,3,3,3,1 3,5,9,7,7,7,7 3,6,3,3,3,5,3 3,7,7,7,7,5,7
 """
+ORACLE = "README, I9 Guilford"
 THREE, TWO = 6e-4, 6e-3  # printed decimals
 
 
@@ -46,18 +47,18 @@ def statistics(joint, table) -> pd.DataFrame:
     return ps.fit_statistics(joint, table).set_index("facet")
 
 
-def test_judge_mean_squares(statistics):
+def test_judge_mean_squares(statistics, held):
     judges = statistics.loc["judge"]
-    np.testing.assert_allclose(judges["infit"], [0.849, 1.475, 0.672], atol=THREE)
-    np.testing.assert_allclose(judges["outfit"], [0.880, 1.524, 0.666], atol=THREE)
-    np.testing.assert_allclose(judges["infit_z"], [-0.63, 1.90, -1.57], atol=TWO)
+    held(ORACLE, "infit of judges", judges["infit"], [0.849, 1.475, 0.672], atol=THREE)
+    held(ORACLE, "outfit of judges", judges["outfit"], [0.880, 1.524, 0.666], atol=THREE)
+    held(ORACLE, "infit z of judges", judges["infit_z"], [-0.63, 1.90, -1.57], atol=TWO)
 
 
-def test_conditional_standard_errors(statistics):
+def test_conditional_standard_errors(statistics, held):
     """The oracle's SEs are FACETS' 1/√ΣV; ours with everything unknown (`Fit.estimates`) are another thing."""
-    np.testing.assert_allclose(statistics.loc["judge", "model_se"], [0.117, 0.118, 0.116], atol=THREE)
+    held(ORACLE, "model SE of judges", statistics.loc["judge", "model_se"], [0.117, 0.118, 0.116], atol=THREE)
     expected = [0.174, 0.182, 0.177, 0.183, 0.176, 0.187, 0.174]
-    np.testing.assert_allclose(statistics.loc["subject", "model_se"], expected, atol=THREE)
+    held(ORACLE, "model SE of examinees", statistics.loc["subject", "model_se"], expected, atol=THREE)
 
 
 def test_unexpected_responses(joint, table):
@@ -76,25 +77,28 @@ def test_unexpected_responses(joint, table):
         ("item", 1.85, 2.80, 0.77, 21.41, 4),
     ],
 )
-def test_facet_summaries_as_facets_prints_them(joint, table, facet, ratio, strata, reliability, fixed, df):
+def test_facet_summaries_as_facets_prints_them(joint, table, facet, ratio, strata, reliability, fixed, df, held):
     found = ps.facet_summary(joint, facet, table, errors="model")
-    assert found.population.separation == pytest.approx(ratio, abs=TWO)
-    assert found.population.strata == pytest.approx(strata, abs=TWO)
-    assert found.population.reliability == pytest.approx(reliability, abs=TWO)
-    assert found.fixed.statistic == pytest.approx(fixed, abs=TWO)
+    spread = found.population
+    held(
+        ORACLE,
+        f"separation, strata, reliability, fixed χ² of {facet}",
+        [spread.separation, spread.strata, spread.reliability, found.fixed.statistic],
+        [ratio, strata, reliability, fixed],
+        atol=TWO,
+    )
     assert found.fixed.df == df
 
 
-def test_table_7_of_the_facets_manual():
+def test_table_7_of_the_facets_manual(held):
     """12 readers: mean S.E. .08, S.D. .19 population, .20 sample. Two decimals leave G a range."""
     sd = 0.08 * np.sqrt(1 + 2.17**2)  # the one S.D. that gives the printed population separation
     assert round(sd, 2) == 0.19
     population, sample = separation(sd, 0.08), separation(sd * np.sqrt(12 / 11), 0.08)
     assert round(sample.sd, 2) == 0.20
     assert (round(population.true_sd, 2), round(sample.true_sd, 2)) == (0.17, 0.18)
-    assert population.strata == pytest.approx(3.22, abs=2 * TWO)
-    assert sample.separation == pytest.approx(2.28, abs=2 * TWO)
-    assert sample.strata == pytest.approx(3.38, abs=2 * TWO)
+    found = [population.strata, sample.separation, sample.strata]
+    held("README, I10 Facets Table 7", "strata and separation", found, [3.22, 2.28, 3.38], atol=2 * TWO)
     assert (round(population.reliability, 2), round(sample.reliability, 2)) == (0.82, 0.84)
 
 

@@ -35,20 +35,20 @@ def with_difficulties(fit, difficulty):
     return replace(fit, parameters={**fit.parameters, "item": values})
 
 
-def test_maximum_likelihood_by_score_is_that_of_psychotools(answers, oracles):
+def test_maximum_likelihood_by_score_is_that_of_psychotools(answers, oracles, held):
     record = json.loads((oracles / "fits/psychotools/raschdat1_raschmodel.json").read_text())
     fit = with_difficulties(answers, record["itempar_sumzero"]["estimate"])
     found = ps.score_table(fit).frame.set_index("score")
     reference = {int(score): value for score, value in record["personpar_by_score"]["estimate"].items()}
     measures = found.loc[list(reference), "ml"]
-    np.testing.assert_allclose(measures, list(reference.values()), atol=BY_SCORE)
+    held("psychotools/raschdat1_raschmodel", "ML by sum", measures, list(reference.values()), atol=BY_SCORE)
 
 
-def test_weighted_likelihood_by_score_is_that_of_tam(answers, oracles):
+def test_weighted_likelihood_by_score_is_that_of_tam(answers, oracles, held):
     record = json.loads((oracles / "fits/TAM/raschdat1_1PL.json").read_text())
     xsi = record["xsi"]
     fit = with_difficulties(answers, dict(zip(xsi[".row"], xsi["xsi"], strict=True)))
     found = ps.score_table(fit).frame.set_index("score")
     at = found.loc[record["WLE_person_score"]]
-    np.testing.assert_allclose(at["wle"], record["WLE"], atol=WEIGHTED)
-    np.testing.assert_allclose(at["wle_se"], record["WLE_se"], atol=WEIGHTED)
+    held("TAM/raschdat1_1PL", "WLE by sum", at["wle"], record["WLE"], atol=WEIGHTED)
+    held("TAM/raschdat1_1PL", "SE of WLE", at["wle_se"], record["WLE_se"], atol=WEIGHTED)
