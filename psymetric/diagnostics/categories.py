@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from psymetric.core.bijectors import UNUSED
+from psymetric.core.steps import UNUSED
 from psymetric.data.responses import ResponseTable
 from psymetric.diagnostics.moments import measure, response_moments
 from psymetric.diagnostics.residuals import locations

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from psymetric.core.bijectors import UNUSED
+from psymetric.core.steps import UNUSED
 from psymetric.core.threads import single_threaded_blas
 from psymetric.data.pairs import PairTable
 from psymetric.data.responses import ResponseTable

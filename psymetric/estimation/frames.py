@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from psymetric.core.bijectors import UNUSED
+from psymetric.core.steps import UNUSED
 from psymetric.errors import DataError
 from psymetric.estimation.fit import Fit
 from psymetric.models.base import ABILITY, DIMENSION, Label, ParamSpec

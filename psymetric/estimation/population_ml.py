@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.sparse import csr_array
 
-from psymetric.core.bijectors import UNUSED
+from psymetric.core.steps import UNUSED
 from psymetric.core.symmetric import sum_chain
 from psymetric.estimation.conditional import PatternBlock
 from psymetric.estimation.empirical_bayes import LEAST_SD

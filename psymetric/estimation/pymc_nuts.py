@@ -8,8 +8,8 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from psymetric.core.bijectors import Steps
 from psymetric.core.parameters import Block
+from psymetric.core.steps import Steps
 from psymetric.errors import DataError
 from psymetric.estimation.diagnosis import diagnose
 from psymetric.estimation.fit import Fit

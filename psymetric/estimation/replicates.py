@@ -12,9 +12,9 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from psymetric.core.bijectors import UNUSED
 from psymetric.core.optimizers import polish
 from psymetric.core.precision import double_precision
+from psymetric.core.steps import UNUSED
 from psymetric.data.pairs import PairTable
 from psymetric.data.responses import ResponseTable
 from psymetric.errors import ConvergenceError, DataError, DesignError, IdentificationError

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import Array
 from typing_extensions import override
 
-from psymetric.core.bijectors import UNUSED
+from psymetric.core.steps import UNUSED
 from psymetric.models.base import ABILITY, ParamSpec, Table
 from psymetric.models.checks import require_items
 from psymetric.models.items import AbstractItemModel, distance, locations_and_slopes

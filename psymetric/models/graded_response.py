@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import Array
 from typing_extensions import override
 
-from psymetric.core.bijectors import UNUSED
+from psymetric.core.steps import UNUSED
 from psymetric.models.base import ABILITY, ParamSpec, Table
 from psymetric.models.checks import require_items, require_unbroken_scales
 from psymetric.models.cumulative import cumulative_log_probs

@@ -15,17 +15,16 @@ from psymetric.core.bijectors import (
     AnchoredScale,
     Bijector,
     Centred,
-    Course,
     Fixed,
     Free,
     GeometricMeanOne,
-    Ordered,
     Positive,
     Scaled,
-    Steps,
     Unit,
 )
+from psymetric.core.courses import Course
 from psymetric.core.parameters import Block, ParameterSpace
+from psymetric.core.steps import Ordered, Steps
 from psymetric.data.coding import Label
 from psymetric.errors import DataError, DesignError
 from psymetric.models.base import ABILITY, DIMENSION, AbstractMeasurementModel, ParamSpec, Table

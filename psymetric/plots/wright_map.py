@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from psymetric.core.bijectors import UNUSED
+from psymetric.core.steps import UNUSED
 from psymetric.data.responses import ResponseTable
 from psymetric.data.scores import Scores
 from psymetric.errors import DataError

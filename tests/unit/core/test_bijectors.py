@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from psymetric.core.bijectors import UNUSED, Anchored, Centred, Free, Positive, Steps
+from psymetric.core.bijectors import Anchored, Centred, Free, Positive
 from psymetric.core.precision import double_precision
+from psymetric.core.steps import UNUSED, Steps
 
 USED = np.array([[1, 1, 1, 1], [1, 0, 1, 1], [1, 1, 1, 1], [1, 0, 0, 1], [0, 1, 1, 1]], bool)
 

@@ -9,7 +9,7 @@ import pytest
 from scipy.special import expit, logsumexp
 
 import psymetric as ps
-from psymetric.core.bijectors import Course
+from psymetric.core.courses import Course
 from psymetric.core.precision import double_precision
 from psymetric.errors import DataError, DesignError
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
 
 import psymetric as ps
-from psymetric.core.bijectors import UNUSED
+from psymetric.core.steps import UNUSED
 from psymetric.diagnostics.bias import bias_analysis
 from psymetric.diagnostics.local_dependence import residual_correlations
 from psymetric.diagnostics.residuals import fit_statistics

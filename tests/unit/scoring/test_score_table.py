@@ -13,7 +13,7 @@ from scipy.optimize import brentq, minimize_scalar
 from sloped_world import probabilities_of, sloped_fit
 
 import psymetric as ps
-from psymetric.core.bijectors import UNUSED
+from psymetric.core.steps import UNUSED
 from psymetric.errors import DataError
 
 SOLVED = 1e-6
