@@ -132,6 +132,9 @@ def replicate(engine: object, seeds: Iterable[int]) -> dict[str, Tally]:
             tallies[facet].add(fit.estimates(facet, level=LEVEL), TRUTH[facet])
         population = fit.estimates("population", level=LEVEL).set_index("level")
         for name, truth in (("population_mean", MEAN), ("population_sd", SD)):
+            if name not in population.index:  # a joint fit has none
+                tallies.pop(name, None)
+                continue
             tallies[name].add(population.loc[[name]], np.array([truth]))
         scores = ps.score(fit, table, method="eap", level=LEVEL).frame.set_index("subject")
         tallies["subject"].add(scores.loc[list(range(N_SUBJECTS))], ability)
