@@ -54,7 +54,9 @@ def _rows(case: Case, abilities=None) -> tuple[dict[str, jax.Array], dict[str, j
     params = problem.space.constrain(jnp.asarray(_point(problem)))
     name = "ability" if has_ability(case.model) else "worth"
     if abilities is not None:
-        params[name] = jnp.asarray(abilities(len(case.table.levels["subject" if name == "ability" else "item"])))
+        chosen = abilities(len(case.table.levels["subject" if name == "ability" else "item"]))
+        shape = np.shape(params.get(name, chosen))
+        params[name] = jnp.broadcast_to(jnp.asarray(chosen).reshape(-1, *[1] * (len(shape) - 1)), shape)
     if not isinstance(case.model, AbstractNestedModel):
         return params, problem.codes
     params.setdefault("ability", jnp.asarray(np.random.default_rng(4).normal(0, 1, len(case.table.levels["subject"]))))
