@@ -30,6 +30,8 @@ def load(name: str, data: Path) -> ModuleType:
         ("empathy_judges", ["gemini -0.17 0.17 1.04 0.71 yes", "gpt 2.68 0.19 1.07 0.53 no: severity"]),
         ("hanna", ["Between-prompt variance of a system's score is 1.2%", "prompt 4 0.477 0.008"]),
         ("llmfao", ["Being on the left is worth 0.16 logits", "half wins: 1.000", "GPT 4 1.71 1 1 3"]),
+        ("dass42", ["depression: 1200 administrations, alpha 0.97, EAP 0.94", "tone=3 bad 0.44 0.07"]),
+        ("personallm", ["extraversion 0.97 3.43 0.15"]),
     ],
 )
 def test_example(name, says, shared_data, tmp_path, capsys):
@@ -40,3 +42,20 @@ def test_example(name, says, shared_data, tmp_path, capsys):
     page = (tmp_path / f"{name}.html").read_text()
     assert "<script src" not in page
     assert (tmp_path / "scores.csv").stat().st_size > 0
+
+
+@pytest.mark.shared_data
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        # The model without mode is held to MixedModels.jl's numbers in tests/unit/models.
+        ("verbal_aggression", ["covariate_weight: Anger 0.057 0.017", "explain 91% of the variance"]),
+        ("insteval", ["235 lecturers are above the mean of all, 254 below", "lecturer_sd 0.365"]),
+    ],
+)
+def test_example_with_a_figure(name, says, shared_data, tmp_path, capsys):
+    load(name, shared_data).main(tmp_path)
+    printed = " ".join(capsys.readouterr().out.split())
+    for text in says:
+        assert text in printed
+    assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
