@@ -15,6 +15,8 @@ from psymetric.models.bradley_terry import BradleyTerry
 from psymetric.models.discovery import available_models
 from psymetric.models.many_facet import ManyFacetRasch
 from psymetric.models.multidimensional import Multidimensional
+from psymetric.models.nested import AbstractNestedModel
+from psymetric.models.space import has_dimensions
 from psymetric.models.testlet import RaschTestlet
 
 # Settings beyond the defaults that deserve the same checks; every model found on disk is checked with its defaults.
@@ -104,3 +106,10 @@ def cases() -> list[Case]:
     """Every discovered model with its defaults, and the variants."""
     models = [*(model() for model in available_models().values()), *_VARIANTS]
     return [Case(model, as_table(model, frame_for(model))) for model in models]
+
+
+def independent_cases() -> list[Case]:
+    """Those of one ability, given which the responses of a subject are independent."""
+    return [
+        case for case in cases() if not isinstance(case.model, AbstractNestedModel) and not has_dimensions(case.model)
+    ]

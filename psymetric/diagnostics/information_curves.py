@@ -15,7 +15,7 @@ from psymetric.data.responses import ResponseTable
 from psymetric.errors import DataError
 from psymetric.estimation.fit import Fit
 from psymetric.models.base import ABILITY
-from psymetric.models.space import has_ability
+from psymetric.models.space import POPULATION_MEAN, POPULATION_SD, has_ability
 from psymetric.scoring.forms import Form, form_of
 from psymetric.scoring.population import NormalPopulation, population
 
@@ -123,10 +123,13 @@ def information_curves(
 
 
 def ability_grid(fit: Fit, *, points: int = _POINTS) -> Array:
-    """Abilities over the population's mean ± 4 sd; after JointML without one, over the measures and a logit more."""
+    """Abilities over every population's mean ± 4 sd; after JointML without one, over the measures and a logit more."""
     normal, _ = _population(fit)
     if normal is not None:
         return normal.mean + normal.sd * np.linspace(-_REACH, _REACH, points)
+    if fit.model.population.columns:
+        mean, sd = fit.parameters[POPULATION_MEAN], fit.parameters[POPULATION_SD]
+        return np.linspace(np.min(mean - _REACH * sd), np.max(mean + _REACH * sd), points)
     known = fit.parameters[ABILITY][np.isfinite(fit.parameters[ABILITY])]
     return np.linspace(known.min() - 1, known.max() + 1, points) if len(known) else np.linspace(-_REACH, _REACH, points)
 

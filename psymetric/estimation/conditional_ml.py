@@ -62,7 +62,7 @@ class ConditionalML:
     def run(self, model: AbstractMeasurementModel, table: Table) -> Fit:
         """Fit `model` to `table`; call it through `psymetric.fit`, which checks the table first."""
         require_one_population(model, _WHO)
-        require_independence(model, _WHO, instead="MarginalML(), MAP(), Laplace(), NUTS() or SVI()")
+        require_independence(model, _WHO, instead=use_instead(model).removeprefix("use "))
         _check_model(model)
         if np.bincount(table.codes["subject"], table.weight).max() < 2:
             raise DataError(

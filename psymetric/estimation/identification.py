@@ -57,8 +57,8 @@ def require_one_population(model: AbstractMeasurementModel, engine: str) -> None
         )
     if model.population.columns:
         raise DesignError(
-            f"{engine} knows no population of subjects that {list(model.population.columns)} could tell apart: use "
-            "MarginalML(), MAP(), Laplace(), NUTS() or SVI()"
+            f"{engine} knows no population of subjects that {list(model.population.columns)} could tell apart: "
+            f"{use_instead(model)}"
         )
 
 

@@ -76,7 +76,7 @@ class JointML:
         if random := [spec.name for spec in model.parameters if spec.random and spec.name != ABILITY]:
             raise DesignError(f"JointML cannot estimate the sd of random facet {random[0]!r}: {use_instead(model)}")
         require_one_population(model, "JointML")
-        require_independence(model, "JointML", instead="MarginalML(), MAP(), Laplace(), NUTS() or SVI()")
+        require_independence(model, "JointML", instead=use_instead(model).removeprefix("use "))
         if model.scale == "subjects":
             raise DesignError(
                 f"JointML has no population of subjects to fix the scale of {type(model).__name__} with: "

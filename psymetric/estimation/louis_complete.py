@@ -59,6 +59,8 @@ def complete_covariances(
 
 def _functions(differences: Matrix) -> Matrix | None:
     """Orthonormal functions of the node that span the rows of `differences`; None where many are needed."""
+    if not np.isfinite(differences).all():  # where a search has run away
+        return None
     _, size, basis = np.linalg.svd(differences, full_matrices=False)
     rank = int(np.count_nonzero(size > _ZERO * size[0]))
     return basis[:rank] if rank <= _MOST_FUNCTIONS else None

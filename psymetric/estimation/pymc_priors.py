@@ -41,7 +41,7 @@ def load_pymc() -> tuple[Any, Any]:
         except ImportError as error:
             raise MissingDependencyError("PyMC", "pymc") from error
         # Read here, where the notice is caught, and not at the first compilation.
-        _ = pytensor.config.blas__ldflags
+        _ = pytensor.config.blas__ldflags  # pyright: ignore[reportPrivateImportUsage]
     return pymc, pytensor.tensor
 
 
@@ -50,7 +50,7 @@ def compilation() -> dict[str, str]:
     load_pymc()
     import pytensor  # pyright: ignore[reportMissingImports]
 
-    return {} if pytensor.config.cxx else {"mode": "NUMBA"}
+    return {} if pytensor.config.cxx else {"mode": "NUMBA"}  # pyright: ignore[reportPrivateImportUsage]
 
 
 def declare_parameters(model: AbstractMeasurementModel, table: Table) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from psymetric.estimation.marginal import resolved_problem
 from psymetric.estimation.problems import joint_problem
 from psymetric.models.base import ABILITY, Table
 from psymetric.models.nested import require_independence
-from psymetric.models.space import POPULATION_SD, has_ability
+from psymetric.models.space import POPULATION_SD, has_ability, require_one_dimension
 
 __all__ = ["robust_errors"]
 
@@ -146,6 +146,7 @@ def _check(fit: Fit, table: ResponseTable | PairTable, cluster: str | None) -> N
             f"robust_errors: random facet {random[0]!r} ties all subjects together, so that no cluster is independent "
             "of the others: declare it fixed, or use bootstrap()"
         )
+    require_one_dimension(fit.model, "robust_errors")
     require_independence(fit.model, "robust_errors", instead="bootstrap()")
     if fit.model.population.columns:
         raise DesignError(

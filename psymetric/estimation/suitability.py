@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from psymetric.models.base import ABILITY, AbstractMeasurementModel
+from psymetric.models.nested import AbstractNestedModel
 from psymetric.models.space import has_ability, has_dimensions
 
 __all__ = ["suitable_engines", "use_instead"]
@@ -15,7 +16,8 @@ def suitable_engines(model: AbstractMeasurementModel) -> tuple[str, ...]:
     """
     specs = [spec for spec in model.parameters if spec.name != ABILITY]
     # Engines without a population of subjects have neither groups and covariates nor anything to fix slopes with.
-    is_joint = model.scale == "items" and not model.population.columns and not has_dimensions(model)
+    is_plain = not has_dimensions(model) and not isinstance(model, AbstractNestedModel)
+    is_joint = model.scale == "items" and not model.population.columns and is_plain
     fixed = not any(spec.random for spec in specs)
     sums_suffice = all(spec.support == "real" and spec.unit == "logit" for spec in specs)
     can = {

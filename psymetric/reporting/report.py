@@ -17,12 +17,15 @@ from psymetric.errors import DataError
 from psymetric.estimation.fit import Fit
 from psymetric.estimation.fitting import FitSet
 from psymetric.models.base import Label
+from psymetric.models.nested import require_independence
+from psymetric.models.space import require_one_dimension
 from psymetric.reporting.compose import compose
 from psymetric.reporting.evidence import Evidence, Part, read_part
 from psymetric.reporting.files import save_all
 from psymetric.reporting.missing import response_rows
 from psymetric.reporting.page import render
 from psymetric.reporting.section_truth import check_truth
+from psymetric.scoring.alignment import KNOWS_DEPENDENCE
 
 __all__ = ["Report", "report"]
 
@@ -102,9 +105,13 @@ def report(
 
     Raises:
         DataError: The table is not the fitted one, `level` is no coverage, or `scores`, `frame` or `truth` do not fit.
+        DesignError: A model of several dimensions, or one that lets responses of a subject hang together.
     """
     if not 0 < level < 1:
         raise DataError(f"report: level={level} is not a coverage between 0 and 1, such as 0.95")
+    for each in fit.fits.values() if isinstance(fit, FitSet) else (fit,):
+        require_one_dimension(each.model, "report")
+        require_independence(each.model, "report", instead=KNOWS_DEPENDENCE)
     by = fit.by if isinstance(fit, FitSet) else None
     parts = _parts(fit, table, scores, level)
     evidence = Evidence(parts, by, level, frame, check_truth(truth))

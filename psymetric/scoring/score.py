@@ -123,12 +123,14 @@ def score(
     """
     asked = Request(method, level, draws, seed, adjustment, parameters, parameter_draws)
     _check(fit, asked)
-    if has_dimensions(fit.model):
-        return _on_dimensions(fit, table, asked)
-    matched = match if method in _KNOW_DEPENDENCE else align
-    rows = matched(fit, table, who=_WHO)
+    return (_on_dimensions if has_dimensions(fit.model) else _on_one)(fit, table, asked)
+
+
+def _on_one(fit: Fit, table: ResponseTable, asked: Request) -> Scores:
+    method = asked.method
+    rows = (match if method in _KNOW_DEPENDENCE else align)(fit, table, who=_WHO)
     same = table.hash == fit.table_hash and tuple(table.levels["subject"]) == tuple(fit.levels.get("subject", ()))
-    own = same and parameters != "known"
+    own = same and asked.parameters != "known"
     by_fit = own and method == "ml" and keeps_subjects(fit)
     if not by_fit:
         check_rows(rows, who=_WHO)
@@ -142,33 +144,17 @@ def score(
     else:
         found = from_points(fit, table, rows, extremes, asked)
     n = rows.by_subject(np.ones(table.n_rows))
-    frame = pd.DataFrame(
-        {
-            "subject": list(rows.subjects),
-            "estimate": found.estimate,
-            "se": found.se,
-            "lower": found.lower,
-            "upper": found.upper,
-            "n": n,
-            "extreme": extremes.either & (n > 0),
-            **found.extra,
-        }
-    )
-    settings = {
-        "method": method,
-        "level": level,
-        "adjustment": adjustment,
-        "parameters": parameters,
-        "fit": fit.table_hash,
-        "engine": fit.engine,
-    }
+    known = {"estimate": found.estimate, "se": found.se, "lower": found.lower, "upper": found.upper, "n": n}
+    frame = pd.DataFrame({"subject": list(rows.subjects), **known, "extreme": extremes.either & (n > 0), **found.extra})
+    names = ("method", "level", "adjustment", "parameters")
+    settings = {name: getattr(asked, name) for name in names} | {"fit": fit.table_hash, "engine": fit.engine}
     return Scores(
         frame,
         method=method,
-        level=level,
+        level=asked.level,
         carries=found.carries,
-        notes=(*found.notes, *_notes(frame, method, adjustment, by_fit=by_fit)),
-        provenance=Provenance(table.hash, settings, seed if found.is_random else None),
+        notes=(*found.notes, *_notes(frame, method, asked.adjustment, by_fit=by_fit)),
+        provenance=Provenance(table.hash, settings, asked.seed if found.is_random else None),
     )
 
 

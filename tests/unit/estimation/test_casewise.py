@@ -14,7 +14,7 @@ from psymetric.estimation.problems import JointProblem, MarginalProblem, joint_p
 from psymetric.models.base import ABILITY
 from psymetric.models.space import has_ability
 
-CASES = model_cases.cases()
+CASES = model_cases.independent_cases()
 
 
 @jax.jit

@@ -15,7 +15,7 @@ from psymetric.estimation.louis import marginal_hessian
 from psymetric.estimation.problems import MarginalProblem, marginal_problem
 from psymetric.models.space import has_ability
 
-CASES = [case for case in model_cases.cases() if has_ability(case.model)]
+CASES = [case for case in model_cases.independent_cases() if has_ability(case.model)]
 
 
 @jax.jit
