@@ -7,7 +7,7 @@ JOBS ?= 2
 # One thread for each test process: with JOBS processes more would only contend.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-.PHONY: help demo test test-all validate bench lint format docs clean
+.PHONY: help demo test examples validate bench lint format docs clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -23,8 +23,11 @@ help: ## Show this list
 demo: .venv/.installed ## Plan, ask simulated judges over HTTP, fit, and write demo/report.html
 	@$(BIN)/psymetric demo --out demo
 
-test: .venv/.installed-dev ## All tests but the slow ones
-	@$(ONE_THREAD) $(BIN)/pytest -n $(JOBS) --dist worksteal -m "not slow and not network"
+test: .venv/.installed-dev ## All tests but the slow ones and the examples
+	@$(ONE_THREAD) $(BIN)/pytest -n $(JOBS) --dist worksteal -m "not slow and not example and not network"
+
+examples: .venv/.installed-dev ## The scripts of examples/ and the calls of the longest page, on ../shared/data
+	@$(ONE_THREAD) $(BIN)/pytest -n $(JOBS) --dist worksteal -m example
 
 validate: .venv/.installed-dev ## Recovery, coverage, calibration, oracles; rewrites docs/validation/
 	@$(ONE_THREAD) PSYMETRIC_VALIDATION=docs/validation \

@@ -8,6 +8,7 @@ import pytest
 PAGES = sorted(path.relative_to(documented_code.DOCS).as_posix() for path in documented_code.DOCS.glob("models/*.md"))
 
 
+@pytest.mark.example
 @pytest.mark.parametrize("page", PAGES)
 def test_page_of_a_model_family(page):
     outputs = documented_code.run(page)

@@ -21,6 +21,7 @@ def load(name: str, data: Path) -> ModuleType:
     return module
 
 
+@pytest.mark.example
 @pytest.mark.shared_data
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
@@ -44,6 +45,7 @@ def test_example(name, says, shared_data, tmp_path, capsys):
     assert (tmp_path / "scores.csv").stat().st_size > 0
 
 
+@pytest.mark.example
 @pytest.mark.shared_data
 @pytest.mark.parametrize(
     ("name", "says"),

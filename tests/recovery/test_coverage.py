@@ -38,6 +38,8 @@ def check(tallies: dict[str, Tally], facets: tuple[str, ...], *, unbiased: bool 
         assert not unbiased or np.all(np.abs(tally.bias) < SIGNIFICANCE * tally.bias_error), name
 
 
+@pytest.mark.slow
+@pytest.mark.slow
 @pytest.fixture(scope="module")
 def forty() -> dict[str, Tally]:
     return recovery_study.replicate(ps.MarginalML(), range(1000, 1040))

@@ -116,6 +116,7 @@ def test_likelihood_ratio_and_wald_of_one_item(world):
     pd.testing.assert_frame_equal(again.frame, found.frame)
 
 
+@pytest.mark.slow
 def test_named_anchors_free_all_others(world):
     right, focal, table = world
     found = ps.differential_functioning(ps.Rasch(), table, group="group", reference="a", anchors=["i0", "i5"])
@@ -190,6 +191,7 @@ def test_score_tests_against_finite_differences(world):
     assert statistics[2] == pytest.approx(gradient**2 / left, rel=DIFFERENCES)
 
 
+@pytest.mark.slow
 def test_posterior_with_anchors_and_with_a_narrow_prior(world):
     _, _, table = world
     settings = {"group": "group", "reference": "a"}

@@ -167,6 +167,7 @@ def test_perfect_judges_show_the_ideal_category():
     np.testing.assert_allclose(np.exp(found), np.eye(4), atol=1e-12)
 
 
+@pytest.mark.slow
 def test_extreme_subjects_are_marked(fit):
     frame = ps.score(fit, TABLE).frame.set_index("subject")
     rating = pd.Series(TABLE.response).groupby(np.array(TABLE.levels["subject"])[TABLE.codes["subject"]])
