@@ -8,7 +8,6 @@ import pytest
 PAGES = sorted(path.relative_to(documented_code.DOCS).as_posix() for path in documented_code.DOCS.glob("models/*.md"))
 
 
-@pytest.mark.example
 @pytest.mark.parametrize("page", PAGES)
 def test_page_of_a_model_family(page):
     outputs = documented_code.run(page)
@@ -17,6 +16,7 @@ def test_page_of_a_model_family(page):
         assert documented_code.same_text(claimed or "", printed), f"{page} says\n{claimed}\nbut prints\n{printed}"
 
 
+@pytest.mark.example
 def test_calls_for_those_who_come_from_another_program():
     """Every call in the middle column of the tables runs on the tables that the page makes."""
     names: dict[str, object] = {}

@@ -38,18 +38,18 @@ def check(tallies: dict[str, Tally], facets: tuple[str, ...], *, unbiased: bool 
         assert not unbiased or np.all(np.abs(tally.bias) < SIGNIFICANCE * tally.bias_error), name
 
 
-@pytest.mark.slow
-@pytest.mark.slow
 @pytest.fixture(scope="module")
 def forty() -> dict[str, Tally]:
     return recovery_study.replicate(ps.MarginalML(), range(1000, 1040))
 
 
+@pytest.mark.slow
 def test_marginal_ml_recovers_the_truth(forty):
     """A small version of the study below."""
     check(forty, ("subject", "item", "judge", "population_mean"))
 
 
+@pytest.mark.slow
 def test_a_wrong_standard_error_is_noticed(forty):
     """The check can fail: standard errors two thirds of what they should be lie outside the band."""
     narrow = Tally(forty["judge"].estimate, [e * 2 / 3 for e in forty["judge"].error], forty["judge"].hit)

@@ -116,7 +116,6 @@ def test_likelihood_ratio_and_wald_of_one_item(world):
     pd.testing.assert_frame_equal(again.frame, found.frame)
 
 
-@pytest.mark.slow
 def test_named_anchors_free_all_others(world):
     right, focal, table = world
     found = ps.differential_functioning(ps.Rasch(), table, group="group", reference="a", anchors=["i0", "i5"])
@@ -136,6 +135,7 @@ def test_named_anchors_free_all_others(world):
     )
 
 
+@pytest.mark.slow
 def test_slopes_of_the_two_parameter_model():
     right, focal = answers(8, n=400, slope=np.array([1, 1, 1, 1, 1, 2.2]))
     table = table_of(right, focal)
@@ -191,7 +191,6 @@ def test_score_tests_against_finite_differences(world):
     assert statistics[2] == pytest.approx(gradient**2 / left, rel=DIFFERENCES)
 
 
-@pytest.mark.slow
 def test_posterior_with_anchors_and_with_a_narrow_prior(world):
     _, _, table = world
     settings = {"group": "group", "reference": "a"}
@@ -221,6 +220,7 @@ def test_posterior_with_anchors_and_with_a_narrow_prior(world):
     assert narrow.flagged.empty
 
 
+@pytest.mark.slow
 def test_judges_of_a_rating_scale_in_three_groups():
     """A judge severer by .8 on one of two focal groups; steps, items and judges together."""
     rng = np.random.default_rng(4)

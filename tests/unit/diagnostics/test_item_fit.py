@@ -103,12 +103,12 @@ def test_joining_of_sparse_cells():
     assert _collapsed(np.array([[1.0, 0.0]]), np.array([[0.9, 0.1]]), 1.0).free_cells == 0
 
 
-@pytest.mark.slow
 def answers(right: np.ndarray) -> ps.ResponseTable:
     long = pd.DataFrame(right.astype(int)).rename_axis("person").reset_index().melt("person", var_name="item")
     return ps.ResponseTable.from_frame(long, response="value", subject="person", item="item")
 
 
+@pytest.mark.slow
 def test_mean_of_the_statistic_and_an_item_that_is_guessed():
     rng, difficulty, found = np.random.default_rng(12), np.linspace(-1.2, 1.2, 6), []
     for _ in range(30):

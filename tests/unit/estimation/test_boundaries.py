@@ -15,6 +15,7 @@ from psymetric.errors import DataError, DesignError, IdentificationError
 from psymetric.estimation.boundaries import boundary_notes
 from psymetric.estimation.suitability import suitable_engines
 from psymetric.models.base import AbstractMeasurementModel
+from psymetric.models.space import has_dimensions
 
 N_SUBJECTS = 300
 
@@ -133,6 +134,8 @@ PAIRS = [
         marks=[pytest.mark.slow] if name in suitable_engines(case.model) or case.model.needs_prior else [],
     )
     for case in model_cases.cases()
+    # Slopes by dimension want items of the key's names: tests/unit/models/test_multidimensional_refusals.py.
+    if not (has_dimensions(case.model) and case.model.scale == "subjects")
     for name in ENGINES
 ]
 

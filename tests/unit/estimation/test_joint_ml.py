@@ -56,7 +56,6 @@ def stretch(estimate: np.ndarray, truth: np.ndarray) -> float:
     return float(estimate.ravel() @ truth / (truth @ truth))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [name if name == "5 items" else pytest.param(name, marks=pytest.mark.slow) for name in DESIGNS]
 )

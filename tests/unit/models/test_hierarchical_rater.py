@@ -167,13 +167,13 @@ def test_perfect_judges_show_the_ideal_category():
     np.testing.assert_allclose(np.exp(found), np.eye(4), atol=1e-12)
 
 
-@pytest.mark.slow
 def test_extreme_subjects_are_marked(fit):
     frame = ps.score(fit, TABLE).frame.set_index("subject")
     rating = pd.Series(TABLE.response).groupby(np.array(TABLE.levels["subject"])[TABLE.codes["subject"]])
     np.testing.assert_array_equal(frame["extreme"], ((rating.max() == 0) | (rating.min() == K - 1))[frame.index])
 
 
+@pytest.mark.slow
 def test_settings_of_judges_are_recovered():
     """400 pieces of work by 200 subjects: within four standard errors, and told apart."""
     precision, severity = np.array([6.0, 4.0, 2.0, 1.0]), np.array([0.0, 0.4, -0.3, 0.0])
@@ -199,7 +199,7 @@ def test_other_engines(fit):
     scores, own = (ps.score(one, TABLE).frame["estimate"] for one in (draws, fit))
     assert np.corrcoef(scores, own)[0, 1] > 0.98
     for engine in (ps.JointML(), ps.ConditionalML()):
-        with pytest.raises(DesignError, match="HierarchicalRater lets those under one item hang together: use Marg"):
+        with pytest.raises(DesignError, match="HierarchicalRater lets those under one item hang together: use MAP"):
             ps.fit(MODEL, TABLE, engine=engine)
 
 
