@@ -26,7 +26,7 @@ demo: .venv/.installed ## Plan, ask simulated judges over HTTP, fit, and write d
 test: .venv/.installed-dev ## All tests but the slow ones and the examples
 	@$(ONE_THREAD) $(BIN)/pytest -n $(JOBS) --dist worksteal -m "not slow and not example and not network"
 
-examples: .venv/.installed-dev ## The scripts of examples/ and the calls of the longest page, on ../shared/data
+examples: .venv/.installed-dev ## The scripts of examples/, the calls of the longest page, and PyMC beside NUTS
 	@$(ONE_THREAD) $(BIN)/pytest -n $(JOBS) --dist worksteal -m example
 
 validate: .venv/.installed-dev ## Recovery, coverage, calibration, oracles; rewrites docs/validation/

@@ -121,6 +121,7 @@ def effective(fit: ps.Fit, name: str, method: str) -> np.ndarray:
     return np.asarray(load_arviz().ess(named_draws({"x": fit.draws[name]}), method=method)["x"])
 
 
+@pytest.mark.example
 def test_samples_the_posterior_that_nuts_samples(fits) -> None:
     """Means and sds of every number, within Monte Carlo errors from the effective sample sizes of both."""
     theirs, ours = fits
@@ -147,6 +148,7 @@ def relative_variance_of_sd(fit: ps.Fit, name: str) -> np.ndarray:
     return ((scaled**4).mean(axis=0) - 1) / (4 * effective(fit, name, "sd"))
 
 
+@pytest.mark.example
 def test_fit_says_how_it_was_sampled(fits) -> None:
     fit = fits[0]
     assert fit.summary().startswith("ManyFacetRasch by PyMCNUTS (penalised")
