@@ -16,6 +16,9 @@ __all__ = ["by_level", "check_spread", "known_codes", "level_terms"]
 
 Matrix = NDArray[np.float64]
 
+_MOST = 20_000_000
+"""Indicators, labels × levels, that are still held in memory."""
+
 
 def by_level(table: Table, name: str, owner: str) -> NDArray[np.int32]:
     """Code of each level of `owner` in a column that is constant within it, shape (levels,).
@@ -64,6 +67,11 @@ def level_terms(
             names.append(name)
             terms.append(_numbers(labels, name)[code])
             continue
+        if (size := len(code) * len(known)) > _MOST:
+            raise DataError(
+                f"covariate {name!r} has {len(known):,} labels that are no numbers, an indicator each for "
+                f"{len(code):,} levels of {owner!r} ({size:,} numbers): give numbers or fewer labels, or leave it out"
+            )
         code = known_codes(code, labels, known, name)
         names += [f"{name}={label}" for label in known[1:]]
         terms += [np.asarray(code == place, np.float64) for place in range(1, len(known))]
@@ -87,9 +95,12 @@ def known_codes(
     code: NDArray[np.int32], labels: tuple[Label, ...], known: tuple[Label, ...], name: str
 ) -> NDArray[np.int32]:
     """Codes by position among the labels a fit knows."""
-    if unknown := [label for label in labels if label not in known]:
-        raise DataError(f"column {name!r} has label {unknown[0]!r}, which the fit does not know, only {list(known)}")
-    return np.array([known.index(label) for label in labels], np.int32)[code]
+    place = {label: position for position, label in enumerate(known)}
+    if unknown := [label for label in labels if label not in place]:
+        raise DataError(
+            f"column {name!r} has label {unknown[0]!r}, which the fit does not know, only {list(known)[:20]}"
+        )
+    return np.array([place[label] for label in labels], np.int32)[code]
 
 
 def _are_numbers(labels: tuple[Label, ...]) -> bool:

@@ -46,7 +46,7 @@ class AbstractNestedModel(AbstractMeasurementModel):
 
     def state_log_probs(self, params: Mapping[str, Array], codes: Mapping[str, Array], n_categories: int) -> Array:
         """Log-probability of every state for pairs with these codes ("subject", `within`), shape (pairs, states)."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has states (n_states) and must define state_log_probs")
 
     @final
     def with_latent(

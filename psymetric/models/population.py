@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import final
 
@@ -65,6 +65,9 @@ class Population:
 def as_population(value: object) -> Population:
     """A population from itself or from the settings that a file holds."""
     if isinstance(value, Mapping):
+        known = [field.name for field in fields(Population)]
+        if unknown := [name for name in value if name not in known]:
+            raise DesignError(f"population={value!r} has the unknown setting {unknown[0]!r}: it takes {known}")
         value = Population(**value)
     if not isinstance(value, Population):
         raise DesignError(f"population={value!r} is no population: use Population(covariates=..., groups=...)")

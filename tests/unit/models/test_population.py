@@ -225,6 +225,8 @@ def test_bad_input():
             ps.fit(ps.Rasch(population=ps.Population(groups="language")), TABLE, engine=engine)
     with pytest.raises(DesignError, match="name each column once"):
         ps.Population(("age", "age"))
+    with pytest.raises(DesignError, match="has the unknown setting 'group': it takes"):
+        ps.Rasch(population={"group": "language"})  # pyright: ignore[reportArgumentType]
     with pytest.raises(DesignError, match="is no population"):
         ps.Rasch(population="language")  # pyright: ignore[reportArgumentType]
 
@@ -237,3 +239,12 @@ def test_what_needs_one_population_says_so():
     with pytest.raises(DesignError, match="use bootstrap"):
         ps.robust_errors(fit, TABLE)
     assert np.isfinite(ps.fit_statistics(fit, TABLE)["infit"]).all()
+
+
+def test_a_name_is_no_covariate():
+    """An indicator for each of five thousand subjects would fill the memory before it explained anything."""
+    rows = pd.DataFrame({"person": [f"p{k}" for k in range(5_000)] * 2, "item": ["a"] * 5_000 + ["b"] * 5_000})
+    rows = rows.assign(name=rows["person"], score=np.arange(10_000) % 2)
+    many = ps.ResponseTable.from_frame(rows, response="score", subject="person", item="item", facets=("name",))
+    with pytest.raises(DataError, match="'name' has 5,000 labels that are no numbers"):
+        ps.fit(ps.Rasch(population=ps.Population("name")), many)
