@@ -18,7 +18,7 @@ from psymetric.estimation.boundaries import runaways
 from psymetric.estimation.extremes import find_extremes, reach
 from psymetric.estimation.suitability import use_instead
 from psymetric.models.base import AbstractMeasurementModel, ParamSpec, Table
-from psymetric.models.space import has_ability, has_dimensions
+from psymetric.models.space import POPULATION_SD, has_ability, has_dimensions
 
 __all__ = [
     "check_curvature",
@@ -35,6 +35,8 @@ _SHOWN = 6
 _SHARE = 0.3
 """Parameters that move less than this share of the largest move go unnamed."""
 _MANY_LEVELS, _FEW_RESPONSES = 100, 100
+_NO_SPREAD = 0.1
+"""Sd of a group in logits, under which the search is taken to follow it to zero."""
 _MEND = (
     "Leave such levels out, anchor them, cross the design, declare the facet random, or use MAP(), Laplace() or "
     "NUTS(), whose priors decide what the data do not."
@@ -163,6 +165,19 @@ class Determined(Curvature, Protocol):
         ...
 
 
+def _check_groups(model: AbstractMeasurementModel, table: Table, parameters: Mapping[str, jax.Array]) -> None:
+    """Raise where the search follows the sd of a group of subjects towards zero."""
+    sd = np.asarray(parameters.get(POPULATION_SD, 1.0))
+    groups = model.population.groups
+    if groups is not None and sd.ndim == 1 and sd.min() < _NO_SPREAD:
+        names = [f"{table.levels[groups][place]!r} (sd {sd[place]:.3f})" for place in np.flatnonzero(sd < _NO_SPREAD)]
+        raise IdentificationError(
+            f"the sd of the subjects runs to zero in {_listed(names)} of {groups!r}: they differ no more than chance "
+            "alone makes them, so that their spread has no maximum-likelihood estimate. Join the group with another, "
+            "leave it out, or use MAP()"
+        )
+
+
 def check_curvature(
     model: AbstractMeasurementModel,
     found: Maximum[Determined],
@@ -183,6 +198,7 @@ def check_curvature(
         )
     if not null.size:
         if found.converged:
+            _check_groups(model, table, space.constrain(jnp.asarray(found.point)))
             raise IdentificationError(f"the search ended where the likelihood has no maximum. {_MEND}")
         return
     tangent = np.zeros(space.size)

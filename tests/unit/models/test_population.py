@@ -8,7 +8,7 @@ import pytest
 from scipy.special import expit, logsumexp
 
 import psymetric as ps
-from psymetric.errors import DataError, DesignError
+from psymetric.errors import DataError, DesignError, IdentificationError
 
 N, ITEMS = 240, 6
 DIFFICULTY = np.array([-1.2, -0.6, 0.0, 0.2, 0.6, 1.0])
@@ -248,3 +248,15 @@ def test_a_name_is_no_covariate():
     many = ps.ResponseTable.from_frame(rows, response="score", subject="person", item="item", facets=("name",))
     with pytest.raises(DataError, match="'name' has 5,000 labels that are no numbers"):
         ps.fit(ps.Rasch(population=ps.Population("name")), many)
+
+
+def test_a_group_without_spread_is_named():
+    """All subjects of the group have two or three of five right: less spread than chance alone makes."""
+    rng = np.random.default_rng(1)
+    logit = rng.normal(0, 1.2, 100)[:, None] - np.linspace(-1, 1, 5)
+    right = np.concatenate([rng.random((100, 5)) < expit(logit), [(np.arange(5) + k) % 2 == 1 for k in range(100)]])
+    wide = pd.DataFrame(right.astype(int)).assign(person=range(200), group=np.repeat(["a", "b"], 100))
+    rows = wide.melt(id_vars=["person", "group"], var_name="item", value_name="score")
+    table_ = ps.ResponseTable.from_frame(rows, response="score", subject="person", item="item", facets=("group",))
+    with pytest.raises(IdentificationError, match=r"sd of the subjects runs to zero in 'b' \(sd 0\.0\d+\) of 'group'"):
+        ps.fit(ps.Rasch(population=ps.Population(groups="group")), table_)
