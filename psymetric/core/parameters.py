@@ -11,11 +11,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.typing import ArrayLike
 from numpy.typing import NDArray
 
 from psymetric.core.bijectors import Bijector
 
-__all__ = ["Block", "ParameterSpace"]
+__all__ = ["Block", "ParameterSpace", "constrain", "jacobian"]
 
 Parameters = dict[str, Array]
 
@@ -126,6 +127,10 @@ class ParameterSpace:
                 total = total - 0.5 * jnp.sum(((part - block.centre) / sd) ** 2)
         return total
 
+    def penalty(self, free: Array, *, prior: bool) -> Array:
+        """What a density has beyond the likelihood: the priors, or the distribution of the random facets."""
+        return self.log_prior(free) if prior else self.random_log_density(free)
+
     def random_log_density(self, free: Array) -> Array:
         """Log density of the random facets' standardised levels alone: what a random facet adds to a likelihood."""
         where, total = self.slices(), jnp.zeros(())
@@ -133,3 +138,15 @@ class ParameterSpace:
             if block.scale is not None:
                 total = total - 0.5 * jnp.sum(free[where[block.name]] ** 2)
         return total
+
+
+@jax.jit
+def constrain(space: ParameterSpace, free: ArrayLike) -> Parameters:
+    """`ParameterSpace.constrain`, compiled once per layout."""
+    return space.constrain(jnp.asarray(free))
+
+
+@jax.jit
+def jacobian(space: ParameterSpace, free: ArrayLike) -> Parameters:
+    """Derivatives of the constrained arrays, each of its shape and one more axis for the free vector."""
+    return jax.jacfwd(space.constrain)(jnp.asarray(free))

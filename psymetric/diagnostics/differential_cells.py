@@ -13,6 +13,7 @@ from jax import Array as JaxArray
 from numpy.typing import NDArray
 from scipy.stats import chi2, norm
 
+from psymetric.core.parameters import constrain
 from psymetric.data.responses import ResponseTable
 from psymetric.diagnostics.differential_effects import cell_discriminations, class_probabilities, score_effects
 from psymetric.diagnostics.differential_model import (
@@ -24,7 +25,6 @@ from psymetric.diagnostics.differential_model import (
     DifferentialModel,
 )
 from psymetric.diagnostics.differential_search import Freed, Search, Solution, wald_statistic
-from psymetric.estimation.assemble import constrain
 from psymetric.estimation.fit import Fit
 from psymetric.estimation.problems import MarginalProblem, marginal_problem
 from psymetric.models.space import POPULATION_MEAN, POPULATION_SD
@@ -91,10 +91,7 @@ def _tested(
     for name, place, error in zip(names, own, errors, strict=True):
         row |= {name: found.maximum.point[place], f"{name}_se": error}
     effect = score_effects(search.problem, search.model, counts, found.maximum.point, cell)
-    params = {
-        name: np.asarray(value)
-        for name, value in constrain(search.problem.space, jnp.asarray(found.maximum.point)).items()
-    }
+    params = {name: np.asarray(value) for name, value in constrain(search.problem.space, found.maximum.point).items()}
     slope = cell_discriminations(search.model, search.problem, counts, params)[cell]
     row |= {"discrimination": slope, "sids": effect.signed, "uids": effect.unsigned, "essd": effect.standardised}
     if method == "wald":

@@ -7,13 +7,11 @@ from dataclasses import asdict, dataclass, field
 from math import prod
 from typing import Any, final
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
 from psymetric.core.optimizers import Maximum
-from psymetric.core.parameters import ParameterSpace
+from psymetric.core.parameters import ParameterSpace, jacobian
 from psymetric.core.provenance import Provenance
 from psymetric.estimation.boundaries import boundary_notes
 from psymetric.estimation.curvature import Information
@@ -26,7 +24,6 @@ __all__ = [
     "LARGEST_COVARIANCE",
     "Uncertainty",
     "build_fit",
-    "constrain",
     "constrained_uncertainty",
     "level_counts",
     "uncertainty",
@@ -64,18 +61,18 @@ def constrained_uncertainty(
     covariances: dict[str, Array] = {}
     factors: dict[str, Array] = {}
     root = _root(covariance) if 0 < len(kept) <= _MOST_JOINT else None
-    for name, derivative in _jacobian(space, jnp.asarray(free)).items():
+    for name, derivative in jacobian(space, free).items():
         shape = derivative.shape[:-1]
-        jacobian = np.asarray(derivative).reshape(prod(shape), space.size)[:, kept]
+        moves = np.asarray(derivative).reshape(prod(shape), space.size)[:, kept]
         # Blocks are small next to the whole: only the columns that move this one enter.
-        columns = np.flatnonzero(jacobian.any(axis=0))
-        jacobian, own = jacobian[:, columns], covariance[np.ix_(columns, columns)]
-        variance = np.einsum("ip,pq,iq->i", jacobian, own, jacobian, optimize=True)
+        columns = np.flatnonzero(moves.any(axis=0))
+        moves, own = moves[:, columns], covariance[np.ix_(columns, columns)]
+        variance = np.einsum("ip,pq,iq->i", moves, own, moves, optimize=True)
         errors[name] = np.sqrt(np.maximum(variance, 0.0)).reshape(shape)
         if len(columns) and len(variance) <= LARGEST_COVARIANCE:
-            covariances[name] = jacobian @ own @ jacobian.T
+            covariances[name] = moves @ own @ moves.T
         if root is not None:
-            factors[name] = (jacobian @ root[columns]).reshape(*shape, root.shape[1])
+            factors[name] = (moves @ root[columns]).reshape(*shape, root.shape[1])
     return Uncertainty(errors, covariances, factors)
 
 
@@ -99,17 +96,6 @@ def uncertainty(
         return Uncertainty({name: np.full(value.shape, np.nan) for name, value in parameters.items()})
     kept = np.arange(space.size) if active is None else np.flatnonzero(active)
     return constrained_uncertainty(space, found.point, found.curvature.covariance(), kept)
-
-
-@jax.jit
-def _jacobian(space: ParameterSpace, free: jax.Array) -> dict[str, jax.Array]:
-    return jax.jacfwd(space.constrain)(free)
-
-
-@jax.jit
-def constrain(space: ParameterSpace, free: jax.Array) -> dict[str, jax.Array]:
-    """`ParameterSpace.constrain`, compiled once per layout."""
-    return space.constrain(free)
 
 
 def level_counts(model: AbstractMeasurementModel, table: Table) -> dict[str, Array]:

@@ -21,8 +21,8 @@ from jax import Array
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from psymetric.core.parameters import ParameterSpace
-from psymetric.estimation.louis import subject_posteriors
+from psymetric.core.parameters import ParameterSpace, constrain
+from psymetric.estimation.fisher import evaluated
 from psymetric.estimation.problems import JointProblem, MarginalProblem, distinct_cells
 from psymetric.models.base import ABILITY, Table
 
@@ -76,9 +76,9 @@ def marginal_scores(problem: MarginalProblem, table: Table, free: NDArray[np.flo
     _, cell = distinct_cells(problem.model, table)
     cells = {name: np.asarray(code) for name, code in problem.cells.items()}
     directions = _directions(problem.space, cells, len(next(iter(cells.values()))))
-    point = jnp.asarray(free)
-    posterior = np.asarray(subject_posteriors(problem, point)[0])
-    slopes = np.asarray(_table_slopes(problem, point, _keys(directions))).transpose(1, 0, 2)
+    params = constrain(problem.space, free)
+    posterior = evaluated(problem, params).posterior
+    slopes = np.asarray(_table_slopes(problem, params, _keys(directions))).transpose(1, 0, 2)
     entry, subject = cell * problem.n_categories + table.response, table.codes["subject"]
     values = np.empty((len(entry), len(directions)))
     size = max(_CHUNK // (len(directions) * posterior.shape[1]), 1)
@@ -143,9 +143,8 @@ def _tangents(params: dict[str, Array], keys: tuple[_Key, ...], doubled: tuple[s
 
 
 @partial(jax.jit, static_argnames="keys")
-def _table_slopes(problem: MarginalProblem, free: Array, keys: tuple[_Key, ...]) -> Array:
+def _table_slopes(problem: MarginalProblem, params: dict[str, Array], keys: tuple[_Key, ...]) -> Array:
     """Derivatives of the log-probabilities of cells and categories, shape (directions, rows, nodes)."""
-    params = problem.space.constrain(free)
     return jax.lax.map(jax.linearize(problem.table, params)[1], _tangents(params, keys, ()))
 
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
 from psymetric.core.bijectors import Free, Positive
 from psymetric.core.optimizers import Maximum, polish
-from psymetric.core.parameters import Block, ParameterSpace
+from psymetric.core.parameters import Block, ParameterSpace, constrain
 from psymetric.core.precision import double_precision
 from psymetric.errors import DataError, DesignError, IdentificationError
-from psymetric.estimation.assemble import Uncertainty, build_fit, constrain, constrained_uncertainty, uncertainty
+from psymetric.estimation.assemble import Uncertainty, build_fit, constrained_uncertainty, uncertainty
 from psymetric.estimation.conditional import ConditionalProblem, answer_patterns, cell_weights, structural_space
 from psymetric.estimation.curvature import Information
 from psymetric.estimation.empirical_bayes import LEAST_SD
@@ -83,7 +82,7 @@ class ConditionalML:
             problem = _problem(model, table, space)
             found = self._climb(problem, np.zeros(space.size))
             check_curvature(model, found, space, np.ones(space.size, bool), kept)
-            parameters = {name: np.asarray(value) for name, value in constrain(space, jnp.asarray(found.point)).items()}
+            parameters = {name: np.asarray(value) for name, value in constrain(space, found.point).items()}
             parameters, known, population_notes = _with_population(problem, space, found, parameters)
         return build_fit(
             model,

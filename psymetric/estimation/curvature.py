@@ -10,9 +10,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.typing import ArrayLike
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve, eigh
 
+from psymetric.core.parameters import ParameterSpace
+from psymetric.estimation.fisher import marginal_value_and_gradient
 from psymetric.estimation.louis import marginal_hessian
 from psymetric.estimation.multidimensional import MultidimensionalProblem, marginal_curvature
 from psymetric.estimation.problems import JointProblem, MarginalProblem, Problem
@@ -29,16 +32,27 @@ _SINGULAR = 1e-10
 """An eigenvalue this small relative to the largest is zero but for rounding."""
 
 
+def value_and_gradient(problem: Problem, free: ArrayLike) -> tuple[Array, Array]:
+    """Log density and gradient."""
+    if isinstance(problem, MarginalProblem):
+        return marginal_value_and_gradient(problem, free)
+    return _value_and_gradient(problem, free)
+
+
 @jax.jit
-def value_and_gradient(problem: Problem, free: Array) -> tuple[Array, Array]:
+def _value_and_gradient(problem: Problem, free: ArrayLike) -> tuple[Array, Array]:
     """Log density and gradient, compiled once per model and shape."""
-    return jax.value_and_grad(lambda x: problem.log_density(x))(free)
+    return jax.value_and_grad(lambda x: problem.log_density(x))(jnp.asarray(free))
 
 
-@jax.jit
-def penalty(problem: Problem, free: Array) -> Array:
-    """What the log density has beyond the log-likelihood, compiled once per layout."""
-    return problem.penalty(free)
+def penalty(problem: Problem, free: ArrayLike) -> float:
+    """What the log density has beyond the log-likelihood."""
+    return float(_penalty(problem.space, free, problem.prior))
+
+
+@partial(jax.jit, static_argnames="prior")
+def _penalty(space: ParameterSpace, free: ArrayLike, prior: bool) -> Array:
+    return space.penalty(jnp.asarray(free), prior=prior)
 
 
 @partial(jax.jit, static_argnames="n_incidental")
@@ -57,10 +71,11 @@ def _products(problem: JointProblem, free: Array, n_incidental: int) -> tuple[Ar
 
 
 @jax.jit
-def _hessian(problem: Problem, free: Array) -> Array:
+def _hessian(problem: Problem, free: ArrayLike) -> Array:
     """Hessian of the log density, a column at a time; for problems without a quicker way."""
-    _, product = jax.linearize(jax.grad(lambda x: problem.log_density(x)), free)
-    return jax.lax.map(product, jnp.eye(free.shape[0]))
+    point = jnp.asarray(free)
+    _, product = jax.linearize(jax.grad(lambda x: problem.log_density(x)), point)
+    return jax.lax.map(product, jnp.eye(point.shape[0]))
 
 
 @final
@@ -151,7 +166,7 @@ def _marginal(problem: MarginalProblem | MultidimensionalProblem, free: Vector) 
     if isinstance(problem, MultidimensionalProblem):
         return marginal_curvature(problem, free)
     is_plain = problem.background is None and problem.nested is None
-    return marginal_hessian(problem, free) if is_plain else np.asarray(_hessian(problem, jnp.asarray(free)))
+    return marginal_hessian(problem, free) if is_plain else np.asarray(_hessian(problem, free))
 
 
 def information(problem: Problem, free: Vector, active: NDArray[np.bool_] | None = None) -> Information:
@@ -164,7 +179,7 @@ def information(problem: Problem, free: Vector, active: NDArray[np.bool_] | None
     where = problem.space.slices()
     # Several abilities of one subject have curvature across, which the diagonal does not hold.
     n_incidental = where[ABILITY].stop if ABILITY in where and not has_dimensions(problem.model) else 0
-    rows, diagonal = _products(problem, jnp.asarray(free), n_incidental)
+    rows, diagonal = _products(problem, free, n_incidental)
     rows, diagonal = -np.asarray(rows), -np.asarray(diagonal)
     if active is not None:
         keep = np.flatnonzero(active[n_incidental:])

@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Literal, final, get_args
 
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
 from psymetric.core.optimizers import Maximum
-from psymetric.core.parameters import ParameterSpace
+from psymetric.core.parameters import ParameterSpace, constrain
 from psymetric.core.precision import double_precision
 from psymetric.errors import DataError, DesignError
-from psymetric.estimation.assemble import Uncertainty, build_fit, constrain, constrained_uncertainty
+from psymetric.estimation.assemble import Uncertainty, build_fit, constrained_uncertainty
 from psymetric.estimation.curvature import Information, information
 from psymetric.estimation.extremes import Rows, adjusted_estimates, find_extremes
 from psymetric.estimation.fit import Fit, FitStatus
@@ -142,7 +141,7 @@ class JointML:
 
 
 def _sparse_estimates(found: SparseJointSolution) -> tuple[dict[str, Vector], Uncertainty]:
-    values = constrain(found.space, jnp.asarray(found.maximum.point))
+    values = constrain(found.space, found.maximum.point)
     params = {name: np.asarray(value) for name, value in values.items()}
     if not found.maximum.converged:
         return params, Uncertainty({name: np.full(value.shape, np.nan) for name, value in params.items()})
@@ -189,7 +188,7 @@ def _estimates(
     space: ParameterSpace, found: Maximum[Information], share: float
 ) -> tuple[dict[str, Vector], Uncertainty]:
     """Estimates and their uncertainty; `share` is what the estimates are of those that the curvature belongs to."""
-    params = {name: np.asarray(value) for name, value in constrain(space, jnp.asarray(found.point)).items()}
+    params = {name: np.asarray(value) for name, value in constrain(space, found.point).items()}
     if not found.converged:
         return params, Uncertainty({name: np.full(value.shape, np.nan) for name, value in params.items()})
     covariance = share**2 * found.curvature.covariance()

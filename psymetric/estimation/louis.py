@@ -20,17 +20,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.scipy.special import logsumexp
+from jax.typing import ArrayLike
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from psymetric.core.complete_sum import CompleteSum
 from psymetric.core.distinct import factorized
-from psymetric.core.parameters import ParameterSpace
+from psymetric.core.parameters import ParameterSpace, constrain, jacobian
+from psymetric.estimation.fisher import evaluated
 from psymetric.estimation.louis_complete import complete_covariances
 from psymetric.estimation.problems import MarginalProblem
 
-__all__ = ["Direction", "directions_of", "marginal_hessian", "posterior_spread", "subject_posteriors"]
+__all__ = ["Direction", "directions_of", "marginal_hessian"]
 
 Matrix = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -68,17 +69,20 @@ class Direction:
 
 def marginal_hessian(problem: MarginalProblem, free: NDArray[np.float64]) -> Matrix:
     """Exact Hessian of the log density in the free vector, shape (parameters, parameters)."""
-    point = jnp.asarray(free)
-    posterior, expected = subject_posteriors(problem, point)
+    params = constrain(problem.space, free)
+    at = evaluated(problem, params)
     directions = directions_of(problem.space, problem.cells)
-    found = _on_the_table(problem, point, expected, tuple((each.name, each.step) for each in directions))
+    found = _on_the_table(problem, params, at.expected, tuple((each.name, each.step) for each in directions))
     # while the table is differentiated on the other core
     met = [] if isinstance(problem.responses, CompleteSum) else [*_met(problem, directions)]
-    posterior, slopes, gradient, curvature = (np.asarray(array) for array in (posterior, *found))
+    posterior, slopes, bends = at.posterior, np.ascontiguousarray(np.swapaxes(found[0], 0, 1)), np.asarray(found[1])
     position = np.stack([direction.position(direction.level) for direction in directions])
     n_values = sum(prod(block.bijector.shape) for block in problem.space.blocks)
     total = np.zeros((n_values, n_values))
-    np.add.at(total, (position[:, None, :], position[None, :, :]), curvature)
+    for one, other, bend in zip(*np.triu_indices(len(directions)), bends, strict=True):
+        np.add.at(total, (position[one], position[other]), bend)
+        if one != other:
+            np.add.at(total, (position[other], position[one]), bend)
     multiplicity, spread = np.asarray(problem.multiplicity), None
     if isinstance(problem.responses, CompleteSum):
         spread = complete_covariances(problem.responses, position, slopes, posterior, multiplicity)
@@ -86,45 +90,22 @@ def marginal_hessian(problem: MarginalProblem, free: NDArray[np.float64]) -> Mat
         total[np.ix_(spread[0], spread[0])] += spread[1]
     else:
         _add_covariances(total, met or [*_met(problem, directions)], slopes, posterior, multiplicity)
-    constrained = np.bincount(position.ravel(), weights=gradient.ravel(), minlength=n_values)
-    jacobian, bend = (np.asarray(array) for array in _constraints(problem, point, jnp.asarray(constrained)))
-    return jacobian.T @ total @ jacobian + bend
+    arrays = jacobian(problem.space, free)
+    moves = np.concatenate([np.asarray(arrays[name]).reshape(-1, len(free)) for name in sorted(arrays)])
+    return moves.T @ total @ moves + np.asarray(_bend(problem.space, free, at.gradient, problem.prior))
 
 
-@jax.jit
-def subject_posteriors(problem: MarginalProblem, free: Array) -> tuple[Array, Array]:
-    """Subjects' posteriors on the nodes, shape (subjects, nodes), and expected counts on the table's rows."""
-    params = problem.space.constrain(free)
-    sums, spread = jax.vjp(problem.responses, problem.table(params))
-    log_joint = sums + problem.log_masses(params)
-    posterior = jnp.exp(log_joint - logsumexp(log_joint, axis=1, keepdims=True))
-    return posterior, spread(posterior * problem.multiplicity[:, None])[0]
-
-
-@jax.jit
-def posterior_spread(problem: MarginalProblem, free: Array) -> tuple[Array, Array, Array]:
-    """Means and sds of the subjects' posteriors, shape (subjects,), and the largest mass of any at an end node."""
-    log_joint = problem.log_joint(free)
-    posterior = jnp.exp(log_joint - logsumexp(log_joint, axis=1, keepdims=True))
-    mean = posterior @ problem.nodes
-    # About the mean: the difference of two large squares would lose the narrow ones.
-    spread = jnp.sum(posterior * (problem.nodes - mean[:, None]) ** 2, axis=1)
-    return mean, jnp.sqrt(spread), jnp.max(posterior[:, jnp.array([0, -1])])
-
-
-def _flat(params: dict[str, Array]) -> Array:
-    return jnp.concatenate([params[name].ravel() for name in sorted(params)])
-
-
-@jax.jit
-def _constraints(problem: MarginalProblem, free: Array, gradient: Array) -> tuple[Array, Array]:
-    """Jacobian of the constrained values, and what their bending and the penalty add to the Hessian."""
+@partial(jax.jit, static_argnames="prior")
+def _bend(space: ParameterSpace, free: ArrayLike, gradient: dict[str, Array], prior: bool) -> Array:
+    """What the bending of the constrained arrays and the penalty add to the Hessian."""
 
     def bent(point: Array) -> Array:
-        return jnp.vdot(gradient, _flat(problem.space.constrain(point))) + problem.penalty(point)
+        values = space.constrain(point)
+        return sum(
+            (jnp.vdot(gradient[name], value) for name, value in values.items()), space.penalty(point, prior=prior)
+        )
 
-    jacobian = jax.jacfwd(lambda point: _flat(problem.space.constrain(point)))(free)
-    return jacobian, jax.hessian(bent)(free)
+    return jax.hessian(bent)(jnp.asarray(free))
 
 
 def directions_of(space: ParameterSpace, cells: Mapping[str, Array]) -> list[Direction]:
@@ -147,14 +128,16 @@ def directions_of(space: ParameterSpace, cells: Mapping[str, Array]) -> list[Dir
 
 @partial(jax.jit, static_argnames="directions")
 def _on_the_table(
-    problem: MarginalProblem, free: Array, expected: Array, directions: tuple[tuple[str, int | None], ...]
-) -> tuple[Array, Array, Array]:
-    """Derivatives of the table by direction, and the expected log-likelihood's first and second ones by cell.
+    problem: MarginalProblem,
+    params: dict[str, Array],
+    expected: Array,
+    directions: tuple[tuple[str, int | None], ...],
+) -> tuple[Array, Array]:
+    """Derivatives of the table by direction, and the expected log-likelihood's second ones by cell.
 
-    All levels of a block move at once, since a row sees its own: shapes (rows, directions, nodes), (directions, cells)
-    and (directions, directions, cells).
+    All levels of a block move at once, since a row sees its own: shapes (directions, rows, nodes), and (pairs, cells)
+    for the pairs of directions of an upper triangle.
     """
-    params = problem.space.constrain(free)
     tangents = {name: jnp.zeros((len(directions), *value.shape)) for name, value in params.items()}
     for place, (name, step) in enumerate(directions):
         index = (place, ...) if step is None else (place, ..., step)
@@ -167,12 +150,8 @@ def _on_the_table(
         one, other = ({name: tangent[place] for name, tangent in tangents.items()} for place in pair)
         return by_cell(jax.jvp(lambda at: jax.jvp(problem.table, (at,), (one,))[1], (params,), (other,))[1])
 
-    upper = np.triu_indices(len(directions))
-    bends = jax.lax.map(bend, jnp.stack(upper, axis=1))
-    curvature = jnp.zeros((len(directions), len(directions), bends.shape[1])).at[upper].set(bends)
-    curvature = curvature.at[upper[::-1]].set(bends)
     slopes = jax.lax.map(jax.linearize(problem.table, params)[1], tangents)
-    return slopes.transpose(1, 0, 2), jax.lax.map(by_cell, slopes), curvature
+    return slopes, jax.lax.map(bend, np.stack(np.triu_indices(len(directions)), axis=1))
 
 
 @final

@@ -8,9 +8,10 @@ from typing import final
 import jax.numpy as jnp
 import numpy as np
 
+from psymetric.core.parameters import constrain
 from psymetric.core.precision import double_precision
 from psymetric.errors import DataError
-from psymetric.estimation.assemble import build_fit, constrain, uncertainty
+from psymetric.estimation.assemble import build_fit, uncertainty
 from psymetric.estimation.curvature import penalty
 from psymetric.estimation.fit import Fit, FitStatus
 from psymetric.estimation.multistart import Climbed, check_starts
@@ -60,7 +61,7 @@ class MAP:
                 table,
                 self,
                 status=_status(climbed),
-                log_likelihood=found.value - float(penalty(mode.problem, point)),
+                log_likelihood=found.value - penalty(mode.problem, point),
                 n_parameters=space.size,
                 parameters=parameters,
                 uncertainty=uncertainty(space, found, parameters),

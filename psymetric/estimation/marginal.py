@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import final
 
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,7 +13,7 @@ from psymetric.core.complete_sum import CompleteSum
 from psymetric.core.optimizers import Maximum, ascend, polish
 from psymetric.estimation.curvature import Information, information, penalty, value_and_gradient
 from psymetric.estimation.empirical_bayes import LEAST_SD, estimate_scales, random_mask, scale_mask
-from psymetric.estimation.louis import posterior_spread
+from psymetric.estimation.fisher import posterior_spread
 from psymetric.estimation.multidimensional import MultidimensionalProblem
 from psymetric.estimation.nested_grid import finer_nested
 from psymetric.estimation.problems import MarginalProblem, Problem, marginal_problem, rough_information
@@ -90,7 +89,7 @@ class MarginalSolution:
         """Log-likelihood at the mode, random facets integrated out by Laplace's method, priors left out."""
         random = random_mask(self.problem.space)[self.active]
         if self.problem.prior or not random.any():
-            return self.maximum.value - float(penalty(self.problem, jnp.asarray(self.maximum.point)))
+            return self.maximum.value - penalty(self.problem, self.maximum.point)
         block = self.maximum.curvature.schur[np.ix_(random, random)]
         return self.maximum.value - 0.5 * float(np.linalg.slogdet(block)[1])
 
@@ -112,7 +111,7 @@ class Climb:
 
     def value_and_gradient(self, point: Vector) -> tuple[float, Vector]:
         """Log density and its gradient in the active parameters."""
-        value, gradient = value_and_gradient(self.problem, jnp.asarray(self.full(point)))
+        value, gradient = value_and_gradient(self.problem, self.full(point))
         return float(value), np.asarray(gradient)[self.active]
 
     def curvature(self, point: Vector) -> Information:
@@ -203,7 +202,8 @@ def solve_marginal(
 
 
 def _spacing(problem: MarginalProblem) -> float:
-    return float(problem.nodes[1] - problem.nodes[0])
+    nodes = np.asarray(problem.nodes)
+    return float(nodes[1] - nodes[0])
 
 
 def _coarser(problem: MarginalProblem) -> MarginalProblem:
@@ -279,7 +279,7 @@ def _hold_at_bound(
     held[place] = False
     start[place] = np.log(LEAST_SD)
     near, _ = Climb(problem, start, held).ascend(max_iterations)
-    gradient = np.asarray(value_and_gradient(problem, jnp.asarray(near))[1])
+    gradient = np.asarray(value_and_gradient(problem, near)[1])
     if float(gradient[place][0]) <= 0:
         return near, held
     near[place] = np.log(_SUSPICIOUS_SD)
@@ -302,8 +302,7 @@ def _grid_for(n_nodes: float) -> int:
 
 
 def _needed_grid(problem: MarginalProblem, point: Vector) -> tuple[int, float]:
-    mean, sd, at_end = (np.asarray(part) for part in posterior_spread(problem, jnp.asarray(point)))
-    return needed_grid(np.asarray(problem.nodes), mean, sd, float(at_end))
+    return needed_grid(np.asarray(problem.nodes), *posterior_spread(problem, point))
 
 
 def needed_grid(nodes: Vector, mean: Vector, sd: Vector, at_end: float) -> tuple[int, float]:

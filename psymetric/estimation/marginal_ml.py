@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, final
 
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
 from psymetric.core.optimizers import Maximum
-from psymetric.core.parameters import ParameterSpace
+from psymetric.core.parameters import ParameterSpace, constrain
 from psymetric.core.precision import double_precision
-from psymetric.estimation.assemble import Uncertainty, build_fit, constrain, uncertainty
+from psymetric.estimation.assemble import Uncertainty, build_fit, uncertainty
 from psymetric.estimation.empirical_bayes import LEAST_SD
 from psymetric.estimation.fit import Fit, FitStatus
 from psymetric.estimation.identification import check_curvature, check_extremes, crowded_notes, require_ability
@@ -144,7 +143,7 @@ def _label_sparse(model: AbstractMeasurementModel, table: Table, engine: Margina
 
 
 def _parameters(space: ParameterSpace, point: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-    return {name: np.asarray(value) for name, value in constrain(space, jnp.asarray(point)).items()}
+    return {name: np.asarray(value) for name, value in constrain(space, point).items()}
 
 
 def _status(maximum: Maximum[Any], grid: str, details: dict[str, float]) -> FitStatus:

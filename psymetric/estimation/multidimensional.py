@@ -12,7 +12,7 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from psymetric.core.parameters import ParameterSpace
+from psymetric.core.parameters import ParameterSpace, constrain
 from psymetric.estimation.windows import Accuracy, Integral, Subjects, group_rows, place_windows, still_placed
 from psymetric.models.base import AbstractMeasurementModel, Table
 from psymetric.models.space import parameter_space
@@ -75,7 +75,7 @@ class MultidimensionalProblem:
 
     def penalty(self, free: Array) -> Array:
         """What the density has beyond the likelihood: the priors."""
-        return self.space.log_prior(free) if self.prior else self.space.random_log_density(free)
+        return self.space.penalty(free, prior=self.prior)
 
     def log_likelihood(self, free: Array) -> Array:
         """Marginal log-likelihood, a scalar."""
@@ -104,14 +104,9 @@ def multidimensional_problem(model: Any, table: Table, *, prior: bool) -> Multid
     return MultidimensionalProblem(space, Integral(model, subjects, n_categories, 1), jnp.ones(n_subjects), prior)
 
 
-@jax.jit
-def _constrained(space: ParameterSpace, free: Array) -> dict[str, Array]:
-    return space.constrain(free)
-
-
 def placed(problem: MultidimensionalProblem, point: Vector, wanted: Accuracy) -> MultidimensionalProblem:
     """The problem with windows under the posteriors at a free vector; itself where they lie there already."""
-    params = _constrained(problem.space, jnp.asarray(point))
+    params = constrain(problem.space, point)
     if problem.integral.n_nodes > 1 and still_placed(problem.integral, params, wanted.reach):
         return problem
     integral, spacing = place_windows(problem.integral, params, wanted)

@@ -125,19 +125,27 @@ class MarginalProblem:
         # Mapped over nodes, levels are looked up once per cell; their gradients are then sums and not scatters.
         return jax.vmap(at_node, out_axes=2)(abilities).reshape(-1, self.nodes.shape[0])
 
+    def rows(self, params: dict[str, Array]) -> Array:
+        """What `summed` adds up: the table, or with a second latent variable the subjects' log-likelihoods."""
+        if self.nested is not None:
+            return self.nested.by_subject(params, self.abilities(params, self.nodes))
+        return self.table(params)
+
+    def summed(self, rows: Array) -> Array:
+        """Log-likelihood of every subject's responses at the nodes, shape (subjects, nodes)."""
+        return rows if self.nested is not None else self.responses(rows)
+
     def log_joint(self, free: Array) -> Array:
         """Log of likelihood times grid weight, shape (subjects, nodes)."""
         return self.log_joint_at(self.space.constrain(free))
 
     def log_joint_at(self, params: dict[str, Array]) -> Array:
         """`log_joint` from constrained arrays."""
-        if self.nested is not None:
-            return self.nested.by_subject(params, self.abilities(params, self.nodes)) + self.log_masses(params)
-        return self.responses(self.table(params)) + self.log_masses(params)
+        return self.summed(self.rows(params)) + self.log_masses(params)
 
     def penalty(self, free: Array) -> Array:
         """What the density has beyond the likelihood: the priors, or the distribution of the random facets."""
-        return self.space.log_prior(free) if self.prior else self.space.random_log_density(free)
+        return self.space.penalty(free, prior=self.prior)
 
     def log_likelihood(self, free: Array) -> Array:
         """Marginal log-likelihood, a scalar."""
@@ -178,7 +186,7 @@ class JointProblem:
 
     def penalty(self, free: Array) -> Array:
         """What the density has beyond the likelihood: the priors, or the distribution of the random facets."""
-        return self.space.log_prior(free) if self.prior else self.space.random_log_density(free)
+        return self.space.penalty(free, prior=self.prior)
 
     def log_density(self, free: Array) -> Array:
         """What the engine maximises or samples."""

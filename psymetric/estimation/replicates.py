@@ -13,12 +13,12 @@ from jax import Array
 from numpy.typing import NDArray
 
 from psymetric.core.optimizers import polish
+from psymetric.core.parameters import constrain
 from psymetric.core.precision import double_precision
 from psymetric.core.steps import UNUSED
 from psymetric.data.pairs import PairTable
 from psymetric.data.responses import ResponseTable
 from psymetric.errors import ConvergenceError, DataError, DesignError, IdentificationError
-from psymetric.estimation.assemble import constrain
 from psymetric.estimation.curvature import Information, information
 from psymetric.estimation.fit import Fit
 from psymetric.estimation.fitting import Engine, fit as fit_table
@@ -150,7 +150,7 @@ def _from_warm(warm: _Warm, fit: Fit, engine: Any, table: Any, weights: Weights)
         return None
     if not found.converged or (not fit.penalised and found.curvature.null_directions().size):
         return None
-    values = {name: np.asarray(value) for name, value in constrain(problem.space, jnp.asarray(found.point)).items()}
+    values = {name: np.asarray(value) for name, value in constrain(problem.space, found.point).items()}
     if _is_near_bound(fit, values) or not is_resolved(problem, found.point):
         return None
     return {name: _without_unused(value) for name, value in values.items()}
