@@ -191,7 +191,7 @@ class Fixed:
     @classmethod
     def build(cls, value: float | NDArray[np.float64]) -> Fixed:
         """A known number, or an array of them."""
-        return cls(np.shape(value), jnp.asarray(value))
+        return cls(np.shape(value), jax.device_put(value))
 
     @property
     def size(self) -> int:
@@ -221,7 +221,7 @@ class Anchored:
     def build(cls, fixed: NDArray[np.float64]) -> Anchored:
         """From an array that is NaN where the level is free."""
         free = np.flatnonzero(np.isnan(fixed))
-        return cls(fixed.shape, jnp.asarray(np.nan_to_num(fixed)), jnp.asarray(free, jnp.int32))
+        return cls(fixed.shape, jax.device_put(np.nan_to_num(fixed)), jax.device_put(free.astype(np.int32)))
 
     @property
     def size(self) -> int:

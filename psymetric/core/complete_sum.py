@@ -83,7 +83,7 @@ class CompleteSum:
         owner = np.repeat(np.arange(n_owners), np.diff(matrix.indptr))
         other = row > 0
         chosen[owner[other], (cell * (group - 1) + row - 1)[other]] = matrix.data[other]
-        return cls(jnp.asarray(chosen), jnp.asarray(totals), group)
+        return cls(jax.device_put(chosen), jax.device_put(totals), group)
 
     @property
     def shape(self) -> tuple[int, int]:

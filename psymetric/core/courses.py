@@ -39,12 +39,12 @@ class Course:
     def walk(cls, n_levels: int, times: NDArray[np.float64], *, centred: bool) -> Course:
         """Random walks, one direction per step, whose variance grows with the time between occasions."""
         steps = np.sqrt(np.diff(times)) * np.tril(np.ones((len(times), len(times))), -1)[:, :-1]
-        return cls((n_levels, len(times)), jnp.asarray(steps - steps.mean(axis=0)), centred)
+        return cls((n_levels, len(times)), jax.device_put(steps - steps.mean(axis=0)), centred)
 
     @classmethod
     def line(cls, n_levels: int, times: NDArray[np.float64], *, centred: bool) -> Course:
         """Straight lines; the free value is the change per unit of time."""
-        return cls((n_levels, len(times)), jnp.asarray((times - times.mean())[:, None]), centred)
+        return cls((n_levels, len(times)), jax.device_put((times - times.mean())[:, None]), centred)
 
     @property
     def size(self) -> int:

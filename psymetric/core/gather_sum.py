@@ -52,7 +52,7 @@ class _Chunks(NamedTuple):
         rows[place], weights[place] = matrix.indices, matrix.data
         owner = np.repeat(np.arange(len(count), dtype=np.int32), chunks)
         rows, weights = (np.ascontiguousarray(dealt.reshape(shape).T) for dealt in (rows, weights))
-        return cls(jnp.asarray(rows), jnp.asarray(weights), jnp.asarray(owner))
+        return cls(jax.device_put(rows), jax.device_put(weights), jax.device_put(owner))
 
     def sum(self, table: Array, n_owners: int) -> Array:
         """Weighted sums of rows of `table` by owner, shape (owners, columns)."""

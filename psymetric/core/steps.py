@@ -49,7 +49,12 @@ class Ordered:
         finite = (place >= first) & (place < last)
         beyond = UNUSED * (np.minimum(place - first, 0) + np.maximum(place - last + 1, 0))
         gaps = np.flatnonzero(finite[:, 1:] & finite[:, :-1])
-        return cls(finite.shape, jnp.asarray(finite, float), jnp.asarray(gaps, jnp.int32), jnp.asarray(beyond))
+        return cls(
+            finite.shape,
+            jax.device_put(finite.astype(np.float64)),
+            jax.device_put(gaps.astype(np.int32)),
+            jax.device_put(beyond),
+        )
 
     @property
     def size(self) -> int:
@@ -98,12 +103,14 @@ class Steps:
         which = which.reshape(-1)
         bases, groups = [], []
         for index, pattern in enumerate(patterns):
-            bases.append(jnp.asarray(_step_basis(pattern)))
-            groups.append(jnp.asarray(np.flatnonzero(which == index), jnp.int32))
+            bases.append(jax.device_put(_step_basis(pattern)))
+            groups.append(jax.device_put(np.flatnonzero(which == index).astype(np.int32)))
         # Cumulated steps carry one or two UNUSED at an unused category, in turn, so that no step that joins one looks
         # like an estimate, and nothing at a used one.
         cumulated = np.where(used, 0.0, UNUSED * (1 + np.arange(used.shape[1]) % 2))
-        return cls((len(used), used.shape[1] - 1), tuple(bases), tuple(groups), jnp.asarray(np.diff(cumulated, axis=1)))
+        return cls(
+            (len(used), used.shape[1] - 1), tuple(bases), tuple(groups), jax.device_put(np.diff(cumulated, axis=1))
+        )
 
     @property
     def size(self) -> int:

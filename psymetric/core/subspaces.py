@@ -29,7 +29,7 @@ class Orthogonal:
         """The vectors whose products with the columns of `directions`, shape (n, k), are zero."""
         n, k = directions.shape
         whole = np.linalg.qr(np.concatenate([directions, np.eye(n)], axis=1))[0]
-        return cls((n,), jnp.asarray(whole[:, k:]))
+        return cls((n,), jax.device_put(whole[:, k:]))
 
     @property
     def size(self) -> int:

@@ -154,7 +154,7 @@ def _populations(params: dict[str, JaxArray]) -> JaxArray:
 
 def searched_populations(search: Search, found: Solution) -> tuple[Array, Array]:
     """Means and sds of the groups at a solution and their standard errors, shape (2, groups) each."""
-    space, point = search.problem.space, jnp.asarray(found.maximum.point)
+    space, point = search.problem.space, jax.device_put(found.maximum.point)
 
     def at(free: JaxArray) -> JaxArray:
         return _populations(space.constrain(free))
@@ -167,6 +167,6 @@ def searched_populations(search: Search, found: Solution) -> tuple[Array, Array]
 def drawn_populations(fit: Fit) -> tuple[Array, Array]:
     """Posterior means and sds of the groups' means and sds, shape (2, groups) each."""
     names = (IMPACT_MEAN, IMPACT_LOG_SD, POPULATION_MEAN, POPULATION_SD)
-    draws = {name: jnp.asarray(_flat(fit, name)) for name in names}
+    draws = {name: jax.device_put(_flat(fit, name)) for name in names}
     values = np.asarray(jax.vmap(_populations)(draws))
     return values.mean(axis=0), values.std(axis=0, ddof=1)

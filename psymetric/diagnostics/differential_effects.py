@@ -110,7 +110,7 @@ def score_effects(
     share = counts[rows] / counts[rows].sum()
     focal, reference = (
         share @ np.asarray(scores)[rows]
-        for scores in _expected(problem, jnp.asarray(free), cell + 1, model.with_slopes)
+        for scores in _expected(problem, jax.device_put(free), cell + 1, model.with_slopes)
     )
     weight = np.exp(np.asarray(problem.log_weights))
     weight = weight / weight.sum()
@@ -139,7 +139,7 @@ def cell_discriminations(
 ) -> Array:
     """Mean slope of every cell's responses in the reference group, shape (cells,): logits per unit of ability."""
     cell = np.asarray(problem.cells[CELL])
-    values = {name: jnp.asarray(value) for name, value in params.items()}
+    values = jax.device_put(dict(params))
     slope = np.broadcast_to(np.asarray(model.discrimination(values, problem.cells)), cell.shape)
     n_cells = int(params[SHIFT].shape[0])
     return np.bincount(cell, counts * slope, n_cells)[1:] / np.bincount(cell, counts, n_cells)[1:]

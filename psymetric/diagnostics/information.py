@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, final
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from jax import Array as JaxArray
@@ -127,7 +126,7 @@ def subject_log_likelihoods(fit: Fit, table: ResponseTable, *, draws: int) -> Ar
     n_draws = len(next(iter(flat.values())))
     kept = np.linspace(0, n_draws - 1, min(draws, n_draws)).astype(np.int64)
     with double_precision():
-        chosen = {name: jnp.asarray(value[kept]) for name, value in flat.items()}
+        chosen = {name: jax.device_put(value[kept]) for name, value in flat.items()}
         if has_dimensions(fit.model):
             return np.asarray(_log_marginals(placed_problem(fit.model, table, fit.parameters), chosen))
         problem, _ = resolved_problem(fit.model, table, fit.parameters, prior=False)

@@ -69,7 +69,7 @@ def item_fit(fit: Fit, table: ResponseTable, *, min_expected: float = 1.0, alpha
     data = complete_responses(fit, table, who=_WHO)
     with double_precision():
         problem = marginal_problem(fit.model, table, prior=False, n_nodes=_NODES, half_width=_HALF_WIDTH)
-        free = jnp.asarray(problem.space.unconstrain(fit.parameters))
+        free = jax.device_put(problem.space.unconstrain(fit.parameters))
         probability = np.asarray(_conditional(problem, free))
         own = _own_parameters(problem, free)
     weight = np.exp(np.asarray(problem.log_weights))

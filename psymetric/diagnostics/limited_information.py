@@ -112,7 +112,7 @@ def limited_information(fit: Fit, table: ResponseTable, *, statistic: Statistic 
         )
     with double_precision():
         problem = marginal_problem(fit.model, table, prior=False, n_nodes=_NODES, half_width=_HALF_WIDTH)
-        free = jnp.asarray(problem.space.unconstrain(fit.parameters))
+        free = jax.device_put(problem.space.unconstrain(fit.parameters))
         probability, derivative = (np.asarray(part) for part in _expand(problem, free, chosen))
     weight = np.exp(np.asarray(problem.log_weights))
     value, df = _quadratic(chosen, data, probability, weight, derivative, statistic)

@@ -45,4 +45,4 @@ def draw_abilities(problem: MarginalProblem, free: NDArray[np.float64], *, seed:
     """
     fine = problem.with_grid(2 * len(problem.nodes), float(problem.nodes[-1]))
     keys = jax.random.split(jax.random.key(seed), len(free))
-    return np.asarray(_draw(fine, jnp.asarray(free), keys))
+    return np.asarray(_draw(fine, jax.device_put(free), keys))

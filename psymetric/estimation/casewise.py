@@ -96,13 +96,13 @@ def joint_scores(problem: JointProblem, table: Table, free: NDArray[np.float64])
         zero for models without one.
     """
     space = structural_space(problem.space)
-    codes = {name: jnp.asarray(table.codes[name]) for name in problem.codes}
+    codes = {name: jax.device_put(table.codes[name]) for name in problem.codes}
     directions = _directions(space, table.codes, len(table.response))
     doubled = tuple(dict.fromkeys(each.name for each in directions if each.side))
     has_own = any(block.name == ABILITY for block in problem.space.blocks)
     keys = _keys(directions) + (((ABILITY, 0, None),) if has_own else ())
-    response = jnp.asarray(table.response)
-    slopes = np.asarray(_row_slopes(problem, jnp.asarray(free), codes, response, doubled, keys))
+    response = jax.device_put(table.response)
+    slopes = np.asarray(_row_slopes(problem, jax.device_put(free), codes, response, doubled, keys))
     ability = slopes[len(directions)] if has_own else np.zeros(len(table.response))
     return _sparse(slopes[: len(directions)].T, [each.position for each in directions], space), ability
 

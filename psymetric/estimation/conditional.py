@@ -185,10 +185,10 @@ def cell_weights(
     Raises:
         DesignError: The sum of the categories is not sufficient for the subject, or weights are not log-linear.
     """
-    given = {facet: jnp.asarray(code, jnp.int32) for facet, code in codes.items()}
+    given = {facet: jax.device_put(code.astype(np.int32)) for facet, code in codes.items()}
     given["subject"] = jnp.zeros_like(next(iter(given.values())))
     trial = np.random.default_rng(0).normal(0.0, 0.5, space.size)
-    values = _log_odds(model, space, given, jnp.asarray(trial), n_categories)
+    values = _log_odds(model, space, given, jax.device_put(trial), n_categories)
     offset, design, moved, shifted = (np.asarray(value) for value in values)
     linear = np.allclose(moved, offset + design @ trial, rtol=0, atol=_EXACT)
     if not linear or not np.allclose(shifted - moved, np.arange(n_categories), rtol=0, atol=_EXACT):

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 from numpy.typing import NDArray
 
@@ -129,7 +129,7 @@ def adjusted_estimates(
     sign = 1.0 if facet == "subject" else -1.0
     # The others' responses say nothing of them.
     rows = rows & (np.array(sides) != "")[table.codes[facet]]
-    codes = {column: jnp.asarray(table.codes[column][rows]) for column in ("subject", *model.facets)}
+    codes = {column: jax.device_put(table.codes[column][rows]) for column in ("subject", *model.facets)}
     owner, weight = table.codes[facet][rows], table.weight[rows]
     n_levels, n_categories = len(sides), len(table.categories)
     low, high = (side[rows] for side in reach(model, table, table.weight > 0))
@@ -142,8 +142,8 @@ def adjusted_estimates(
     variance = np.ones(n_levels)
     for _ in range(60):
         middle = (lower + upper) / 2
-        trial = {key: jnp.asarray(value) for key, value in params.items()}
-        trial[name] = jnp.asarray(np.where(np.array(sides) == "", params[name], sign * middle))
+        trial = jax.device_put(dict(params))
+        trial[name] = jax.device_put(np.where(np.array(sides) == "", params[name], sign * middle))
         probability = np.exp(np.asarray(model.category_log_probs(trial, codes, n_categories)))
         expected = probability @ np.arange(n_categories)
         variance = total(probability @ np.arange(n_categories) ** 2 - expected**2)

@@ -77,7 +77,7 @@ class LowRank:
     def near_standard(cls, size: int, rank: int, *, seed: int) -> LowRank:
         """Close to the standard normal."""
         factor = _FIRST_FACTOR * np.random.default_rng(seed).standard_normal((size, rank))
-        return cls(jnp.zeros(size), jnp.zeros(size), jnp.asarray(factor))
+        return cls(jnp.zeros(size), jnp.zeros(size), jax.device_put(factor))
 
     @property
     def n_noise(self) -> int:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Protocol
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
@@ -189,7 +188,7 @@ def check_curvature(
     null, levels = found.curvature.null_directions(), model.levels(table)
     if found.curvature.is_definite and not null.size:
         return
-    if reached := runaways(model, table, space.constrain(jnp.asarray(found.point))):
+    if reached := runaways(model, table, space.constrain(jax.device_put(found.point))):
         raise IdentificationError(
             f"the likelihood has no maximum inside what {type(model).__name__} allows: {_listed(reached)}. An item "
             "that follows the others too closely (a Heywood case), that has nothing to do with them, or that nobody "
@@ -198,12 +197,12 @@ def check_curvature(
         )
     if not null.size:
         if found.converged:
-            _check_groups(model, table, space.constrain(jnp.asarray(found.point)))
+            _check_groups(model, table, space.constrain(jax.device_put(found.point)))
             raise IdentificationError(f"the search ended where the likelihood has no maximum. {_MEND}")
         return
     tangent = np.zeros(space.size)
     tangent[np.flatnonzero(active)[-len(null) :]] = null[:, 0]
-    _, moves = jax.jvp(space.constrain, (jnp.asarray(found.point),), (jnp.asarray(tangent),))
+    _, moves = jax.jvp(space.constrain, (jax.device_put(found.point),), (jax.device_put(tangent),))
     loads = [
         (float(load), _name(block, place, levels))
         for block in space.blocks

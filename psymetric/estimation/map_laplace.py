@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 
 from psymetric.core.parameters import constrain
@@ -54,7 +54,7 @@ class MAP:
             climbed = _climb(self, model, table)
             mode = climbed.best
             space, found = mode.problem.space, mode.maximum
-            point = jnp.asarray(found.point)
+            point = jax.device_put(found.point)
             parameters = {name: np.asarray(value) for name, value in constrain(space, point).items()}
             return build_fit(
                 model,

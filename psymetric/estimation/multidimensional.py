@@ -116,7 +116,7 @@ def placed(problem: MultidimensionalProblem, point: Vector, wanted: Accuracy) ->
 def marginal_curvature(problem: MultidimensionalProblem, free: Vector) -> Vector:
     """Exact Hessian of the log density in the free vector, shape (parameters, parameters)."""
     at_once = max(1, min(problem.integral.n_subjects, _AT_ONCE // (problem.integral.size * max(len(free), 1))))
-    return np.asarray(_curvature(problem, jnp.asarray(free), at_once))
+    return np.asarray(_curvature(problem, jax.device_put(free), at_once))
 
 
 @partial(jax.jit, static_argnames="at_once")

@@ -57,7 +57,7 @@ class LatentGrid:
     def normal(cls, n_nodes: int, half_width: float) -> LatentGrid:
         """Nodes of a standard normal variable."""
         nodes, log_weights = normal_grid(n_nodes, half_width)
-        return cls(jnp.asarray(nodes), jnp.asarray(log_weights), True)
+        return cls(jax.device_put(nodes), jax.device_put(log_weights), True)
 
     @classmethod
     def states(cls, n_states: int) -> LatentGrid:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from numpy.typing import NDArray
@@ -36,7 +35,7 @@ def finer_nested(problem: MarginalProblem, point: Vector) -> NestedPlan | None:
     plan = problem.nested
     if plan is None or not plan.grid.is_normal:
         return None
-    mean, sd, at_end = (np.asarray(part) for part in _spread(problem, plan, jnp.asarray(point)))
+    mean, sd, at_end = (np.asarray(part) for part in _spread(problem, plan, jax.device_put(point)))
     nodes = np.asarray(plan.grid.nodes)
     half_width, spacing = float(nodes[-1]), float(nodes[1] - nodes[0])
     if float(at_end) > _EDGE:
@@ -58,6 +57,6 @@ def nested_details(problem: Problem, free: Vector) -> dict[str, float]:
     """Nodes of the second latent variable, and by how much twice as many move the log-likelihood; empty without one."""
     if not isinstance(problem, MarginalProblem) or problem.nested is None or not problem.nested.grid.is_normal:
         return {}
-    doubled, point = replace(problem, nested=problem.nested.finer(2.0)), jnp.asarray(free)
+    doubled, point = replace(problem, nested=problem.nested.finer(2.0)), jax.device_put(free)
     change = float(_log_likelihood(doubled, point)) - float(_log_likelihood(problem, point))
     return {"latent_nodes": float(problem.nested.grid.nodes.shape[0]), "latent_doubling": change}

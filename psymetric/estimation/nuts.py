@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any, final
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
@@ -58,13 +57,13 @@ class NUTS:
         """Fit `model` to `table`; call it through `psymetric.fit`, which checks the table first."""
         with double_precision():
             mode = posterior_mode(model, table, tolerance=1e-4, max_iterations=2_000)
-            centre = jnp.asarray(mode.maximum.point)
+            centre = jax.device_put(mode.maximum.point)
             # The mode is only a place to start: a flat direction there gets unit scale and the sampler adapts.
-            root = jnp.asarray(whitening(mode.maximum.curvature.schur))
+            root = jax.device_put(whitening(mode.maximum.curvature.schur))
             # Drawn by NumPy: each eager JAX draw costs a compilation.
             rng = np.random.default_rng(self.seed)
-            starts = jnp.asarray(rng.standard_normal((self.chains, len(centre))))
-            keys = jnp.asarray(rng.integers(0, 2**32, (self.chains, 2), dtype=np.uint32))
+            starts = jax.device_put(rng.standard_normal((self.chains, len(centre))))
+            keys = jax.device_put(rng.integers(0, 2**32, (self.chains, 2), dtype=np.uint32))
             free, diverging, steps = _sample(
                 mode.problem,
                 centre,

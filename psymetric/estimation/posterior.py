@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, final
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
@@ -98,7 +97,7 @@ def fit_from_draws(
     """Label draws of the free vector, shape (chains, draws, parameters); estimates are their means and sds."""
     chains, n_draws, size = free.shape
     flat = free.reshape(-1, size)
-    values = {name: np.asarray(value) for name, value in _constrain_draws(problem.space, jnp.asarray(flat)).items()}
+    values = {name: np.asarray(value) for name, value in _constrain_draws(problem.space, jax.device_put(flat)).items()}
     if isinstance(problem, MarginalProblem):
         values[ABILITY] = draw_abilities(problem, flat, seed=seed)
     elif isinstance(problem, MultidimensionalProblem):

@@ -158,7 +158,7 @@ class MarginalProblem:
     def with_grid(self, n_nodes: int, half_width: float) -> MarginalProblem:
         """The same problem on another grid."""
         nodes, log_weights = normal_grid(n_nodes, half_width)
-        return replace(self, nodes=jnp.asarray(nodes), log_weights=jnp.asarray(log_weights))
+        return replace(self, nodes=jax.device_put(nodes), log_weights=jax.device_put(log_weights))
 
 
 @final
@@ -261,7 +261,7 @@ def marginal_problem(
     # The conversion to compressed rows sums the weights of equal responses.
     counts = csr_array((table.weight, entries), shape=(len(table.levels["subject"]), n_cells * n_categories))
     nodes, log_weights = normal_grid(n_nodes, half_width)
-    known = {name: jnp.asarray(code) for name, code in cells.items()}
+    known = jax.device_put(dict(cells))
     plan = nested_plan(model, table, known, cell)
     # Complete designs may be climbed on some of the subjects, whom the plan of a nested model does not tell apart.
     complete = CompleteSum.build(counts, n_categories) if plan is None else None
@@ -270,8 +270,8 @@ def marginal_problem(
         space=parameter_space(model, table, ability="integrated"),
         cells=known,
         responses=complete or GatherSum.build(counts),
-        nodes=jnp.asarray(nodes),
-        log_weights=jnp.asarray(log_weights),
+        nodes=jax.device_put(nodes),
+        log_weights=jax.device_put(log_weights),
         multiplicity=jnp.ones(counts.shape[0]),
         background=background(model.population, table),
         nested=plan,
@@ -287,9 +287,9 @@ def joint_problem(model: AbstractMeasurementModel, table: Table, *, prior: bool)
     return JointProblem(
         model=model,
         space=parameter_space(model, table, ability="free"),
-        codes={name: jnp.asarray(table.codes[name][first]) for name in columns},
-        response=jnp.asarray(table.response[first]),
-        weight=jnp.asarray(weight),
+        codes={name: jax.device_put(table.codes[name][first]) for name in columns},
+        response=jax.device_put(table.response[first]),
+        weight=jax.device_put(weight),
         n_categories=model.n_outcomes(len(table.categories)),
         prior=prior,
     )

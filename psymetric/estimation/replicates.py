@@ -121,7 +121,7 @@ def _from_warm(warm: _Warm, fit: Fit, engine: Any, table: Any, weights: Weights)
         if not fit.penalised:
             check_extremes(fit.model, drawn)
         if weights.subjects is not None:
-            problem = replace(problem, multiplicity=jnp.asarray(weights.subjects))
+            problem = replace(problem, multiplicity=jax.device_put(weights.subjects))
         else:
             n_nodes, half_width = len(problem.nodes), float(problem.nodes[-1])
             own = marginal_problem(
@@ -242,7 +242,7 @@ def _refit_pairs(
         with double_precision():
             drawn = [source.draw(generator) for generator in generators[first : first + size]]
             stacked = np.stack([np.bincount(row, weights=each.rows, minlength=n_distinct) for each in drawn])
-            found = _newton(problem, jnp.asarray(start), jnp.asarray(stacked), engine.tolerance)
+            found = _newton(problem, jax.device_put(start), jax.device_put(stacked), engine.tolerance)
             values = {name: np.asarray(value) for name, value in jax.vmap(problem.space.constrain)(found[0]).items()}
             reached = np.asarray(found[1]) < engine.tolerance
             reached &= np.asarray(found[2]) > (0.0 if fit.penalised else _FLAT)

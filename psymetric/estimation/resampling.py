@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar, final
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 from numpy.typing import NDArray
 
@@ -121,8 +121,8 @@ def _parametric(fit: Fit, table: ResponseTable | PairTable) -> Resampler:
         raise DataError(
             f"bootstrap(resample='parametric'): {bad[0]!r} of the fit is not finite: there is no model to draw from"
         )
-    fixed = {name: jnp.asarray(value) for name, value in fit.parameters.items()}
-    codes = {name: jnp.asarray(code) for name, code in table.codes.items()}
+    fixed = jax.device_put(dict(fit.parameters))
+    codes = jax.device_put(dict(table.codes))
     known = background(model.population, table) if has_ability(model) else None
 
     def draw(rng: np.random.Generator) -> Weights:

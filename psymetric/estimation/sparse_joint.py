@@ -175,7 +175,7 @@ def solve_joint(
         return None
 
     def density(point: Vector) -> tuple[float, Vector]:
-        value, gradient = value_and_gradient(problem, jnp.asarray(point))
+        value, gradient = value_and_gradient(problem, jax.device_put(point))
         return float(value), np.asarray(gradient)
 
     guess = guessed_information(problem.space, float(table.weight.sum()), 1, len(table.categories))
@@ -214,7 +214,7 @@ def joint_responses(model: AbstractMeasurementModel, table: Table) -> JointRespo
     codes, cell = distinct_cells(model, table)
     n_cells, n_categories = len(next(iter(codes.values()))), len(table.categories)
     space = parameter_space(model, table, ability="free")
-    cells = {name: jnp.asarray(code) for name, code in codes.items()}
+    cells = jax.device_put(dict(codes))
     if not is_linear(model, space, cells, n_categories):
         return None
     n_subjects, order = len(table.levels["subject"]), np.argsort(table.codes["subject"], kind="stable")
@@ -226,11 +226,11 @@ def joint_responses(model: AbstractMeasurementModel, table: Table) -> JointRespo
         space=space,
         cells=cells,
         by_cell=GatherSum.build(by_cell),
-        subject=jnp.asarray(table.codes["subject"][order]),
-        cell=jnp.asarray(cell),
-        weight=jnp.asarray(table.weight[order]),
-        totals=jnp.asarray(np.bincount(table.codes["subject"], table.weight * table.response, n_subjects)),
-        counts=jnp.asarray(counts.reshape(n_cells, n_categories)),
+        subject=jax.device_put(table.codes["subject"][order]),
+        cell=jax.device_put(cell),
+        weight=jax.device_put(table.weight[order]),
+        totals=jax.device_put(np.bincount(table.codes["subject"], table.weight * table.response, n_subjects)),
+        counts=jax.device_put(counts.reshape(n_cells, n_categories)),
     )
 
 
@@ -266,7 +266,7 @@ def _covariances(problem: JointResponses, layout: Layout, free: Vector) -> tuple
     Of every direction with the subject's, shape (responses, 2 + D), the subject's own last; and of the directions with
     one another, summed by cell, shape (cells, 1 + D, 1 + D).
     """
-    point = jnp.asarray(free)
+    point = jax.device_put(free)
     probability = np.asarray(_probabilities(problem, point))
     load = np.asarray(loads(problem, point, layout.many, layout.names))
     scores = np.broadcast_to(np.arange(load.shape[1], dtype=np.float64)[:, None], (*load.shape[:2], 1))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import final
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 from numpy.typing import NDArray
 
@@ -100,7 +100,7 @@ def solve_sum_scores(
     if not float(point[problem.space.slices()[POPULATION_SD]][0]) > np.log(_LEAST_SD):
         return None
     while True:
-        mean, sd, at_end = (np.asarray(part) for part in posterior_spread(problem, jnp.asarray(point)))
+        mean, sd, at_end = (np.asarray(part) for part in posterior_spread(problem, jax.device_put(point)))
         needed = needed_grid(np.asarray(problem.nodes), mean, sd, float(at_end))
         if needed == (len(problem.nodes), float(problem.nodes[-1])):
             break
@@ -122,7 +122,7 @@ def solve_sum_scores(
 
 def _density(problem: SumScoreProblem) -> Callable[[Vector], tuple[float, Vector]]:
     def at(point: Vector) -> tuple[float, Vector]:
-        value, gradient = value_and_gradient(problem, jnp.asarray(point))
+        value, gradient = value_and_gradient(problem, jax.device_put(point))
         return float(value), np.asarray(gradient)
 
     return at

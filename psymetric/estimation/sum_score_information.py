@@ -106,7 +106,7 @@ class Layout:
         """Jacobian of the other values by their free parameters, in order, and the bending times `gradient`."""
         where = self.space.slices()
         own = np.concatenate([np.zeros(0), *(free[where[block.name]] for block in self.few.blocks)])
-        jacobian, bend = (np.asarray(part) for part in _few_constraints(self.few, own, jnp.asarray(gradient)))
+        jacobian, bend = (np.asarray(part) for part in _few_constraints(self.few, own, jax.device_put(gradient)))
         places = [np.arange(where[block.name].start, where[block.name].stop) for block in self.few.blocks]
         order = np.argsort(np.concatenate([np.zeros(0), *places]), kind="stable")
         return jacobian[:, order], bend[np.ix_(order, order)]

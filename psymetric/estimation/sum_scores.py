@@ -80,7 +80,7 @@ class SumScoreProblem:
     def with_grid(self, n_nodes: int, half_width: float) -> SumScoreProblem:
         """The same problem on another grid."""
         nodes, log_weights = normal_grid(n_nodes, half_width)
-        return replace(self, nodes=jnp.asarray(nodes), log_weights=jnp.asarray(log_weights))
+        return replace(self, nodes=jax.device_put(nodes), log_weights=jax.device_put(log_weights))
 
 
 @final
@@ -173,7 +173,7 @@ def sum_score_problem(
     n_cells, n_categories = len(next(iter(codes.values()))), len(table.categories)
     n_subjects, subject = len(table.levels["subject"]), table.codes["subject"]
     space = parameter_space(model, table, ability="integrated")
-    if not is_linear(model, space, {name: jnp.asarray(code) for name, code in codes.items()}, n_categories):
+    if not is_linear(model, space, jax.device_put(dict(codes)), n_categories):
         return None
     met = csr_array((table.weight, (subject, cell)), shape=(n_subjects, n_cells))
     order, class_of = _classes(met, codes[many])
@@ -185,13 +185,13 @@ def sum_score_problem(
     return SumScoreProblem(
         model=model,
         space=space,
-        cells={name: jnp.asarray(code[order]) for name, code in codes.items()},
-        class_of=jnp.asarray(class_of),
+        cells={name: jax.device_put(code[order]) for name, code in codes.items()},
+        class_of=jax.device_put(class_of),
         classes=GatherSum.build(csr_array(met[:, first])),
-        counts=jnp.asarray(counts.reshape(n_cells, n_categories)),
-        totals=jnp.asarray(np.bincount(subject, table.weight * table.response, n_subjects)),
-        nodes=jnp.asarray(nodes),
-        log_weights=jnp.asarray(log_weights),
+        counts=jax.device_put(counts.reshape(n_cells, n_categories)),
+        totals=jax.device_put(np.bincount(subject, table.weight * table.response, n_subjects)),
+        nodes=jax.device_put(nodes),
+        log_weights=jax.device_put(log_weights),
     )
 
 
@@ -199,7 +199,7 @@ def is_linear(
     model: AbstractMeasurementModel, space: ParameterSpace, cells: dict[str, Array], n_categories: int
 ) -> bool:
     """Whether log-odds rise by k for an ability of one, and are linear in the free vector but for the population."""
-    trial = jnp.asarray(np.random.default_rng(0).normal(0.0, 0.5, space.size))
+    trial = jax.device_put(np.random.default_rng(0).normal(0.0, 0.5, space.size))
     bend, shift = _departures(model, space, cells, trial, n_categories)
     return float(bend) < _EXACT and float(shift) < _EXACT
 

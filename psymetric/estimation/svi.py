@@ -86,7 +86,7 @@ class SVI:
             if len(centre) == 0:
                 free, status, notes = np.zeros((self.draws, 0)), FitStatus(True, "nothing to fit", 0), ()
             else:
-                target = _Target(mode.problem, jnp.asarray(centre), jnp.asarray(root))
+                target = _Target(mode.problem, jax.device_put(centre), jax.device_put(root))
                 free, status, notes = self._approximate(target)
             return fit_from_draws(
                 model, table, self, mode.problem, free[None], status=status, seed=self.seed, notes=notes
@@ -97,7 +97,7 @@ class SVI:
         rng = np.random.default_rng(self.seed)
         start = self._first_guide(len(target.centre))
         climbed = _climb(target, start, rng, self.particles, self.max_steps, self.tolerance)
-        noise = jnp.asarray(rng.standard_normal((_POOL * self.draws, start.n_noise)))
+        noise = jax.device_put(rng.standard_normal((_POOL * self.draws, start.n_noise)))
         white, log_ratio = (np.asarray(value) for value in _pool(target, climbed.guide, noise))
         finite = bool(np.isfinite(log_ratio).all())
         log_weight, shape = pareto_smoothed(log_ratio) if finite else (np.zeros(len(log_ratio)), np.inf)
@@ -156,7 +156,7 @@ def _climb(
         while True:
             if climbed.steps + _WINDOW > max_steps:
                 return replace(climbed, settled=False)
-            key = jnp.asarray(rng.integers(0, 2**32, 2, dtype=np.uint32))
+            key = jax.device_put(rng.integers(0, 2**32, 2, dtype=np.uint32))
             state, averaged, elbo = _window(target, state, guide, key, rate, particles=particles)
             after = np.asarray(elbo)
             climbed = _Climbed(averaged, True, climbed.steps + _WINDOW, float("nan"))

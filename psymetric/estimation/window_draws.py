@@ -67,10 +67,10 @@ def draw_dimensions(problem: MultidimensionalProblem, free: NDArray[np.float64],
         Logits, shape (draws, subjects, dimensions).
     """
     keys = jax.random.split(jax.random.key(seed), len(free))
-    return np.asarray(_draw_each(problem, jnp.asarray(free), keys))
+    return np.asarray(_draw_each(problem, jax.device_put(free), keys))
 
 
 def draw_from_windows(integral: Integral, params: Mapping[str, Any], n_draws: int, *, seed: int) -> NDArray[np.float64]:
     """Draws of every subject at known parameters, shape (draws, subjects, dimensions)."""
     keys = jax.random.split(jax.random.key(seed), n_draws)
-    return np.asarray(_draw_known(integral, {name: jnp.asarray(value) for name, value in params.items()}, keys))
+    return np.asarray(_draw_known(integral, jax.device_put(dict(params)), keys))

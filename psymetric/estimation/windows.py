@@ -243,7 +243,7 @@ def _all_moments(integral: Integral, params: dict[str, Array]) -> Moments:
 
 def all_moments(integral: Integral, params: Mapping[str, Any]) -> Moments:
     """Posterior moments of all subjects, at constrained parameters."""
-    return _all_moments(integral, {name: jnp.asarray(value) for name, value in params.items()})
+    return _all_moments(integral, jax.device_put(dict(params)))
 
 
 def group_rows(
@@ -277,10 +277,10 @@ def group_rows(
         for name, code in codes.items():
             table = np.zeros(shape, np.int32)
             table[owner, slot] = code[rows]
-            dealt[name] = jnp.asarray(table)
+            dealt[name] = jax.device_put(table)
         picked = np.zeros((*shape, n_categories))
         picked[owner, slot, response[rows]] = weight[rows]
-        groups.append(ItemGroup(tuple(np.flatnonzero(kinds[place]).tolist()), dealt, jnp.asarray(picked)))
+        groups.append(ItemGroup(tuple(np.flatnonzero(kinds[place]).tolist()), dealt, jax.device_put(picked)))
     return tuple(groups)
 
 
@@ -295,7 +295,9 @@ def place_windows(integral: Integral, params: Mapping[str, Any], wanted: Accurac
     centre = np.tile(np.asarray(params[POPULATION_MEAN], np.float64), (n, 1))
     sd, narrow = np.tile(np.asarray(params[POPULATION_SD], np.float64), (n, 1)), 1.0
     for _ in range(_ROUNDS):
-        integral = integral.with_nodes(jnp.asarray(centre), jnp.asarray(2 * wanted.reach * sd / (n_nodes - 1)), n_nodes)
+        integral = integral.with_nodes(
+            jax.device_put(centre), jax.device_put(2 * wanted.reach * sd / (n_nodes - 1)), n_nodes
+        )
         found = all_moments(integral, params)
         mean, spread = np.asarray(found.mean), np.asarray(found.sd)
         # A posterior narrower than the spacing hides in one node, and its sd reads as nearly zero.

@@ -8,7 +8,6 @@ from functools import partial
 from typing import final
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from numpy.typing import NDArray
@@ -117,7 +116,7 @@ def background(
     if not population.columns:
         return None
     terms = level_terms(table, "subject", population.covariates, levels=levels)[1]
-    return Background(jnp.asarray(terms), jnp.asarray(_groups(population, table, levels)))
+    return Background(jax.device_put(terms), jax.device_put(_groups(population, table, levels)))
 
 
 def population_shape(population: Population, table: Table) -> PopulationShape:

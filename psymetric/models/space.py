@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -130,7 +131,7 @@ def _population_blocks(model: AbstractMeasurementModel, table: Table) -> list[Bl
         Block(POPULATION_SD, sd, SCALE_PRIOR_SD, labels=labels, is_scale=sd.size > 0),
     ]
     if found.terms:
-        weight = Scaled((len(found.terms),), jnp.asarray(1 / found.sd))
+        weight = Scaled((len(found.terms),), jax.device_put(1 / found.sd))
         blocks.append(Block(COVARIATE_WEIGHT, weight, model.population.prior_sd, labels=(COVARIATE_WEIGHT,)))
         blocks.append(Block(COVARIATE_MEAN, Fixed.build(found.mean), 1.0, labels=(COVARIATE_WEIGHT,)))
     return blocks
@@ -157,9 +158,11 @@ def _explained_blocks(spec: ParamSpec, table: Table) -> list[Block]:
     names, terms = level_terms(table, facet, spec.covariates)
     check_spread(names, terms, np.ones((len(terms), 1)), facet)
     weight, scale = weight_name(spec.name), f"{spec.name}_sd"
-    blocks = [Block(weight, Scaled((len(names),), jnp.asarray(1 / terms.std(axis=0))), spec.prior_sd, labels=(weight,))]
+    blocks = [
+        Block(weight, Scaled((len(names),), jax.device_put(1 / terms.std(axis=0))), spec.prior_sd, labels=(weight,))
+    ]
     # Centred like the facet itself, so that the origin stays where it was.
-    design = jnp.asarray(terms - terms.mean(axis=0))
+    design = jax.device_put(terms - terms.mean(axis=0))
     if not spec.random:
         nothing = Fixed.build(np.zeros(len(terms)))
         return [*blocks, Block(spec.name, nothing, 1.0, None, spec.axes, weights=weight, design=design)]

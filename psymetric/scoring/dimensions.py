@@ -140,11 +140,11 @@ def _derivatives(integral: Integral, params: dict[str, JaxArray]) -> tuple[JaxAr
 
 def _modes(integral: Integral, rows: AlignedRows, level: float) -> _Measures:
     """Posterior modes by damped Newton steps from the posterior means, errors from the curvature there."""
-    params = {name: jnp.asarray(value) for name, value in _known(rows).items()}
+    params = {name: jax.device_put(value) for name, value in _known(rows).items()}
     mode: Array = np.asarray(all_moments(integral, params).mean)
 
     def at(point: Array) -> tuple[Array, Array, Array]:
-        one = integral.with_nodes(jnp.asarray(point), jnp.ones(point.shape), 1)
+        one = integral.with_nodes(jax.device_put(point), jnp.ones(point.shape), 1)
         value, gradient, hessian = (np.asarray(array) for array in _derivatives(one, params))
         return value, gradient, -hessian
 
@@ -188,8 +188,8 @@ def _ends(rows: AlignedRows) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         DataError: A response in a category that its steps never saw in the fit.
     """
     n_dims = rows.params["discrimination"].shape[1]
-    params = {name: jnp.asarray(value) for name, value in rows.params.items()}
-    codes = {name: jnp.asarray(code) for name, code in rows.codes.items()}
+    params = jax.device_put(dict(rows.params))
+    codes = jax.device_put(dict(rows.codes))
     codes["subject"] = jnp.zeros(len(rows.response), jnp.int32)
 
     def at(logits: float) -> Array:

@@ -54,7 +54,7 @@ class Form:
 
     def log_probs(self, theta: JaxArray) -> JaxArray:
         """Category log-probabilities of every cell at abilities of shape (M,); shape (N, M, K). To be traced by JAX."""
-        params = {name: jnp.asarray(value) for name, value in self.params.items()}
+        params = jax.device_put(dict(self.params))
         return form_log_probs(self.model, params, dict(self.codes), theta, self.n_categories)
 
     def own(self, arrays: Mapping[str, Array]) -> dict[str, Array]:

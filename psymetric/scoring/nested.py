@@ -74,7 +74,7 @@ class NestedRows:
 
     @cached_property
     def _params(self) -> dict[str, Any]:
-        return {name: jnp.asarray(value) for name, value in self.rows.params.items()}
+        return jax.device_put(dict(self.rows.params))
 
     def log_likelihoods(self, _: AlignedRows, theta: Array) -> Array:
         """Log-likelihood of every subject at its own abilities, shape (S, N), from theta of that shape."""

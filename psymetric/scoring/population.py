@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 from numpy.typing import NDArray
 
@@ -48,7 +48,7 @@ def population_of(fit: Fit, table: Table, *, who: str) -> tuple[Array, Array, st
         return np.full(n_subjects, found.mean), np.full(n_subjects, found.sd), found.note
     with double_precision():
         known = background(fit.model.population, table, levels=fit.levels)
-        mean, sd = subject_moments({name: jnp.asarray(value) for name, value in fit.parameters.items()}, known)
+        mean, sd = subject_moments(jax.device_put(dict(fit.parameters)), known)
         return np.asarray(mean), np.broadcast_to(np.asarray(sd), (n_subjects,)), ""
 
 

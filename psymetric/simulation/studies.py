@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final, final
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
@@ -194,8 +194,8 @@ def simulate_responses(
     rows = design if design is not None else _everything(levels, pairs)
     names = model.facets if pairs else ("subject", *model.facets)
     codes = {name: _coded(rows, name, levels["item" if name in ("left", "right") else name]) for name in names}
-    values = {name: jnp.asarray(value) for name, value in parameters.items()}
-    drawn = model.simulate(values, {name: jnp.asarray(code) for name, code in codes.items()}, n_categories, seed=seed)
+    values = jax.device_put(dict(parameters))
+    drawn = model.simulate(values, jax.device_put(dict(codes)), n_categories, seed=seed)
     frame = rows[list(names)].assign(response=drawn)
     if pairs:
         named = frame.assign(response=np.array(_OUTCOMES, dtype=object)[drawn])
