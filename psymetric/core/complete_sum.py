@@ -93,7 +93,7 @@ class CompleteSum:
     @property
     def total(self) -> float:
         """Sum of all weights."""
-        return float(self.chosen.shape[0] * self.totals.sum())
+        return float(self.chosen.shape[0] * np.asarray(self.totals).sum())
 
     def matrix(self) -> csr_array:
         """The matrix of weights, entries of weight zero left out."""

@@ -48,9 +48,9 @@ class _Chunks(NamedTuple):
         first = np.repeat((np.cumsum(chunks) - chunks) * slots - matrix.indptr[:-1], count)
         place = first + np.arange(matrix.nnz)
         shape = (int(chunks.sum()), slots)
-        rows, weights = np.zeros(shape[0] * slots, np.int32), np.zeros(shape[0] * slots)
+        rows, weights = np.zeros(shape[0] * slots, np.uint32), np.zeros(shape[0] * slots)
         rows[place], weights[place] = matrix.indices, matrix.data
-        owner = np.repeat(np.arange(len(count), dtype=np.int32), chunks)
+        owner = np.repeat(np.arange(len(count), dtype=np.uint32), chunks)
         rows, weights = (np.ascontiguousarray(dealt.reshape(shape).T) for dealt in (rows, weights))
         return cls(jax.device_put(rows), jax.device_put(weights), jax.device_put(owner))
 
@@ -92,7 +92,7 @@ class GatherSum:
     @property
     def total(self) -> float:
         """Sum of all weights."""
-        return float(self.forward.weights.sum())
+        return float(np.asarray(self.forward.weights).sum())
 
     def matrix(self) -> csr_array:
         """The matrix of weights, entries of weight zero left out."""

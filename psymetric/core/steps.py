@@ -117,6 +117,8 @@ class Steps:
         return sum(basis.shape[1] * len(rows) for basis, rows in zip(self.bases, self.groups, strict=True))
 
     def forward(self, free: Array) -> Array:
+        if len(self.bases) == 1:  # of all rows, in their order
+            return self.offset + free.reshape(self.shape[0], self.bases[0].shape[1]) @ self.bases[0].T
         value, start = self.offset, 0
         for basis, rows in zip(self.bases, self.groups, strict=True):
             width = basis.shape[1]

@@ -131,7 +131,7 @@ def subject_log_likelihoods(fit: Fit, table: ResponseTable, *, draws: int) -> Ar
             return np.asarray(_log_marginals(placed_problem(fit.model, table, fit.parameters), chosen))
         problem, _ = resolved_problem(fit.model, table, fit.parameters, prior=False)
         # Twice the nodes that the estimates need serve the draws around them too.
-        problem = problem.with_grid(2 * len(problem.nodes), float(problem.nodes[-1]))
+        problem = problem.with_grid(2 * len(problem.nodes), problem.half_width)
         return np.asarray(_log_likelihoods(problem, chosen))
 
 

@@ -43,6 +43,6 @@ def draw_abilities(problem: MarginalProblem, free: NDArray[np.float64], *, seed:
     Returns:
         Logits, shape (draws, subjects).
     """
-    fine = problem.with_grid(2 * len(problem.nodes), float(problem.nodes[-1]))
+    fine = problem.with_grid(2 * len(problem.nodes), problem.half_width)
     keys = jax.random.split(jax.random.key(seed), len(free))
     return np.asarray(_draw(fine, jax.device_put(free), keys))

@@ -202,13 +202,12 @@ def solve_marginal(
 
 
 def _spacing(problem: MarginalProblem) -> float:
-    nodes = np.asarray(problem.nodes)
-    return float(nodes[1] - nodes[0])
+    return 2 * problem.half_width / (len(problem.nodes) - 1)
 
 
 def _coarser(problem: MarginalProblem) -> MarginalProblem:
     """What the climb is made on: fewer nodes, and a sample of the subjects where it speaks for all of them."""
-    problem = problem.with_grid(int(np.ceil(_COARSE * len(problem.nodes))), float(problem.nodes[-1]))
+    problem = problem.with_grid(int(np.ceil(_COARSE * len(problem.nodes))), problem.half_width)
     return _sample(problem) or problem
 
 
@@ -258,7 +257,7 @@ def _finer(problem: MarginalProblem, point: Vector) -> MarginalProblem | None:
     """The problem on grids that resolve the posteriors, or None where its own do."""
     needed = _needed_grid(problem, point)
     nested = finer_nested(problem, point)
-    if nested is None and needed == (len(problem.nodes), float(problem.nodes[-1])):
+    if nested is None and needed == (len(problem.nodes), problem.half_width):
         return None
     return replace(problem.with_grid(*needed), nested=nested or problem.nested)
 

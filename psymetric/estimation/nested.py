@@ -175,7 +175,7 @@ class NestedPlan:
     def finer(self, factor: float) -> NestedPlan:
         """The same plan with that many times the nodes, where the variable has nodes and not states."""
         n_nodes = int(factor * self.grid.nodes.shape[0])
-        return self.with_grid(n_nodes, float(self.grid.nodes[-1])) if self.grid.is_normal else self
+        return self.with_grid(n_nodes, float(np.asarray(self.grid.nodes)[-1])) if self.grid.is_normal else self
 
 
 def latent_grid_for(n_nodes: float) -> int:

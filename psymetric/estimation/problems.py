@@ -90,7 +90,14 @@ class MarginalProblem:
     def abilities(self, params: Mapping[str, Array], standard: Array) -> Array:
         """Logits of places on the grid, which spans the population, or the middle of several."""
         mean, sd = params[POPULATION_MEAN], params[POPULATION_SD]
-        return jnp.mean(mean) + jnp.exp(jnp.mean(jnp.log(sd))) * standard
+        if mean.ndim or sd.ndim:
+            mean, sd = jnp.mean(mean), jnp.exp(jnp.mean(jnp.log(sd)))
+        return mean + sd * standard
+
+    @property
+    def half_width(self) -> float:
+        """The last node, in population sds."""
+        return float(np.asarray(self.nodes)[-1])
 
     @property
     def grid(self) -> str:
@@ -232,7 +239,7 @@ def guessed_information(
 
 def distinct_cells(
     model: AbstractMeasurementModel, table: Table
-) -> tuple[dict[str, NDArray[np.int32]], NDArray[np.int64]]:
+) -> tuple[dict[str, NDArray[np.uint32]], NDArray[np.int64]]:
     """Distinct combinations of the model's facets in the table, and the cell of every row."""
     sizes = [len(table.levels[facet]) for facet in model.facets]
     flat = np.zeros(len(table.response), np.int64)
@@ -241,7 +248,8 @@ def distinct_cells(
     keys, cell = factorized(flat, prod(sizes))
     codes: dict[str, NDArray[np.int32]] = {}
     for facet, size in zip(reversed(model.facets), reversed(sizes), strict=True):
-        codes[facet] = (keys % size).astype(np.int32)
+        # Unsigned, so that programs need not look out for negative ones.
+        codes[facet] = (keys % size).astype(np.uint32)
         keys = keys // size
     return codes, cell
 
@@ -272,7 +280,7 @@ def marginal_problem(
         responses=complete or GatherSum.build(counts),
         nodes=jax.device_put(nodes),
         log_weights=jax.device_put(log_weights),
-        multiplicity=jnp.ones(counts.shape[0]),
+        multiplicity=jax.device_put(np.ones(counts.shape[0])),
         background=background(model.population, table),
         nested=plan,
         n_categories=n_categories,

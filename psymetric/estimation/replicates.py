@@ -101,7 +101,7 @@ def _warm(fit: Fit, table: ResponseTable | PairTable) -> _Warm | None:
         return None
     with double_precision():
         problem, start = resolved_problem(fit.model, table, fit.parameters, prior=fit.penalised)
-        n_nodes, half_width = len(problem.nodes), float(problem.nodes[-1])
+        n_nodes, half_width = len(problem.nodes), problem.half_width
         finer = problem.with_grid(int(_ROOM * n_nodes), half_width + 1)
         if problem.nested is not None:
             finer = replace(finer, nested=problem.nested.finer(_ROOM))
@@ -123,7 +123,7 @@ def _from_warm(warm: _Warm, fit: Fit, engine: Any, table: Any, weights: Weights)
         if weights.subjects is not None:
             problem = replace(problem, multiplicity=jax.device_put(weights.subjects))
         else:
-            n_nodes, half_width = len(problem.nodes), float(problem.nodes[-1])
+            n_nodes, half_width = len(problem.nodes), problem.half_width
             own = marginal_problem(
                 fit.model,
                 replace(table, weight=weights.rows),

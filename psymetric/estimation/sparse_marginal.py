@@ -102,7 +102,7 @@ def solve_sum_scores(
     while True:
         mean, sd, at_end = (np.asarray(part) for part in posterior_spread(problem, jax.device_put(point)))
         needed = needed_grid(np.asarray(problem.nodes), mean, sd, float(at_end))
-        if needed == (len(problem.nodes), float(problem.nodes[-1])):
+        if needed == (len(problem.nodes), problem.half_width):
             break
         problem = problem.with_grid(*needed)
     layout = Layout.of(problem.space, problem.cells, many)

@@ -77,6 +77,11 @@ class SumScoreProblem:
         odds = log_odds(self.model, params, self.cells, self.counts.shape[1])
         return odds, params[POPULATION_MEAN], params[POPULATION_SD]
 
+    @property
+    def half_width(self) -> float:
+        """The last node, in population sds."""
+        return float(np.asarray(self.nodes)[-1])
+
     def with_grid(self, n_nodes: int, half_width: float) -> SumScoreProblem:
         """The same problem on another grid."""
         nodes, log_weights = normal_grid(n_nodes, half_width)
@@ -154,7 +159,7 @@ def posterior_spread(problem: SumScoreProblem, free: Array) -> tuple[Array, Arra
     posterior = score_tables(problem, *problem.linear(free)).posterior
     mean = posterior @ problem.nodes
     spread = jnp.sum(posterior * (problem.nodes - mean[:, None]) ** 2, axis=1)
-    return mean, jnp.sqrt(spread), jnp.max(posterior[:, jnp.array([0, -1])])
+    return mean, jnp.sqrt(spread), jnp.maximum(jnp.max(posterior[:, 0]), jnp.max(posterior[:, -1]))
 
 
 def sum_score_problem(
