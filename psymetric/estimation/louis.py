@@ -75,7 +75,8 @@ def marginal_hessian(problem: MarginalProblem, free: NDArray[np.float64]) -> Mat
     found = _on_the_table(problem, params, at.expected, tuple((each.name, each.step) for each in directions))
     # while the table is differentiated on the other core
     met = [] if isinstance(problem.responses, CompleteSum) else [*_met(problem, directions)]
-    posterior, slopes, bends = at.posterior, np.ascontiguousarray(np.asarray(found[0]).swapaxes(0, 1)), np.asarray(found[1])
+    posterior, bends = at.posterior, np.asarray(found[1])
+    slopes = np.ascontiguousarray(np.asarray(found[0]).swapaxes(0, 1))
     position = np.stack([direction.position(direction.level) for direction in directions])
     n_values = sum(prod(block.bijector.shape) for block in problem.space.blocks)
     total = np.zeros((n_values, n_values))

@@ -239,7 +239,7 @@ def guessed_information(
 
 def distinct_cells(
     model: AbstractMeasurementModel, table: Table
-) -> tuple[dict[str, NDArray[np.uint32]], NDArray[np.int64]]:
+) -> tuple[dict[str, NDArray[np.int32]], NDArray[np.int64]]:
     """Distinct combinations of the model's facets in the table, and the cell of every row."""
     sizes = [len(table.levels[facet]) for facet in model.facets]
     flat = np.zeros(len(table.response), np.int64)
@@ -248,8 +248,7 @@ def distinct_cells(
     keys, cell = factorized(flat, prod(sizes))
     codes: dict[str, NDArray[np.int32]] = {}
     for facet, size in zip(reversed(model.facets), reversed(sizes), strict=True):
-        # Unsigned, so that programs need not look out for negative ones.
-        codes[facet] = (keys % size).astype(np.uint32)
+        codes[facet] = (keys % size).astype(np.int32)
         keys = keys // size
     return codes, cell
 
@@ -269,7 +268,8 @@ def marginal_problem(
     # The conversion to compressed rows sums the weights of equal responses.
     counts = csr_array((table.weight, entries), shape=(len(table.levels["subject"]), n_cells * n_categories))
     nodes, log_weights = normal_grid(n_nodes, half_width)
-    known = jax.device_put(dict(cells))
+    # Unsigned, so that programs need not look out for negative ones.
+    known = jax.device_put({name: code.astype(np.uint32) for name, code in cells.items()})
     plan = nested_plan(model, table, known, cell)
     # Complete designs may be climbed on some of the subjects, whom the plan of a nested model does not tell apart.
     complete = CompleteSum.build(counts, n_categories) if plan is None else None
