@@ -176,14 +176,13 @@ class _Met:
     def gradients(self, slopes: Matrix, subjects: Index) -> tuple[Matrix, Index]:
         """Gradients of some subjects, shape (subjects, most met, nodes), and their positions; zero beyond those met.
 
-        `slopes` are the derivatives of the table, shape (rows, directions, nodes).
+        `slopes` are the derivatives of the table along `directions`, shape (rows, directions, nodes).
         """
         first, count = self.start[subjects], self.start[subjects + 1] - self.start[subjects]
         slot = np.arange(int(count.max(initial=0)))
         owner = np.where(slot < count[:, None], first[:, None] + slot, len(self.position) - 1)
-        own = slopes[:, self.directions]
-        sums = self.sums[owner.ravel()] @ own.reshape(len(own), -1)
-        return sums.reshape(len(subjects), -1, own.shape[2]), self.position[owner].reshape(len(subjects), -1)
+        sums = self.sums[owner.ravel()] @ slopes.reshape(len(slopes), -1)
+        return sums.reshape(len(subjects), -1, slopes.shape[2]), self.position[owner].reshape(len(subjects), -1)
 
 
 def _met(problem: MarginalProblem, directions: list[Direction]) -> Iterator[_Met]:
@@ -214,17 +213,18 @@ def _chunks(met: list[_Met], posterior: Matrix) -> Iterator[Index]:
         yield from np.array_split(members, -(-len(members) // max(most, 1)))
 
 
-def _gradients(met: list[_Met], slopes: Matrix, subjects: Index, posterior: Matrix) -> tuple[Index, Matrix]:
+def _gradients(met: list[_Met], slopes: list[Matrix], subjects: Index, posterior: Matrix) -> tuple[Index, Matrix]:
     """Positions of what some subjects met, shape (subjects, met), and their gradients there.
 
     Gradients are centred at their posterior mean and carry the root of the posterior, shape (subjects, met, nodes), so
-    that their products over nodes are posterior covariances.
+    that their products over nodes are posterior covariances. `slopes` holds the table's along the directions of each
+    of `met`.
     """
     mass = posterior[subjects]
     reached = np.flatnonzero(mass.max(axis=0) > _NEGLIGIBLE)
     window = slice(int(reached[0]), int(reached[-1]) + 1)
     mass = mass[:, window]
-    parts = [each.gradients(slopes[:, :, window], subjects) for each in met]
+    parts = [each.gradients(own[:, :, window], subjects) for each, own in zip(met, slopes, strict=True)]
     gradient = np.concatenate([part[0] for part in parts], axis=1)
     gradient -= gradient @ mass[:, :, None]
     gradient *= np.sqrt(mass)[:, None, :]
@@ -233,8 +233,9 @@ def _gradients(met: list[_Met], slopes: Matrix, subjects: Index, posterior: Matr
 
 def _add_covariances(total: Matrix, met: list[_Met], slopes: Matrix, posterior: Matrix, multiplicity: Matrix) -> None:
     """Add the posterior covariances of the subjects' gradients."""
+    along = [slopes[:, each.directions] for each in met]
     for subjects in _chunks(met, posterior):
-        position, gradient = _gradients(met, slopes, subjects, posterior)
+        position, gradient = _gradients(met, along, subjects, posterior)
         _add_products(total, position, gradient * np.sqrt(multiplicity[subjects])[:, None, None])
 
 
