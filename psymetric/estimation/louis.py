@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from math import prod
-from typing import final
+from typing import Any, final
 
 import jax
 import jax.numpy as jnp
@@ -29,8 +29,17 @@ from psymetric.core.distinct import factorized
 from psymetric.core.parameters import ParameterSpace
 from psymetric.estimation.louis_complete import complete_covariances
 from psymetric.estimation.problems import MarginalProblem
+from psymetric.models.base import DIMENSION
 
-__all__ = ["Direction", "directions_of", "marginal_hessian", "posterior_spread", "subject_posteriors"]
+__all__ = [
+    "Direction",
+    "all_levels",
+    "constraints",
+    "directions_of",
+    "marginal_hessian",
+    "posterior_spread",
+    "subject_posteriors",
+]
 
 Matrix = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -50,8 +59,8 @@ class Direction:
 
     Attributes:
         name: The block.
-        step: Which step, or None.
-        level: On which each cell depends, shape (cells,).
+        step: Which step, or which dimension, or None.
+        level: On which each cell depends, of the cells' shape.
         first, stride: Level k has its value at `first + k · stride` of the flat constrained vector.
     """
 
@@ -87,7 +96,7 @@ def marginal_hessian(problem: MarginalProblem, free: NDArray[np.float64]) -> Mat
     else:
         _add_covariances(total, met or [*_met(problem, directions)], slopes, posterior, multiplicity)
     constrained = np.bincount(position.ravel(), weights=gradient.ravel(), minlength=n_values)
-    jacobian, bend = (np.asarray(array) for array in _constraints(problem, point, jnp.asarray(constrained)))
+    jacobian, bend = (np.asarray(array) for array in constraints(problem, point, jnp.asarray(constrained)))
     return jacobian.T @ total @ jacobian + bend
 
 
@@ -117,7 +126,7 @@ def _flat(params: dict[str, Array]) -> Array:
 
 
 @jax.jit
-def _constraints(problem: MarginalProblem, free: Array, gradient: Array) -> tuple[Array, Array]:
+def constraints(problem: Any, free: Array, gradient: Array) -> tuple[Array, Array]:
     """Jacobian of the constrained values, and what their bending and the penalty add to the Hessian."""
 
     def bent(point: Array) -> Array:
@@ -127,22 +136,47 @@ def _constraints(problem: MarginalProblem, free: Array, gradient: Array) -> tupl
     return jacobian, jax.hessian(bent)(free)
 
 
-def directions_of(space: ParameterSpace, cells: Mapping[str, Array]) -> list[Direction]:
-    """The directions of a layout and its cells."""
+def directions_of(
+    space: ParameterSpace, cells: Mapping[str, Array], *, dims: tuple[int, ...] = (), unseen: tuple[str, ...] = ()
+) -> list[Direction]:
+    """The directions of a layout and its cells.
+
+    Args:
+        space: The layout.
+        cells: Codes of facets, of one shape.
+        dims: The dimensions that the cells measure, where there are several.
+        unseen: Blocks to leave out.
+    """
     sizes = {block.name: prod(block.bijector.shape) for block in space.blocks}
     offset = dict(zip(sorted(sizes), np.cumsum([0, *(sizes[name] for name in sorted(sizes))]).tolist(), strict=False))
     found: list[Direction] = []
+    inner: dict[str, tuple[int, ...] | None] = {"step": None, DIMENSION: dims}
     for block in space.seen():
-        level = np.zeros(len(next(iter(cells.values()))), np.int64)
-        for facet, size in zip((axis for axis in block.labels if axis != "step"), block.bijector.shape, strict=False):
+        if block.name in unseen:
+            continue
+        level = np.zeros(next(iter(cells.values())).shape, np.int64)
+        for facet, size in zip((axis for axis in block.labels if axis not in inner), block.bijector.shape, strict=False):
             level = level * size + np.asarray(cells[facet])
         first = offset[block.name]
-        if "step" in block.labels:
+        if block.labels and block.labels[-1] in inner:
             stride = block.bijector.shape[-1]
-            found += [Direction(block.name, step, level, first + step, stride) for step in range(stride)]
+            places = inner[block.labels[-1]]
+            found += [
+                Direction(block.name, place, level, first + place, stride)
+                for place in (range(stride) if places is None else places)
+            ]
         else:
             found.append(Direction(block.name, None, level, first, 1))
     return found
+
+
+def all_levels(params: Mapping[str, Array], directions: tuple[tuple[str, int | None], ...]) -> dict[str, Array]:
+    """Tangents of the parameters that move all levels of a block at once, shape (directions, ...) each."""
+    tangents = {name: jnp.zeros((len(directions), *value.shape)) for name, value in params.items()}
+    for place, (name, step) in enumerate(directions):
+        index = (place, ...) if step is None else (place, ..., step)
+        tangents[name] = tangents[name].at[index].set(1.0)
+    return tangents
 
 
 @partial(jax.jit, static_argnames="directions")
@@ -155,10 +189,7 @@ def _on_the_table(
     and (directions, directions, cells).
     """
     params = problem.space.constrain(free)
-    tangents = {name: jnp.zeros((len(directions), *value.shape)) for name, value in params.items()}
-    for place, (name, step) in enumerate(directions):
-        index = (place, ...) if step is None else (place, ..., step)
-        tangents[name] = tangents[name].at[index].set(1.0)
+    tangents = all_levels(params, directions)
 
     def by_cell(values: Array) -> Array:
         return jnp.sum((expected * values).reshape(-1, problem.n_categories * expected.shape[1]), axis=1)
