@@ -192,9 +192,9 @@ def check_dimensions(
     """
     sd = np.asarray(parameters.get(POPULATION_SD, 1.0))
     if has_dimensions(model) and sd.min() < least:
+        named = _without_spread(sd, model.levels(table)[DIMENSION], least)
         raise IdentificationError(
-            f"the sd of the subjects runs to zero on dimension {_without_spread(sd, model.levels(table)[DIMENSION], least)}"
-            ": on its items they differ no more than chance alone makes them, so that its sd and its correlations have "
+            f"the sd of the subjects runs to zero on dimension {named}: on its items they differ no more than chance alone makes them, so that its sd and its correlations have "
             "no maximum-likelihood estimate. Leave its items out, put them under another dimension, or use MAP()"
         )
 

@@ -76,7 +76,9 @@ def _solve_dimensions(
                 check_dimensions(model, table, constrain(problem.space, jnp.asarray(point)), least=_VANISHED)
                 point, active = _held(problem, point, active)
     found = Climb(problem, point, active).polish(tolerance, evaluations, max_iterations)
-    return MarginalSolution(problem, found, active, notes=_notes(model, table, active[problem.space.slices()[CORRELATION]]))
+    return MarginalSolution(
+        problem, found, active, notes=_notes(model, table, active[problem.space.slices()[CORRELATION]])
+    )
 
 
 def placed_problem(

@@ -155,7 +155,9 @@ def directions_of(
         if block.name in unseen:
             continue
         level = np.zeros(next(iter(cells.values())).shape, np.int64)
-        for facet, size in zip((axis for axis in block.labels if axis not in inner), block.bijector.shape, strict=False):
+        for facet, size in zip(
+            (axis for axis in block.labels if axis not in inner), block.bijector.shape, strict=False
+        ):
             level = level * size + np.asarray(cells[facet])
         first = offset[block.name]
         if block.labels and block.labels[-1] in inner:

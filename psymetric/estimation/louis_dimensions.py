@@ -254,9 +254,7 @@ def _population(
     for group, gradient in zip(some.groups, centred, strict=True):
         axes = _axes(group.dims)
         rest = _moments(mass, integral.steps, group.dims, 2)
-        by_term = jnp.stack(
-            [_term(rest, integral.steps, group.dims, row) for row in power], axis=-1
-        )
+        by_term = jnp.stack([_term(rest, integral.steps, group.dims, row) for row in power], axis=-1)
         along = jnp.einsum(f"z{axes}P,z{axes}T->zPT", gradient, by_term)
         crossed.append(jnp.einsum("zPT,zTQ->PQ", along, loads))
     return crossed, own + bent, jnp.einsum("zt,ztQ->Q", mean, loads)

@@ -76,7 +76,6 @@ class Factors:
             rest = rest * _over_axes(pairs[dims], dims, last)
         return jnp.log(jnp.sum(rest)) + jnp.sum(top) + sum(most.values())
 
-
     def times(self, dims: tuple[int, ...], values: Array) -> Factors:
         """With one further factor, of some axes."""
         if len(dims) == 1:

@@ -18,9 +18,9 @@ from psymetric.estimation.windows import COARSE
 ROWS = FRAME[FRAME["subject"] < "s030"]
 RNG = np.random.default_rng(4)
 # Three dimensions; judges who meet a part of the responses, unequal weights, and missing responses.
-JUDGED = ROWS.assign(
-    judge=RNG.choice(["j1", "j2", "j3"], len(ROWS)), weight=RNG.choice([1.0, 0.5], len(ROWS))
-).sample(frac=0.8, random_state=1)
+JUDGED = ROWS.assign(judge=RNG.choice(["j1", "j2", "j3"], len(ROWS)), weight=RNG.choice([1.0, 0.5], len(ROWS))).sample(
+    frac=0.8, random_state=1
+)
 THREE = {"E": ("e1", "e2", "e3"), "M": ("e4", "n1", "n2"), "N": ("n3", "n4")}
 CASES = {
     "between": (ps.Multidimensional(), table(ROWS)),
