@@ -194,8 +194,9 @@ def check_dimensions(
     if has_dimensions(model) and sd.min() < least:
         named = _without_spread(sd, model.levels(table)[DIMENSION], least)
         raise IdentificationError(
-            f"the sd of the subjects runs to zero on dimension {named}: on its items they differ no more than chance alone makes them, so that its sd and its correlations have "
-            "no maximum-likelihood estimate. Leave its items out, put them under another dimension, or use MAP()"
+            f"the sd of the subjects runs to zero on dimension {named}: on its items they differ no more than chance "
+            "alone makes them, so that its sd and its correlations have no maximum-likelihood estimate. Leave its items "
+            "out, put them under another dimension, or use MAP()"
         )
 
 

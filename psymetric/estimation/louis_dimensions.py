@@ -1,10 +1,10 @@
 """Observed information of a model of several abilities by Louis' identity.
 
 As in `estimation/louis.py`, in the constrained values: the expected Hessian of the complete-data log-likelihood plus,
-for every subject, the posterior covariance of the complete-data gradient. That gradient is a sum of parts, each of which
-varies along few axes of the subject's window: the items that measure the same dimensions, and the population, whose log
-density is a quadratic function of the abilities. Covariances of two parts need the posterior mass on their axes only,
-and are matrix products over subjects and nodes.
+for every subject, the posterior covariance of the complete-data gradient. That gradient is a sum of parts, each of
+which varies along few axes of the subject's window: the items that measure the same dimensions, and the population,
+whose log density is a quadratic function of the abilities. Covariances of two parts need the posterior mass on their
+axes only, and are matrix products over subjects and nodes.
 """
 
 from __future__ import annotations
@@ -235,7 +235,7 @@ def _population(
     flat, unflat = jax.flatten_util.ravel_pytree([names[name] for name in _POPULATION])
 
     def terms(values: Array) -> Array:
-        at = dict(zip(_POPULATION, unflat(values), strict=True))
+        at: dict[str, Array] = dict(zip(_POPULATION, unflat(values), strict=True))
         return jax.vmap(lambda subject: population_terms(at, subject.centre, subject.spacing))(some)
 
     every = terms_of(integral.n_dimensions)

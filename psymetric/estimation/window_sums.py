@@ -1,8 +1,8 @@
 """Sums of products over the nodes of several axes, where each factor depends on one axis or two.
 
-The population's density and the responses to items of one dimension or two are such factors. Taking the last axis out by
-a matrix product leaves arrays of one axis less, and no exponential is ever taken at a node of the whole product grid:
-that makes three dimensions ten times cheaper than a sum over their grid, and needs the memory of two.
+The population's density and the responses to items of one dimension or two are such factors. Taking the last axis out
+by a matrix product leaves arrays of one axis less, so that three dimensions need the memory of two, and no exponential
+is ever taken at a node of the whole product grid.
 """
 
 from __future__ import annotations
