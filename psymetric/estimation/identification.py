@@ -195,8 +195,8 @@ def check_dimensions(
         named = _without_spread(sd, model.levels(table)[DIMENSION], least)
         raise IdentificationError(
             f"the sd of the subjects runs to zero on dimension {named}: on its items they differ no more than chance "
-            "alone makes them, so that its sd and its correlations have no maximum-likelihood estimate. Leave its items "
-            "out, put them under another dimension, or use MAP()"
+            "alone makes them, so that its sd and its correlations have no maximum-likelihood estimate. Leave its "
+            "items out, put them under another dimension, or use MAP()"
         )
 
 

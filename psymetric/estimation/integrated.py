@@ -105,8 +105,8 @@ def _notes(model: AbstractMeasurementModel, table: Table, active: NDArray[np.boo
     pairs = zip(*(places[~active].tolist() for places in np.tril_indices(len(names), -1)), strict=True)
     return tuple(
         f"the {_correlation(names, i, j)} is held at ±{_LARGEST}, as the likelihood still rises towards ±1: the items "
-        "do not tell these dimensions apart. It has no standard error. Join the two in one dimension, or use MAP(), whose "
-        "prior holds it"
+        "do not tell these dimensions apart. It has no standard error. Join the two in one dimension, or use MAP(), "
+        "whose prior holds it"
         for i, j in pairs
     )
 
