@@ -18,7 +18,8 @@ from psymetric.data.messages import row_error
 from psymetric.errors import ConvergenceError, DataError
 from psymetric.estimation.fit import Fit
 from psymetric.estimation.window_draws import draw_from_windows
-from psymetric.estimation.windows import Integral, Subjects, accuracy, all_moments, group_rows, place_windows
+from psymetric.estimation.window_rows import Subjects, group_rows
+from psymetric.estimation.windows import Integral, accuracy, all_moments, place_windows
 from psymetric.models.base import ABILITY, DIMENSION
 from psymetric.scoring.alignment import AlignedRows
 from psymetric.scoring.posterior import Posterior
@@ -144,7 +145,7 @@ def _modes(integral: Integral, rows: AlignedRows, level: float) -> _Measures:
     mode: Array = np.asarray(all_moments(integral, params).mean)
 
     def at(point: Array) -> tuple[Array, Array, Array]:
-        one = integral.with_nodes(jax.device_put(point), jnp.ones(point.shape), 1)
+        one = integral.with_windows(rows.params, point, np.ones(point.shape), 1)
         value, gradient, hessian = (np.asarray(array) for array in _derivatives(one, params))
         return value, gradient, -hessian
 
