@@ -140,13 +140,13 @@ def _crossed(table: ResponseTable | PairTable, first: str, second: str) -> tuple
 
 
 def locations(fit: Fit, measured: Measured) -> Array:
-    """The measures behind each row summed, shape (R,): ability minus every facet's location; NaN for pair models."""
+    """The measures behind each row summed, shape (R,): measure minus every facet's location; NaN for pair models."""
     rows = measured.rows
     if not has_ability(fit.model):
         return np.full(len(rows.response), np.nan)
-    location = measured.abilities.mean[rows.subject]
+    location = measured.measure[rows.subject]
     for spec in fit.model.parameters:
-        if spec.is_location:
+        if spec.stands_on(measured.unit):
             location = location - rows.params[spec.name][tuple(rows.codes[axis] for axis in spec.axes)]
     return location
 
@@ -163,7 +163,8 @@ def _frame(
     found = mean_squares(moments, weight, owner, len(labels))
     observed, expected = _point_measure(measured, moments, location, weight, owner, len(labels))
     with np.errstate(divide="ignore"):
-        model_se = 1 / np.sqrt(sum_by(owner, weight * moments.information, len(labels)))
+        information = moments.information if _has_error(measured, facet) else np.full(len(weight), np.nan)
+        model_se = 1 / np.sqrt(sum_by(owner, weight * information, len(labels)))
     n = sum_by(owner, measured.rows.weight, len(labels))
     frame = pd.DataFrame(
         {
@@ -180,6 +181,15 @@ def _frame(
         _flag(*values) for values in zip(found["n"], n, found["infit"], found["outfit"], observed, strict=True)
     ]
     return frame
+
+
+def _has_error(measured: Measured, facet: str) -> bool:
+    """Whether information on the positions is information on a level: not on subjects who stand at several."""
+    specs = {spec.name: spec for spec in measured.rows.model.parameters}
+    own = measured.rows.model.facets
+    return not measured.is_composite or (
+        facet != "subject" and (facet not in own or (facet in specs and specs[facet].stands_on(measured.unit)))
+    )
 
 
 def _point_measure(
