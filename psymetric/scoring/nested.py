@@ -110,6 +110,12 @@ class NestedRows:
             sd[owners] = np.sqrt(np.maximum(np.sum(weight * variance, axis=1), 0.0))
         return mass, sd
 
+    def owners_of(self, rows: AlignedRows) -> NDArray[np.int64]:
+        """Owner of each of the rows that these were sorted from, shape (R,)."""
+        found = np.empty_like(self.owner)
+        found[np.argsort(rows.subject, kind="stable")] = self.owner
+        return found
+
     @property
     def values(self) -> Array:
         """The variable at its nodes, shape (M,)."""

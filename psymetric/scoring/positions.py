@@ -134,7 +134,7 @@ def positions_of(fit: Fit, rows: AlignedRows, table: Table, *, who: str) -> Posi
     Raises:
         DataError: A level without an estimate, a category that its steps never saw, or as `population_of`.
     """
-    check_possible(replace(rows, model=at_position(fit.model)), who=who)
+    check_possible(replace(rows, model=at_position(rows.model)), who=who)
     if has_dimensions(fit.model):
         return _weighted(rows)
     mean, sd, _ = population_of(fit, table, who=who)
@@ -277,8 +277,7 @@ class _Shared:
 
 def _shared(rows: AlignedRows, model: AbstractNestedModel, mean: Array, sd: Array) -> _Shared:
     ability, nested = nested_posterior(rows, model, mean, sd)
-    owner = np.empty(len(rows.response), np.int64)
-    owner[np.argsort(rows.subject, kind="stable")] = nested.owner
+    owner = nested.owners_of(rows)
     if nested.grid.is_normal:
         posterior = _moved(nested, ability)
     else:
