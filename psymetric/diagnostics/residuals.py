@@ -91,6 +91,15 @@ def fit_statistics(
     conservative. Uncertainty of items and judges is not carried. Missing responses are left out. Facets that the model
     leaves out can be asked for too: a template that moves ratings shows there.
 
+    Models of several latent variables: E and V are conditional on all of them, and averaged over their joint posterior
+    given the subject's responses. A draw from the posterior is to the data what the truth is, so that mean squares
+    centre at 1, and what the model has of dependence is no misfit. Several dimensions: at the weighted sum of abilities
+    that an item measures (Adams & Wu, 2007). `RaschTestlet`: at the ability plus the halo; a judge whose halo is wider
+    than the others' shows little, its halo being taken as found. `HierarchicalRater`: at the ideal category; statistics
+    of judges say whether their criteria and precision hold, those of items and subjects how their judges agreed, and
+    nothing here tests what the ideal categories follow. Measures are then the sum of abilities, the ability, and the
+    mean ideal category; `model_se` is NaN where the level does not move the responses by itself.
+
     Rows of an extreme score (JointML) say nothing about fit and are left out; their own levels have NaN and a flag.
 
     Args:
@@ -102,14 +111,16 @@ def fit_statistics(
     Returns:
         facet, level (label; "a:b" pairs joined by " × "), n (sum of weights), infit, infit_z, outfit, outfit_z
         (Wilson-Hilferty), point_measure (correlation of responses with the sum of their measures, as FACETS' PtMea),
-        point_measure_expected, model_se (logits: 1/√information with everything else known, FACETS' model S.E.), flag
+        point_measure_expected, model_se (logits, of judges after `HierarchicalRater`
+        categories: 1/√information with everything else known, FACETS' model S.E.), flag
         (why to look, in words; empty when within bounds).
 
     Raises:
         DataError: The table does not match the fit, or a facet is unknown.
 
     Source: Wright & Masters (1982), Rating Scale Analysis, ch. 5; bounds: Linacre (2002), Rasch Measurement
-    Transactions 16:2, 878.
+    Transactions 16:2, 878; several latent variables: Adams & Wu (2007), in von Davier & Carstensen (eds.), Multivariate
+    and Mixture Distribution Rasch Models, 57-75.
     """
     who = "fit_statistics"
     chosen = tuple(table.facets) if facets is None else (facets,) if isinstance(facets, str) else tuple(facets)
