@@ -189,9 +189,7 @@ def _correlation(measured: Measured, level: NDArray[np.int32], n_levels: int) ->
     return matrix, n_subjects, n_levels * (n_levels - 1) // 2 - int(np.count_nonzero(enough))
 
 
-def _simulated(
-    fit: Fit, table: ResponseTable, measured: Measured, facet: str, *, simulations: int, seed: int
-) -> Array:
+def _simulated(fit: Fit, table: ResponseTable, measured: Measured, facet: str, *, simulations: int, seed: int) -> Array:
     """Eigenvalues, largest first, of tables drawn from the fit, shape (simulations, L)."""
     n_levels = len(table.levels[facet])
     found = np.full((simulations, n_levels), np.nan)

@@ -148,9 +148,7 @@ def _without_latent(
         yield {name: value[place] for name, value in others.items()} | {ABILITY: abilities[:, place]}
 
 
-def _abilities(
-    fit: Fit, table: ResponseTable, rows: AlignedRows, replicates: int, rng: np.random.Generator
-) -> Array:
+def _abilities(fit: Fit, table: ResponseTable, rows: AlignedRows, replicates: int, rng: np.random.Generator) -> Array:
     """Draws of the subjects at the estimates, shape (S, replicates), or (S, replicates, D)."""
     check_possible(replace(rows, model=at_position(rows.model)), who=_WHO)
     if has_dimensions(fit.model):

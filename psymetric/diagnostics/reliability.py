@@ -195,7 +195,9 @@ def _of_dimensions(frame: pd.DataFrame, level: float, draws: int, seed: int) -> 
     """EAP reliability of each dimension, or of the one that there is."""
     several = "dimension" in frame.columns
     parts = list(frame.groupby("dimension", sort=False)) if several else [("", frame)]
-    rows = [("EAP reliability", *_known_share(part, "eap", level, draws, seed), "Bock & Mislevy 1982") for _, part in parts]
+    rows = [
+        ("EAP reliability", *_known_share(part, "eap", level, draws, seed), "Bock & Mislevy 1982") for _, part in parts
+    ]
     found = pd.DataFrame(rows, columns=_RELIABILITY)
     if several:
         found.insert(0, "dimension", [name for name, _ in parts])

@@ -146,8 +146,8 @@ class Part:
 
     @cached_property
     def shares(self) -> pd.DataFrame | None:
-        """Variance shares; None for pairs."""
-        return None if self.is_pairs else variance_shares(self.fit, level=self.level)
+        """Variance shares; None for pairs, and where judges stand on another scale than subjects."""
+        return None if self.is_pairs or self.has_ideal else variance_shares(self.fit, level=self.level)
 
     @cached_property
     def reliability(self) -> float:
@@ -160,7 +160,9 @@ class Part:
         if self.subjects is not None:
             return float(self.subjects.sample.reliability)
         frame = self.measures[np.isfinite(self.measures["estimate"]) & np.isfinite(self.measures["se"])]
-        spread = float(frame["estimate"].var(ddof=1)) if len(frame) > 1 and (self.is_pairs or self.is_composite) else 0.0
+        spread = (
+            float(frame["estimate"].var(ddof=1)) if len(frame) > 1 and (self.is_pairs or self.is_composite) else 0.0
+        )
         if self.is_composite:
             return spread / (spread + float((frame["se"] ** 2).mean())) if spread else float("nan")
         return max(1 - float((frame["se"] ** 2).mean()) / spread, 0.0) if spread else float("nan")

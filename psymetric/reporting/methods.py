@@ -132,10 +132,7 @@ def _model(part: Part) -> str:
         return _ideal_model(part)
     facets = joined(noun_of(part.table, facet) for facet in part.facets)
     name = "many-facet Rasch model" if type(model).__name__ == "ManyFacetRasch" else f"{type(model).__name__} model"
-    text = (
-        f"Answers were analysed with a {name}: the logit of a category against the one below is "
-        f"{_position(part)}"
-    )
+    text = f"Answers were analysed with a {name}: the logit of a category against the one below is {_position(part)}"
     text += (
         f", less the effects of {facets}, less the step into the category."
         if facets

@@ -30,6 +30,8 @@ def effects_section(evidence: Evidence) -> Section | None:
     """Variance shares, and every facet that is neither item nor judge."""
     blocks: list[Block] = []
     for number, part in enumerate(evidence.wholes):
+        if part.has_ideal:
+            blocks += _without_shares(part)
         if part.shares is None or len(part.shares) < 2:
             continue
         if len(evidence.wholes) > 1:
@@ -42,6 +44,14 @@ def effects_section(evidence: Evidence) -> Section | None:
         if words := shared_words(part):
             blocks.append(Text((words,)))
     return Section("effects", "What moved the scores", tuple(blocks)) if blocks else None
+
+
+def _without_shares(part: Part) -> list[Block]:
+    text = (
+        "Shares of variance are left out: the severity of judges is in categories, all else in logits, and the two do not "
+        "add up."
+    )
+    return [Text((shared_words(part),)), Text((text,), quiet=True)]
 
 
 def judges_section(evidence: Evidence) -> Section | None:

@@ -190,4 +190,12 @@ def _steps(part: Part, suffix: str) -> list[Block]:
         if disordered
         else "The steps rise in order."
     )
-    return [make_table(f"steps{suffix}", frame, shows, caption=f"Steps between {'ideal ' if part.has_ideal else ''}categories", reading=reading)]
+    return [
+        make_table(
+            f"steps{suffix}",
+            frame,
+            shows,
+            caption=f"Steps between {'ideal ' if part.has_ideal else ''}categories",
+            reading=reading,
+        )
+    ]

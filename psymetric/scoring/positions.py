@@ -194,7 +194,9 @@ class _Weighted:
         return self._sums(abilities)
 
     def anew(self, rng: np.random.Generator) -> Array:
-        mean, sd, correlation = (np.asarray(self.params[name]) for name in (POPULATION_MEAN, POPULATION_SD, CORRELATION))
+        mean, sd, correlation = (
+            np.asarray(self.params[name]) for name in (POPULATION_MEAN, POPULATION_SD, CORRELATION)
+        )
         noise = rng.standard_normal((self.integral.n_subjects, len(mean)))
         return self._sums((mean + sd * (noise @ np.linalg.cholesky(correlation).T))[None])[:, 0]
 
@@ -223,9 +225,7 @@ def _weighted(rows: AlignedRows) -> _Weighted:
             if len(dims) == 1:
                 at, mass = row[dims[0]] * nodes[who, dims[0]], marginal[who, dims[0]]
             else:
-                axes = [
-                    (row[d] * nodes[who, d]).reshape(len(who), *(-1 if d == e else 1 for e in dims)) for d in dims
-                ]
+                axes = [(row[d] * nodes[who, d]).reshape(len(who), *(-1 if d == e else 1 for e in dims)) for d in dims]
                 at = sum(axes, np.zeros(1)).reshape(len(who), -1)
                 mass = masses_of(integral, params, tuple(dims.tolist()))[who]
             line = _on_line(at, mass) if mixed else Posterior(at, mass)
@@ -294,9 +294,7 @@ def _moved(nested: NestedRows, ability: Posterior) -> Posterior:
         own = np.exp(joint - logsumexp(joint, axis=2, keepdims=True))
         who = nested.subject[owners]
         at = ability.theta[who][:, :, None] + values
-        line = _on_line(
-            at.reshape(len(who), -1), (ability.weight[who][:, :, None] * own).reshape(len(who), -1)
-        )
+        line = _on_line(at.reshape(len(who), -1), (ability.weight[who][:, :, None] * own).reshape(len(who), -1))
         theta[owners], weight[owners] = line.theta, line.weight
     return Posterior(theta, weight)
 
