@@ -54,8 +54,8 @@ class ExactAgreement:
 def exact_agreement(measured: Measured, table: ResponseTable, facet: str, *, seed: int = 0) -> ExactAgreement | None:
     """Exact agreement between the levels of a facet; None where no two levels met the same thing.
 
-    Two ratings by one judge of one thing are not compared. Expected agreement treats judges as independent given where the
-    subject stands with each, whose uncertainty is averaged over by draws.
+    Two ratings by one judge of one thing are not compared. Expected agreement treats judges as independent given where
+    the subject stands with each, whose uncertainty is averaged over by draws.
 
     Args:
         measured: The rows.

@@ -34,9 +34,9 @@ def category_statistics(fit: Fit, table: ResponseTable) -> pd.DataFrame:
     A scale works when every category is used, when those who use a higher category have higher measures (the average
     measure advances), when thresholds advance too, and when no category is used erratically.
 
-    Of several dimensions the measure is the sum of abilities that an item measures. After `HierarchicalRater` everything
-    is in categories: the measure is the mean ideal category less the judge's severity, and thresholds are the judge's
-    criteria around its severity.
+    Of several dimensions the measure is the sum of abilities that an item measures. After `HierarchicalRater`
+    everything is in categories: the measure is the mean ideal category less the judge's severity, and thresholds are
+    the judge's criteria around its severity.
 
     Args:
         fit: A fit of a model with subjects.

@@ -142,8 +142,8 @@ def facet_summary(
         The summary; `.frame` holds the population and sample versions.
 
     Raises:
-        DataError: An unknown facet, subjects of several dimensions or whose responses hang together, fewer than two levels with an estimate, shrunken scores, or a mismatch of fit and
-            table.
+        DataError: An unknown facet, subjects of several dimensions or whose responses hang together, fewer than two
+            levels with an estimate, shrunken scores, or a mismatch of fit and table.
 
     Source: Wright & Masters (1982), Rating Scale Analysis, ch. 5; Linacre, FACETS manual, Table 7.
     """

@@ -58,10 +58,11 @@ def residual_correlations(
 
     Residuals are $x - E$ at each subject's estimate: its own measure after `JointML`, the mean of its posterior after
     every other engine. Of several latent variables it is the mean of what a response depends on (`fit_statistics`), so
-    that dependence which the model has, through dimensions or a halo, is not found again. Where a subject has several responses to a level (an item rated by five judges) they are
-    averaged. Responses that the model calls independent correlate slightly below zero, by about $-1/(L-1)$ for L
-    levels, because the estimate is made of the same residuals; the corrected value takes the mean of all pairs away.
-    No one critical value holds for all designs: .2 above the mean is the convention.
+    that dependence which the model has, through dimensions or a halo, is not found again. Where a subject has several
+    responses to a level (an item rated by five judges) they are averaged. Responses that the model calls independent
+    correlate slightly below zero, by about $-1/(L-1)$ for L levels, because the estimate is made of the same residuals;
+    the corrected value takes the mean of all pairs away. No one critical value holds for all designs: .2 above the mean
+    is the convention.
 
     Missing responses are left out: a pair rests on the subjects that met both levels. Rows of an extreme score
     (JointML) are left out. Uncertainty of items and judges is not carried.

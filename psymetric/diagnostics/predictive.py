@@ -45,9 +45,10 @@ def posterior_predictive(
     Parameters of a replicate are a posterior draw (`NUTS`, `SVI`, `Laplace`), subjects included. Fits without draws
     give normal draws around their estimates, array by array (covariances between arrays are left out), and subjects
     from their posteriors at the estimates. What ratings of a subject share (a halo, an ideal category) is drawn given
-    the responses too: the replicates are of the same subjects under the same judges. Features that the model fits by construction, such as each judge's mean,
-    cannot fail; how often a judge uses each category under common steps, or how much subjects differ, can. With m
-    lines about m (1 − `level`) are flagged by chance, fewer since the data are used twice.
+    the responses too: the replicates are of the same subjects under the same judges. Features that the model fits by
+    construction, such as each judge's mean, cannot fail; how often a judge uses each category under common steps, or
+    how much subjects differ, can. With m lines about m (1 − `level`) are flagged by chance, fewer since the data are
+    used twice.
 
     Args:
         fit: A fit of a model with subjects, by any engine with a population.

@@ -163,7 +163,8 @@ def score_reliability(
         seed: Seed of the bootstrap.
 
     Returns:
-        coefficient, value, lower, upper, n_subjects, source; with several dimensions `dimension` first. Intervals carry the sampling of subjects, with the fit
+        coefficient, value, lower, upper, n_subjects, source; with several dimensions `dimension` first. Intervals carry
+        the sampling of subjects, with the fit
         held; separation, a ratio of standard deviations in units of the error, and strata have none (NaN).
 
     Raises:

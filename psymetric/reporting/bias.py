@@ -33,8 +33,8 @@ def bias_blocks(part: Part, facet: str, number: int) -> list[Block]:
         return []
     if part.has_ideal:
         text = (
-            f"Departures of single combinations are left out: answers follow the ideal category of each {noun_of(part.table, 'item')}, "
-            "which takes in what its judges have in common."
+            "Departures of single combinations are left out: answers follow the ideal category of each "
+            f"{noun_of(part.table, 'item')}, which takes in what its judges have in common."
         )
         return [Text((text,), quiet=True)]
     frame = bias_analysis(part.fit, part.table, facet, "item")

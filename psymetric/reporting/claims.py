@@ -173,7 +173,8 @@ def _effects(part: Part) -> list[Claim]:
             Claim(
                 f"The {noun} matters: {plain(top['level'], _NAME)} is the {words[0]} and "
                 f"{plain(bottom['level'], _NAME)} "
-                f"the {words[1]}, {worded(gap, se)} {part.unit_of(facet)} apart{points}. The scores are corrected for it.",
+                f"the {words[1]}, {worded(gap, se)} {part.unit_of(facet)} apart{points}. "
+                "The scores are corrected for it.",
                 "firm",
             )
         )

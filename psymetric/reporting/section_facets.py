@@ -48,8 +48,8 @@ def effects_section(evidence: Evidence) -> Section | None:
 
 def _without_shares(part: Part) -> list[Block]:
     text = (
-        "Shares of variance are left out: the severity of judges is in categories, all else in logits, and the two do not "
-        "add up."
+        "Shares of variance are left out: the severity of judges is in categories, all else in logits, and the two do "
+        "not add up."
     )
     return [Text((shared_words(part),)), Text((text,), quiet=True)]
 
@@ -247,7 +247,8 @@ def _summary(part: Part, facet: str) -> str:
     text = (
         f"The {noun} {verdict} (χ² = {test.statistic:,.1f} on {test.df:g} degrees of freedom, {size}); their spread "
         "freed of error is "
-        f"{found.population.true_sd:.2f} {part.unit_of(facet)}, separation {found.population.separation:.1f}, reliability "
+        f"{found.population.true_sd:.2f} {part.unit_of(facet)}, "
+        f"separation {found.population.separation:.1f}, reliability "
         f"{two_digits(found.population.reliability)}."
     )
     if found.agreement is not None:

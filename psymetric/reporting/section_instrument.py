@@ -64,9 +64,10 @@ def _wright_map(part: Part, number: int) -> Figure:
     names = [plain(label, 60) for label in part.measures["level"]]
     text = f"{len(known):,} {noun}, and every level of every facet, on one scale in logits."
     if part.dimension is not None:
-        text = f"{len(known):,} {noun} and the items that measure {plain(part.dimension, 40)} alone, on its axis in logits."
+        name = plain(part.dimension, 40)
+        text = f"{len(known):,} {noun} and the items that measure {name} alone, on its axis in logits."
     elif part.has_ideal:
-        text = f"{len(known):,} {noun}, items and steps of the ideal category on one scale in logits; judges are not on it."
+        text = f"{len(known):,} {noun}, items and steps of the ideal category on one scale; judges are not on it."
     if len(known):
         text += (
             f" The {noun} lie around {rounded(float(known.mean()), 0.1)}: with an average level of every facet, the "

@@ -99,7 +99,8 @@ def _one(part: Part, number: int) -> list[Block]:
         "equal can never be told apart."
     )
     if part.hangs_together:
-        caution += f" Answers hang together, so that it takes as many times the {plural(noun_of(part.table, part.hangs_together))}."
+        within = plural(noun_of(part.table, part.hangs_together))
+        caution += f" Answers hang together, so that it takes as many times the {within}."
     return [*blocks, Text((caution,), quiet=True)]
 
 

@@ -23,8 +23,8 @@ def variance_shares(fit: Fit, *, level: float = 0.95) -> pd.DataFrame:
     The variance of a facet with fixed levels is the mean square of its centred estimates less the mean square of their
     standard errors (never below zero), which removes what estimation error adds; of a random facet and of the subjects
     it is the estimated variance. Levels count equally. The sum supposes that facets are crossed; the randomness of an
-    answer given all of them is not part of it. Of several dimensions the subjects' variance is the mean. What answers of
-    a subject under one level share (`RaschTestlet`) is a line of its own; judges whose severity is in categories
+    answer given all of them is not part of it. Of several dimensions the subjects' variance is the mean. What answers
+    of a subject under one level share (`RaschTestlet`) is a line of its own; judges whose severity is in categories
     (`HierarchicalRater`) are not on this scale and have none.
 
     Args:

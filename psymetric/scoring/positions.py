@@ -103,10 +103,14 @@ class Positions(Protocol):
     """
 
     @property
-    def rows(self) -> AlignedRows: ...
+    def rows(self) -> AlignedRows:
+        """The responses of the respondents."""
+        ...
 
     @property
-    def posterior(self) -> Posterior: ...
+    def posterior(self) -> Posterior:
+        """Posteriors of the positions."""
+        ...
 
     @property
     def measure(self) -> Array:

@@ -63,10 +63,11 @@ def second_opinion(name: str, subject: int) -> np.ndarray:
         mass = np.exp(log_mass - logsumexp(log_mass))
         return np.array([moments(p, x, mass) for p, x in zip(chance, response, strict=True)])
     judge, rows = data.codes["judge"][mine], range(len(mine))
+    abilities = values["population_mean"] + values["population_sd"] * GRID
     if name == "halo":
         inner = np.linspace(-6, 6, 81) * values["halo_sd"]
         prior = norm.logpdf(inner, 0, values["halo_sd"])
-        at, owner = GRID[:, None] + inner, judge
+        at, owner = abilities[:, None] + inner, judge
         chance = [steps_of((at - values["item"][i] - values["judge"][j])[..., None] - values["step"].ravel())
                   for i, j in zip(item, judge, strict=True)]  # fmt: skip
         priors = {o: prior - logsumexp(prior) + np.zeros_like(at) for o in owner}
@@ -78,9 +79,9 @@ def second_opinion(name: str, subject: int) -> np.ndarray:
             [np.ones((*reached.shape[:-1], 1)), reached, np.zeros((*reached.shape[:-1], 1))], axis=-1
         )
         chance = [-np.diff(whole[j], axis=-1)[None] + np.zeros((len(GRID), 1, 1)) for j in judge]
-        priors = {o: np.log(steps_of((GRID - values["item"][o])[:, None] - values["step"][o])) for o in owner}
+        priors = {o: np.log(steps_of((abilities - values["item"][o])[:, None] - values["step"][o])) for o in owner}
     joint = {o: priors[o] + sum(np.log(chance[r][..., response[r]]) for r in rows if owner[r] == o) for o in priors}
-    ability = norm.logpdf(GRID, values["population_mean"], values["population_sd"])
+    ability = norm.logpdf(GRID)
     ability = ability + sum(logsumexp(part, axis=1) for part in joint.values())
     ability = np.exp(ability - logsumexp(ability))
     own = {o: ability[:, None] * np.exp(part - logsumexp(part, axis=1, keepdims=True)) for o, part in joint.items()}
@@ -154,10 +155,12 @@ def test_a_judge_who_guesses_and_a_subject_are_found():
 def test_errors_are_given_where_a_level_moves_responses():
     fit, data = fitted("ideal")
     found = ps.fit_statistics(fit, data).set_index("facet")["model_se"]
-    assert found.loc[["subject", "item"]].isna().all() and (found.loc["judge"] > 0).all()
+    assert found.loc[["subject", "item"]].isna().all()
+    assert (found.loc["judge"] > 0).all()
     fit, data = fitted("simple")
     found = ps.fit_statistics(fit, data).set_index("facet")["model_se"]
-    assert found.loc["subject"].isna().all() and (found.loc["item"] > 0).all()
+    assert found.loc["subject"].isna().all()
+    assert (found.loc["item"] > 0).all()
 
 
 @pytest.mark.parametrize("name", ["halo", "ideal", "simple", "within"])
@@ -184,7 +187,8 @@ def test_dependence_that_the_model_has_is_not_found_again():
     data = nested_world.table(rows)
     same = lambda frame: frame["first"].str[4:] == frame["second"].str[4:]  # noqa: E731
     gaps = []
-    for model in (ps.ManyFacetRasch(), ps.RaschTestlet()):
+    plain = ps.ManyFacetRasch(facets=("item",))
+    for model in (plain, ps.RaschTestlet(plain)):
         frame = ps.residual_correlations(ps.fit(model, data), data, facet="item")
         gaps.append(frame.loc[same(frame), "q3"].mean() - frame.loc[~same(frame), "q3"].mean())
     # Correlations of 400 subjects have errors of .05, their means over nine pairs of .02.
@@ -193,11 +197,11 @@ def test_dependence_that_the_model_has_is_not_found_again():
 
 
 def test_person_fit_of_several_dimensions():
-    """Standard normal at tables drawn from the fit, as far as eight responses can be; one dimension is the old route."""
+    """Standard normal at tables drawn from the fit, as far as eight responses can be."""
     fit, data = fitted("simple")
     star = np.concatenate([ps.person_fit(fit, drawn_again(fit, data, seed))["lz_star"] for seed in range(4)])
     n = len(star)
-    # The mean of estimates shrunken towards the population is off by a tenth or so (Snijders' correction is asymptotic).
+    # With estimates drawn towards the population the mean is off by a tenth or so: Snijders' correction is asymptotic.
     assert abs(star.mean()) < 0.15 + 4 / np.sqrt(n)
     assert abs(star.std() - 1) < 0.2
     found = ps.person_fit(fit, TWO)
