@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -18,17 +19,22 @@ from psymetric.data.responses import ResponseTable
 from psymetric.errors import DataError
 from psymetric.estimation.fit import Fit
 from psymetric.estimation.parameter_draws import moved_estimates, parameter_draws
+from psymetric.estimation.window_draws import draw_from_windows
 from psymetric.models.base import ABILITY, AbstractMeasurementModel
-from psymetric.models.space import POPULATION_SD, has_ability
-from psymetric.scoring.alignment import AlignedRows, align
+from psymetric.models.nested import AbstractNestedModel
+from psymetric.models.space import POPULATION_SD, has_ability, has_dimensions
+from psymetric.scoring.alignment import AlignedRows, match
+from psymetric.scoring.dimensions import windows_of
 from psymetric.scoring.likelihood import check_possible
+from psymetric.scoring.nested import NestedRows, nested_posterior, posterior_of
 from psymetric.scoring.population import population_of
-from psymetric.scoring.posterior import subject_posterior
+from psymetric.scoring.positions import at_position
 
 __all__ = ["posterior_predictive", "require_own_table"]
 
 Array = NDArray[np.float64]
 Scores = NDArray[np.int32]
+Codes = NDArray[np.int32]
 
 _WHO = "posterior_predictive"
 
@@ -41,9 +47,11 @@ def posterior_predictive(
     Parameters of a replicate are a posterior draw (`NUTS`, `SVI`, `Laplace`), subjects included. Fits without draws
     give normal draws around their estimates, on the scale without bounds that intervals use, and subjects from their
     posteriors at the estimates. Where a fit keeps no joint uncertainty (robust errors, over 2,000 parameters), these
-    draws are array by array, without the covariances between arrays. Features that the model fits by construction,
-    such as each judge's mean, cannot fail; how often a judge uses each category under common steps, or how much
-    subjects differ, can. With m lines about m (1 − `level`) are flagged by chance, fewer since the data are used twice.
+    draws are array by array, without the covariances between arrays. What ratings of a subject share (a halo, an ideal
+    category) is drawn given the responses too: the replicates are of the same subjects under the same judges. Features
+    that the model fits by construction, such as each judge's mean, cannot fail; how often a judge uses each category
+    under common steps, or how much subjects differ, can. With m lines about m (1 − `level`) are flagged by chance,
+    fewer since the data are used twice.
 
     Args:
         fit: A fit of a model with subjects, by any engine with a population.
@@ -69,7 +77,7 @@ def posterior_predictive(
     if replicates < 20 or not 0 < level < 1:
         raise DataError(f"{_WHO}: replicates={replicates}, level={level} need replicates >= 20 and 0 < level < 1")
     require_own_table(fit, table, who=_WHO)
-    rows = align(fit, table, who=_WHO)
+    rows = match(fit, table, who=_WHO)
     if np.any(rows.weight != np.round(rows.weight)):
         raise DataError(
             f"{_WHO}: weights are not whole numbers, so that rows cannot be replicated; aggregate to counts"
@@ -98,9 +106,8 @@ def _replicated(
     fit: Fit, table: ResponseTable, rows: AlignedRows, replicates: int, rng: np.random.Generator
 ) -> Iterator[Scores]:
     """Scores of every row, shape (R,), once per replicate."""
-    codes = dict(rows.codes) | {"subject": rows.subject}
     with double_precision():
-        for params in _parameters(fit, table, rows, replicates, rng):
+        for params, codes in _parameters(fit, table, rows, replicates, rng):
             uniform = rng.random(len(rows.response))
             yield np.asarray(_draw(rows.model, params, codes, uniform, len(rows.categories)))
 
@@ -114,6 +121,24 @@ def _draw(model: AbstractMeasurementModel, params: Any, codes: Any, uniform: Any
 
 def _parameters(
     fit: Fit, table: ResponseTable, rows: AlignedRows, replicates: int, rng: np.random.Generator
+) -> Iterator[tuple[Mapping[str, Array], Mapping[str, Codes]]]:
+    """The model's arrays, all latent variables among them, and the rows' codes, once per replicate."""
+    model, codes = fit.model, {**rows.codes, "subject": rows.subject}
+    drawn = _without_latent(fit, table, rows, replicates, rng)
+    if not isinstance(model, AbstractNestedModel):
+        yield from ((params, codes) for params in drawn)
+        return
+    mean, sd, _ = population_of(fit, table, who=_WHO)
+    _, nested = nested_posterior(rows, model, mean, sd)
+    codes[model.owner] = nested.owners_of(rows).astype(np.int32)
+    for params in drawn:
+        known = {name: value for name, value in params.items() if name != ABILITY}
+        nested = NestedRows.build(replace(rows, params=known), model, nested.grid)
+        yield {**params, model.latent: nested.drawn(params[ABILITY][:, None], rng)[:, 0]}, codes
+
+
+def _without_latent(
+    fit: Fit, table: ResponseTable, rows: AlignedRows, replicates: int, rng: np.random.Generator
 ) -> Iterator[Mapping[str, Array]]:
     """The model's arrays, subjects among them, once per replicate."""
     names = tuple(spec.name for spec in fit.model.parameters)
@@ -122,13 +147,20 @@ def _parameters(
         for place in rng.permutation(_spread(len(flat[ABILITY]), replicates)):
             yield {name: value[place] for name, value in flat.items()}
         return
-    check_possible(rows, who=_WHO)
-    mean, sd, _ = population_of(fit, table, who=_WHO)
-    posterior = subject_posterior(rows, mean, sd)
-    abilities = posterior.quantile(rng.random((len(rows.subjects), replicates)))
+    abilities = _abilities(fit, table, rows, replicates, rng)
     others = _normal(fit, tuple(name for name in names if name != ABILITY), replicates, rng)
     for place in range(replicates):
         yield {name: value[place] for name, value in others.items()} | {ABILITY: abilities[:, place]}
+
+
+def _abilities(fit: Fit, table: ResponseTable, rows: AlignedRows, replicates: int, rng: np.random.Generator) -> Array:
+    """Draws of the subjects at the estimates, shape (S, replicates), or (S, replicates, D)."""
+    check_possible(replace(rows, model=at_position(rows.model)), who=_WHO)
+    if has_dimensions(fit.model):
+        seed = int(rng.integers(1 << 31))
+        return draw_from_windows(windows_of(rows), rows.params, replicates, seed=seed).transpose(1, 0, 2)
+    mean, sd, _ = population_of(fit, table, who=_WHO)
+    return posterior_of(rows, mean, sd).quantile(rng.random((len(rows.subjects), replicates)))
 
 
 def _spread(n_draws: int, wanted: int) -> NDArray[np.int64]:

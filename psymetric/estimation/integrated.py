@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from psymetric.core.parameters import constrain
 from psymetric.data.coding import Label
 from psymetric.data.messages import listing
-from psymetric.estimation.assemble import constrain
 from psymetric.estimation.identification import check_dimensions
 from psymetric.estimation.marginal import Climb, MarginalSolution, solve_marginal
 from psymetric.estimation.multidimensional import MultidimensionalProblem, multidimensional_problem, placed

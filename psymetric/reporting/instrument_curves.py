@@ -13,6 +13,7 @@ from psymetric.plots.characteristic import draw_characteristic, panels_of
 from psymetric.plots.dependence import draw_dependence
 from psymetric.plots.information import bands_of, draw_information
 from psymetric.reporting.evidence import Part
+from psymetric.reporting.latent_variables import left_out
 from psymetric.reporting.rounding import plain, rounded, two_digits
 from psymetric.reporting.tables import Show, make_table
 from psymetric.reporting.views import Block, Figure, Heading, draw
@@ -29,6 +30,8 @@ _PAIRS, _CURVES = 8, 2
 
 def information_blocks(part: Part, table: ResponseTable, number: int) -> list[Block]:
     """Information and standard error of what the mean subject was asked."""
+    if part.is_composite:
+        return [left_out("Information along the scale is", part)]
     facets = part.fit.model.facets
     if min(int(np.prod([len(table.levels[facet]) for facet in facets])), table.n_rows) > _MOST_CELLS:
         return []
@@ -77,6 +80,8 @@ def item_blocks(part: Part, table: ResponseTable, number: int) -> list[Block]:
     fit = part.fit
     if "item" not in fit.model.facets or table.n_rows > _MOST_ROWS or len(table.levels["item"]) > _MOST_ITEMS:
         return []
+    if part.is_composite:
+        return [left_out("Observed answers along the measure are", part), *_dependence(part, table, number)]
     found = characteristic_curves(fit, table, facet="item")
     suffix = "" if part.label is None else f"-{number}"
     shows = [

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal, final, get_args
 
 import jax
@@ -24,7 +26,7 @@ from psymetric.models.base import ABILITY, DIMENSION
 from psymetric.scoring.alignment import AlignedRows
 from psymetric.scoring.posterior import Posterior
 
-__all__ = ["DimensionMethod", "score_dimensions"]
+__all__ = ["DimensionMethod", "masses_of", "score_dimensions", "windows_of"]
 
 Array = NDArray[np.float64]
 DimensionMethod = Literal["eap", "map", "plausible"]
@@ -85,7 +87,7 @@ def score_dimensions(
         if own and method != "map":
             found = _from_draws(fit, method, level, draws, seed)
         else:
-            integral = _integral(fit, rows)
+            integral = windows_of(rows)
             found = (
                 _modes(integral, rows, level)
                 if method == "map"
@@ -94,8 +96,8 @@ def score_dimensions(
     return DimensionScores(_frame(fit, rows, found, ends), own and method != "map")
 
 
-def _integral(fit: Fit, rows: AlignedRows) -> Integral:
-    """The subjects' posteriors on windows of their own."""
+def windows_of(rows: AlignedRows) -> Integral:
+    """The subjects' posteriors on windows of their own; in double precision."""
     pattern = rows.params["discrimination"] != 0
     n_subjects, n_dims = len(rows.subjects), pattern.shape[1]
     groups = group_rows(
@@ -103,8 +105,23 @@ def _integral(fit: Fit, rows: AlignedRows) -> Integral:
         n_subjects=n_subjects, n_categories=len(rows.categories),
     )  # fmt: skip
     subjects = Subjects(groups, jnp.zeros((n_subjects, n_dims)), jnp.ones((n_subjects, n_dims)))
-    integral = Integral(fit.model, subjects, len(rows.categories), 1)
+    integral = Integral(rows.model, subjects, len(rows.categories), 1)
     return place_windows(integral, _known(rows), accuracy(n_dims))[0]
+
+
+@partial(jax.jit, static_argnames="dims")
+def _masses(integral: Integral, params: dict[str, JaxArray], dims: tuple[int, ...]) -> JaxArray:
+    def of(subject: Subjects) -> JaxArray:
+        log_joint = integral.log_joint(params, subject)
+        others = tuple(d for d in range(integral.n_dimensions) if d not in dims)
+        return jnp.sum(jnp.exp(log_joint - jax.nn.logsumexp(log_joint)), axis=others).ravel()
+
+    return integral.each(of)
+
+
+def masses_of(integral: Integral, params: Mapping[str, Any], dims: tuple[int, ...]) -> Array:
+    """Posterior masses on the product of the nodes of some dimensions, shape (S, nodes ** len(dims))."""
+    return np.asarray(_masses(integral, {name: jnp.asarray(value) for name, value in params.items()}, dims))
 
 
 def _known(rows: AlignedRows) -> dict[str, Any]:
