@@ -35,7 +35,7 @@ def table_of(frame: pd.DataFrame) -> ps.ResponseTable:
 
 @pytest.fixture(scope="module")
 def world() -> pd.DataFrame:
-    return answers(3, shift={"b": np.array([0, 0.9, 0, 0, 0]), "c": np.array([0, -0.4, 0, 0, 0])})
+    return answers(3, shift={"b": np.array([0, 1.2, 0, 0, 0]), "c": np.array([0, -0.8, 0, 0, 0])})
 
 
 @pytest.fixture(scope="module")
@@ -98,10 +98,10 @@ def test_purified_anchors_keep_the_sound_levels_sound(world: pd.DataFrame) -> No
 
 @pytest.mark.slow
 def test_false_alarms_and_power() -> None:
-    """Twenty worlds with impact, one item of five harder by .7 in one group; bounds chance passes once in 10⁴ runs."""
+    """Twenty worlds with impact, one item of five harder by 1 in one group; bounds chance passes once in 10⁴ runs."""
     worlds, alarms, finds, statistics = 20, 0, 0, []
     for seed in range(worlds):
-        frame = answers(200 + seed, shift={"c": np.array([0, 0, 0.7, 0, 0])})
+        frame = answers(200 + seed, shift={"c": np.array([0, 0, 1.0, 0, 0])})
         rows = ps.differential_functioning(
             ps.Rasch(), table_of(frame), group="group", reference="a", anchors=["i0", "i4"], method="wald"
         ).omnibus.set_index("level")
