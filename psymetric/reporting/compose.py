@@ -20,6 +20,7 @@ from psymetric.reporting.section_instrument import instrument_section
 from psymetric.reporting.section_missing import missing_section
 from psymetric.reporting.section_next import next_section
 from psymetric.reporting.section_pairs import pairs_section
+from psymetric.reporting.section_sampling import sampling_section
 from psymetric.reporting.section_scores import measures_figure, profiles_figure, scores_section
 from psymetric.reporting.section_truth import truth_section
 from psymetric.reporting.tables import Show, csv_text, data_link, json_rows, make_table, strict
@@ -72,6 +73,7 @@ def compose(
         truth_section(evidence),
         missing_section(evidence, rows),
         next_section(evidence),
+        sampling_section(evidence),
         _extra(extra),
         appendix_section(evidence, command=command_of(first), about=about),
     ]
