@@ -191,9 +191,8 @@ def _estimates(
 ) -> tuple[dict[str, Vector], Uncertainty]:
     """Estimates and their uncertainty; `share` is what the estimates are of those that the curvature belongs to.
 
-    The profile likelihood is narrower than its maximum is uncertain, as it takes the subjects for known: the variance
-    of that maximum is 1 / `share` times what the curvature says, exactly so for two right-or-wrong items, and of `share`
-    of it, `share` times.
+    The maximum is more uncertain than the curvature of its profile says, as its subjects bend with it: its variance is
+    1 / `share` times that, exactly so for two right-or-wrong items, and the variance of `share` of it `share` times.
     """
     params = {name: np.asarray(value) for name, value in constrain(space, jnp.asarray(found.point)).items()}
     if not found.converged:

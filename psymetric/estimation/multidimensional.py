@@ -28,8 +28,8 @@ _AT_ONCE = 1 << 24
 @final
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=["space", "integral", "multiplicity"],
-    meta_fields=["prior", "spacing"],
+    data_fields=["space", "integral", "multiplicity", "spacing"],
+    meta_fields=["prior"],
 )
 @dataclass(frozen=True)
 class MultidimensionalProblem:
