@@ -27,8 +27,8 @@ that holds at all ranks at once (Säilynoja et al., 2022). *Dispersion p*, per m
 middle rank over all its quantities. Uniform ranks give any p with equal chance. The rule, set before the run: of
 {{checks}} checks none may be under {calibration_study.FAMILY:g} / {{checks}} = {{bound:.1e}}, which calibrated models
 fail once in {1 / calibration_study.FAMILY:.0f} runs (Bonferroni). The smallest is {{least:.1e}} ({{where}});
-{{low}} are under .05, where {{expected:.0f}} are expected. The smallest dispersion p is {{dispersion:.2g}}. Were draws pulled
-towards their mean by a third, the dispersion of {{noticed}} of {{models}} models would fail by the same rule."""
+{{low}} are under .05, where {{expected:.0f}} are expected. The smallest dispersion p is {{dispersion:.2g}}. Were draws
+pulled towards their mean by a third, the dispersion of {{noticed}} of {{models}} models would fail by the same rule."""
 # Some fifteen draws per draw ranked, so that those ranked are nearly independent.
 ENGINE = ps.NUTS(warmup=150, draws=300, chains=1)
 
