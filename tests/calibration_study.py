@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
+from zlib import crc32
 
 import jax
 import jax.numpy as jnp
@@ -110,9 +111,14 @@ def _table(design: Design, scores: np.ndarray) -> ps.ResponseTable | ps.PairTabl
     )
 
 
+def _stream(design: Design, seed: int, purpose: int) -> np.random.Generator:
+    """Random numbers that models do not share: equal draws of what they have in common would fail together."""
+    return np.random.default_rng([seed, purpose, crc32(repr(design.model).encode())])
+
+
 def simulate(design: Design, seed: int) -> tuple[ps.ResponseTable | ps.PairTable, Values, np.ndarray]:
     """A table, the truth behind it and its scores by cell."""
-    rng = np.random.default_rng(seed)
+    rng = _stream(design, seed, 0)
     sizes = {**design.sizes, "step": design.n_categories - 1}
     columns = {name: value for name, (_, value) in design.columns.items()}
     for _ in range(_MOST_TABLES):
@@ -187,8 +193,10 @@ def replicate(design: Design, engine: ps.NUTS, seeds: Iterable[int]) -> Ranks:
     with one_grid(design), double_precision():
         for seed in seeds:
             table, truth, scores = simulate(design, seed)
-            fit = ps.fit(design.model, table, engine=engine, throw=False)
-            ranks.add(fit, truth, np.random.default_rng([seed, 1]))
+            rng = _stream(design, seed, 1)
+            # With one seed all data sets would be ranked among draws at the same quantiles.
+            own = replace(engine, seed=int(rng.integers(2**31)))
+            ranks.add(fit := ps.fit(design.model, table, engine=own, throw=False), truth, rng)
             ranks.add_log_likelihood(design, fit, truth, scores)
     return ranks
 
