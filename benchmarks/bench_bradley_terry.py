@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from importlib.metadata import version
 
 import numpy as np
 import pandas as pd
 
-from benchmarks.runner import Section, as_table, take_turns, time_calls
+from benchmarks.runner import Target
 
-TITLE = "Bradley-Terry worths from votes"
-N_ITEMS, N_VOTES = 100, 100_000
+N_ITEMS = 200
 # evalica and choix stop when worths move by less than 1e-6 and 1e-8.
 AGREEMENT = 0.01
+HALF = 2.0
+"""evalica, which returns worths alone, must take this many times as long as psymetric with standard errors."""
+TENFOLD = 10.0
+"""choix must take this many times as long."""
+N_REPLICATES = 1_000
+MANY = Target(warm=2.5, peak=3 * 1024)
+REPLICATES = Target(warm=1.0)
 
 
-def votes() -> pd.DataFrame:
-    """100,000 votes between 100 items whose worths are normal with an sd of one logit."""
+def votes(n_votes: int) -> pd.DataFrame:
+    """Votes between 200 items whose worths are normal with an sd of one logit; labels are strings."""
     rng = np.random.default_rng(20260102)
     worth = rng.normal(0, 1, N_ITEMS)
-    left = rng.integers(0, N_ITEMS, N_VOTES)
-    right = (left + rng.integers(1, N_ITEMS, N_VOTES)) % N_ITEMS
-    won = rng.random(N_VOTES) < 1 / (1 + np.exp(worth[right] - worth[left]))
+    left = rng.integers(0, N_ITEMS, n_votes)
+    right = (left + rng.integers(1, N_ITEMS, n_votes)) % N_ITEMS
+    won = rng.random(n_votes) < 1 / (1 + np.exp(worth[right] - worth[left]))
     names = np.array([f"m{i:03d}" for i in range(N_ITEMS)])
     return pd.DataFrame({"left": names[left], "right": names[right], "winner": np.where(won, "left", "right")})
 
@@ -46,15 +50,37 @@ def psymetric(frame: pd.DataFrame) -> Callable[[], float]:
     return call
 
 
+def bootstrap(frame: pd.DataFrame) -> Callable[[], float]:
+    """A fit and its replicates, from a table that is there already."""
+    import psymetric as ps
+
+    table = ps.PairTable.from_frame(frame, left="left", right="right", outcome="winner")
+
+    def call() -> float:
+        found = ps.bootstrap(ps.BradleyTerry(), table, n=N_REPLICATES)
+        value = found.fit.log_likelihood
+        ratio = found.standard_errors["worth"] / found.fit.standard_errors["worth"]
+        # Standard deviations of a thousand draws are known to 1/sqrt(2,000) of themselves.
+        assert value is not None
+        assert not len(found.failures)
+        assert np.abs(ratio - 1).max() < 0.1
+        return value
+
+    return call
+
+
 def evalica(frame: pd.DataFrame) -> Callable[[], float]:
     from evalica import Winner, bradley_terry
 
     outcome = frame["winner"].map({"left": Winner.X, "right": Winner.Y})
+    worths: list[pd.Series] = []
 
     def call() -> float:
         found = bradley_terry(frame["left"], frame["right"], outcome)
-        return log_likelihood(frame, np.log(found.scores))
+        worths[:] = [np.log(found.scores)]
+        return float("nan")
 
+    call.value = lambda: log_likelihood(frame, worths[0])  # type: ignore[attr-defined]
     return call
 
 
@@ -71,26 +97,3 @@ def choix(frame: pd.DataFrame) -> Callable[[], float]:
         return log_likelihood(frame, pd.Series(worth, index=names))
 
     return call
-
-
-def run() -> list[Section]:
-    """Time all three.
-
-    Raises:
-        RuntimeError: They did not reach the same maximum.
-    """
-    timings = take_turns("benchmarks.bench_bradley_terry", ("psymetric", "evalica", "choix"))
-    if max(abs(t.log_likelihood - timings[0].log_likelihood) for t in timings) > AGREEMENT:
-        raise RuntimeError(f"different optima: {timings}")
-    text = (
-        f"{N_VOTES:,} votes between {N_ITEMS} items, labels as strings, from frame to worths. psymetric returns\n"
-        "standard errors and checks that the maximum exists; evalica and choix return worths.\n\n"
-        f"{as_table(timings)}"
-    )
-    return [Section(TITLE, text, timings, [])]
-
-
-if __name__ == "__main__":
-    data = votes()
-    contestant = {"psymetric": psymetric, "evalica": evalica, "choix": choix}[sys.argv[1]]
-    time_calls(f"{sys.argv[1]} {version(sys.argv[1])}", lambda: contestant(data))

@@ -92,6 +92,7 @@ _EXPORTS = {
     "plot_trace": "psymetric.plots.chains",
     "plot_wright_map": "psymetric.plots.wright_map",
     "posterior_predictive": "psymetric.diagnostics.predictive",
+    "quasi_variances": "psymetric.scoring.quasi_variances",
     "rank_intervals": "psymetric.scoring.ranks",
     "report": "psymetric.reporting.report",
     "residual_components": "psymetric.diagnostics.components",
@@ -213,6 +214,7 @@ if TYPE_CHECKING:
     from psymetric.scoring.fair import fair_averages as fair_averages
     from psymetric.scoring.ideal import ideal_ratings as ideal_ratings
     from psymetric.scoring.norms import norms as norms
+    from psymetric.scoring.quasi_variances import quasi_variances as quasi_variances
     from psymetric.scoring.ranks import p_best as p_best, rank_intervals as rank_intervals
     from psymetric.scoring.score import score as score
     from psymetric.scoring.score_table import ScoreTable as ScoreTable, score_table as score_table

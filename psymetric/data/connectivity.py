@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from psymetric.core.distinct import distinct
+from psymetric.core.distinct import distinct, factorized
 from psymetric.data.coding import Label
 from psymetric.data.messages import counted, listing, nearest
 from psymetric.data.pairs import PairTable
@@ -223,21 +223,29 @@ def _by_size(labels: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _strong(table: PairTable) -> pd.DataFrame:
     """Groups of items that have beaten each other, directly or through others."""
-    left, right = table.codes["left"].astype(np.int64), table.codes["right"].astype(np.int64)
-    counts = table.weight > 0
-    left_won = counts & (table.response != 1)
-    right_won = counts & (table.response != 0)
-    winner = np.concatenate([left[left_won], right[right_won]])
-    loser = np.concatenate([right[left_won], left[right_won]])
+    n_items = len(table.levels["item"])
+    keys, weight = _won(table, n_items)
+    winner, loser = keys // n_items, keys % n_items
     items: tuple[Label, ...] = table.levels["item"]
-    group = _by_size(_components(winner, loser, len(items), strong=True))
-    weight = np.concatenate([table.weight[left_won], table.weight[right_won]])
+    group = _by_size(_components(winner, loser, n_items, strong=True))
     across = weight * (group[winner] != group[loser])
     wins = np.bincount(group[winner], weights=across, minlength=group.max() + 1)
     losses = np.bincount(group[loser], weights=across, minlength=group.max() + 1)
     return pd.DataFrame(
         {"level": pd.Series(items, dtype=object), "group": group, "wins": wins[group], "losses": losses[group]}
     )
+
+
+def _won(table: PairTable, n_items: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Every ordered pair of which the first has beaten or tied the second, as one number, and how often."""
+    flat = table.codes["left"].astype(np.int64) * n_items + table.codes["right"]
+    seen, place = factorized(flat, n_items**2)
+    total = np.bincount(place * 3 + table.response, weights=table.weight, minlength=3 * len(seen))
+    cell = total.astype(np.float64).reshape(-1, 3)
+    left, right = seen // n_items, seen % n_items
+    keys = np.concatenate([seen, right * n_items + left])
+    weight = np.concatenate([cell[:, 0] + cell[:, 2], cell[:, 1] + cell[:, 2]])
+    return keys[weight > 0], weight[weight > 0]
 
 
 def _groups(subsets: pd.DataFrame) -> str:

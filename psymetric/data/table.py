@@ -96,8 +96,10 @@ class CodedTable(ABC):
         digest = hashlib.sha256(f"psymetric:{type(self).__name__}:1".encode())
         digest.update(json.dumps([self.levels, self.categories, self.dimension], sort_keys=True).encode())
         for name in sorted(self.codes):
-            digest.update(name.encode() + b"\0" + self.codes[name].astype("<i4").tobytes())
-        digest.update(self.response.astype("<i4").tobytes() + self.weight.astype("<f8").tobytes())
+            digest.update(name.encode() + b"\0")
+            digest.update(self.codes[name].astype("<i4", copy=False).data)
+        digest.update(self.response.astype("<i4", copy=False).data)
+        digest.update(self.weight.astype("<f8", copy=False).data)
         for name in sorted(self.missing.columns):
             codes, found = pd.factorize(self.missing[name])
             digest.update(json.dumps([name, found.tolist()]).encode() + codes.astype("<i4").tobytes())

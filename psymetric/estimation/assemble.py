@@ -114,7 +114,8 @@ def level_counts(model: AbstractMeasurementModel, table: Table) -> dict[str, Arr
         sizes = tuple(len(table.levels[axis]) for axis in spec.axes)
         total = np.zeros(int(np.prod(sizes)))
         for group in columns:
-            flat = np.ravel_multi_index(tuple(table.codes[column] for column in group), sizes)
+            own = tuple(table.codes[column] for column in group)
+            flat = own[0] if len(own) == 1 else np.ravel_multi_index(own, sizes)
             total += np.bincount(flat, weights=table.weight, minlength=len(total))
         counts[spec.name] = total.reshape(sizes)
     return counts

@@ -21,6 +21,7 @@ from psymetric.estimation.fitting import Engine, fit as fit_table, recommended_e
 from psymetric.estimation.joint_ml import JointML
 from psymetric.estimation.map_laplace import MAP
 from psymetric.estimation.marginal_ml import MarginalML
+from psymetric.estimation.pair_replicates import refit_pairs
 from psymetric.estimation.replicates import refit
 from psymetric.estimation.resampling import resampler
 from psymetric.models.base import ABILITY, AbstractMeasurementModel
@@ -209,6 +210,7 @@ def bootstrap(
         engine: MarginalML, JointML or MAP; by default the one recommended for the model. Priors are held as they are.
         resample: "subject" (the default where the model has subjects), "comparison" (the default for pairs), any other
             column of the table, or "parametric". A row of weight w is w rows, except where it is drawn with its unit.
+            Comparisons under worths alone are Poisson counts of each winner and loser, whose total is free to vary.
         n: Number of replicates: 200 for standard errors, 2,000 for intervals.
         seed: Of the draws; replicate k is the same whatever `n` is.
         progress: Called with the number of replicates done and `n`.
@@ -231,8 +233,12 @@ def bootstrap(
     generators = [np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(n)]
     draws = {name: np.full((n, *value.shape), np.nan) for name, value in found.parameters.items()}
     failed: list[tuple[int, str]] = []
+    if isinstance(table, PairTable):
+        replicates = refit_pairs(found, engine, source, generators)
+    else:
+        replicates = refit(found, table, engine, source, generators)
     with single_threaded_blas():
-        for k, replicate in enumerate(refit(found, table, engine, source, generators)):
+        for k, replicate in enumerate(replicates):
             if replicate.values is None:
                 failed.append((k, replicate.failure))
             else:

@@ -8,7 +8,7 @@ its marginal log-likelihood (Fisher's identity: Louis, 1982, eq. 3.1).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from math import prod
@@ -27,7 +27,15 @@ from psymetric.estimation.fisher import evaluated
 from psymetric.estimation.problems import JointProblem, MarginalProblem, distinct_cells
 from psymetric.models.base import ABILITY, Table
 
-__all__ = ["constraint_jacobian", "joint_scores", "marginal_scores", "structural_space", "subject_scores"]
+__all__ = [
+    "batch_gradients",
+    "constraint_jacobian",
+    "joint_hessian",
+    "joint_scores",
+    "marginal_scores",
+    "structural_space",
+    "subject_scores",
+]
 
 Matrix = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -61,15 +69,27 @@ def structural_space(space: ParameterSpace) -> ParameterSpace:
     return ParameterSpace(tuple(block for block in space.blocks if block.name != ABILITY))
 
 
+def _flat(space: ParameterSpace, free: Array) -> Array:
+    """The constrained values in the order of the blocks, shape (values,)."""
+    values = space.constrain(free)
+    return jnp.concatenate([values[block.name].ravel() for block in space.blocks])
+
+
 @jax.jit
 def constraint_jacobian(space: ParameterSpace, free: Array) -> Array:
     """Derivative of the constrained values, in the order of the blocks, shape (values, parameters)."""
+    return jax.jacfwd(lambda point: _flat(space, point))(free)
 
-    def flat(point: Array) -> Array:
-        values = space.constrain(point)
-        return jnp.concatenate([values[block.name].ravel() for block in space.blocks])
 
-    return jax.jacfwd(flat)(free)
+@jax.jit
+def _bending(problem: JointProblem, free: Array, gradient: Array) -> Array:
+    """What the curves of constraints and priors add to a Hessian, given the gradient in the constrained values."""
+
+    def curved(point: Array) -> Array:
+        return gradient @ _flat(problem.space, point) + problem.penalty(point)
+
+    _, product = jax.linearize(jax.grad(curved), free)
+    return jax.lax.map(product, jnp.eye(free.shape[0]))
 
 
 def marginal_scores(problem: MarginalProblem, table: Table, free: NDArray[np.float64]) -> csr_array:
@@ -123,6 +143,47 @@ def joint_scores(problem: JointProblem, table: Table, free: NDArray[np.float64])
     return _sparse(slopes[: len(directions)].T, [each.position for each in directions], space), ability
 
 
+def joint_hessian(problem: JointProblem, free: NDArray[np.float64]) -> Matrix:
+    """Hessian of the log density of comparisons, put together from the handful of values that each row sees.
+
+    Shape (parameters, parameters). The work grows with rows times squared directions, not with rows times parameters.
+    """
+    codes = {name: np.asarray(code) for name, code in problem.codes.items()}
+    directions = _directions(problem.space, codes, len(problem.response))
+    doubled = tuple(dict.fromkeys(each.name for each in directions if each.side))
+    point = jnp.asarray(free)
+    slopes, curvatures = (np.asarray(part) for part in _row_curvatures(problem, point, doubled, _keys(directions)))
+    n_values = sum(prod(block.bijector.shape) for block in problem.space.blocks)
+    gradient, hessian = np.zeros(n_values), np.zeros(n_values**2)
+    for one, slope, row in zip(directions, slopes, curvatures, strict=True):
+        gradient += np.bincount(one.position, slope, n_values)
+        for other, curvature in zip(directions, row, strict=True):
+            hessian += np.bincount(one.position * n_values + other.position, curvature, n_values**2)
+    jacobian = np.asarray(constraint_jacobian(problem.space, point))
+    bent = np.asarray(_bending(problem, point, jnp.asarray(gradient)))
+    return jacobian.T @ hessian.reshape(n_values, n_values) @ jacobian + bent
+
+
+def batch_gradients(problem: JointProblem, points: Matrix, weights: Matrix) -> Matrix:
+    """Gradients of the log density of comparisons at several points, each under row weights of its own.
+
+    Args:
+        problem: Comparisons; its own weights are left aside.
+        points: Free vectors, shape (points, parameters).
+        weights: Shape (points, rows).
+    """
+    codes = {name: np.asarray(code) for name, code in problem.codes.items()}
+    directions = _directions(problem.space, codes, len(problem.response))
+    doubled = tuple(dict.fromkeys(each.name for each in directions if each.side))
+    slopes = np.asarray(_batch_slopes(problem, jnp.asarray(points), doubled, _keys(directions)))
+    n_points, n_directions, n_rows = slopes.shape
+    n_values = sum(prod(block.bijector.shape) for block in problem.space.blocks)
+    position = np.concatenate([each.position for each in directions])
+    collect = csr_array((np.ones(len(position)), (position, np.arange(len(position)))), (n_values, len(position)))
+    weighted = (slopes * weights[:, None, :]).reshape(n_points, n_directions * n_rows)
+    return np.asarray(_pulled_back(problem, jnp.asarray(points), jnp.asarray((collect @ weighted.T).T)))
+
+
 def _directions(space: ParameterSpace, codes: Mapping[str, NDArray[np.int32]], n_rows: int) -> list[_Direction]:
     """What rows with these codes depend on; a pair sees two levels of everything that belongs to its items."""
     found: list[_Direction] = []
@@ -164,6 +225,24 @@ def _table_slopes(problem: MarginalProblem, params: dict[str, Array], keys: tupl
     return jax.lax.map(jax.linearize(problem.table, params)[1], _tangents(params, keys, ()))
 
 
+def _chosen(
+    problem: JointProblem, params: dict[str, Array], codes: dict[str, Array], response: Array, doubled: tuple[str, ...]
+) -> tuple[Callable[[dict[str, Array]], Array], dict[str, Array]]:
+    """The rows' log-probabilities as a function of constrained arrays, and these arrays.
+
+    Each side of a pair reads a copy of its own, so that the two levels it sees can be told apart.
+    """
+    values = {name: jnp.concatenate([value] * 2) if name in doubled else value for name, value in params.items()}
+    if doubled:
+        codes = codes | {_SIDES[1]: codes[_SIDES[1]] + params[doubled[0]].shape[0]}
+
+    def chosen(values: dict[str, Array]) -> Array:
+        log_probs = problem.model.category_log_probs(values, codes, problem.n_categories)
+        return jnp.take_along_axis(log_probs, response[:, None], axis=1)[:, 0]
+
+    return chosen, values
+
+
 @partial(jax.jit, static_argnames=("doubled", "keys"))
 def _row_slopes(
     problem: JointProblem,
@@ -174,17 +253,39 @@ def _row_slopes(
     keys: tuple[_Key, ...],
 ) -> Array:
     """Derivatives of the rows' log-probabilities, shape (directions, rows)."""
-    params = problem.space.constrain(free)
-    # Each side of a pair reads a copy of its own, so that the two levels it sees can be told apart.
-    params = {name: jnp.concatenate([value] * 2) if name in doubled else value for name, value in params.items()}
-    if doubled:
-        codes = codes | {_SIDES[1]: codes[_SIDES[1]] + params[doubled[0]].shape[0] // 2}
-
-    def chosen(values: dict[str, Array]) -> Array:
-        log_probs = problem.model.category_log_probs(values, codes, problem.n_categories)
-        return jnp.take_along_axis(log_probs, response[:, None], axis=1)[:, 0]
-
+    chosen, params = _chosen(problem, problem.space.constrain(free), codes, response, doubled)
     return jax.lax.map(jax.linearize(chosen, params)[1], _tangents(params, keys, doubled))
+
+
+@partial(jax.jit, static_argnames=("doubled", "keys"))
+def _batch_slopes(problem: JointProblem, points: Array, doubled: tuple[str, ...], keys: tuple[_Key, ...]) -> Array:
+    """`_row_slopes` of the problem's own rows at several points, shape (points, directions, rows)."""
+    return jax.vmap(lambda point: _row_slopes(problem, point, problem.codes, problem.response, doubled, keys))(points)
+
+
+@jax.jit
+def _pulled_back(problem: JointProblem, points: Array, gradients: Array) -> Array:
+    """From gradients in the constrained values to those in the free vector, those of the priors added."""
+
+    def one(point: Array, gradient: Array) -> Array:
+        return jax.grad(lambda free: gradient @ _flat(problem.space, free) + problem.penalty(free))(point)
+
+    return jax.vmap(one)(points, gradients)
+
+
+@partial(jax.jit, static_argnames=("doubled", "keys"))
+def _row_curvatures(
+    problem: JointProblem, free: Array, doubled: tuple[str, ...], keys: tuple[_Key, ...]
+) -> tuple[Array, Array]:
+    """First and second derivatives of the weighted log-probabilities: (directions, rows), (directions, same, rows)."""
+    chosen, params = _chosen(problem, problem.space.constrain(free), problem.codes, problem.response, doubled)
+    tangents = _tangents(params, keys, doubled)
+
+    def slopes(values: dict[str, Array]) -> Array:
+        return jax.vmap(lambda tangent: jax.jvp(chosen, (values,), (tangent,))[1])(tangents)
+
+    first, second = jax.linearize(slopes, params)
+    return problem.weight * first, problem.weight * jax.lax.map(second, tangents)
 
 
 def _sparse(values: Matrix, positions: list[Index], space: ParameterSpace) -> csr_array:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve, eigh
 
 from psymetric.core.parameters import ParameterSpace
+from psymetric.estimation.casewise import joint_hessian
 from psymetric.estimation.fisher import marginal_value_and_gradient
 from psymetric.estimation.louis import marginal_hessian
 from psymetric.estimation.louis_dimensions import dimensions_hessian
@@ -174,6 +175,11 @@ def information(problem: Problem, free: Vector, active: NDArray[np.bool_] | None
     """Observed information at `free`; `active` restricts it to a subset of the structural parameters."""
     if not isinstance(problem, JointProblem):
         block = -_marginal(problem, free)
+        if active is not None:
+            block = block[np.ix_(active, active)]
+        return Information(np.zeros(0), np.zeros((len(block), 0)), (block + block.T) / 2)
+    if problem.model.table_kind == "pairs":
+        block = -joint_hessian(problem, free)
         if active is not None:
             block = block[np.ix_(active, active)]
         return Information(np.zeros(0), np.zeros((len(block), 0)), (block + block.T) / 2)

@@ -21,6 +21,7 @@ from psymetric.estimation.marginal import Climb, climb
 from psymetric.estimation.problems import JointProblem, joint_problem
 from psymetric.estimation.sparse_joint import SparseJointSolution, joint_uncertainty, solve_joint
 from psymetric.estimation.suitability import use_instead
+from psymetric.estimation.win_counts import covers, solve_wins
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, Table
 from psymetric.models.nested import require_independence
 from psymetric.models.space import has_ability
@@ -123,6 +124,10 @@ class JointML:
         self, model: AbstractMeasurementModel, kept: Table
     ) -> tuple[ParameterSpace, Maximum[Any], dict[str, Vector], Uncertainty, tuple[str, ...]]:
         """Layout, mode, estimates, their uncertainty, and notes."""
+        if covers(model, kept):
+            space, found = solve_wins(model, kept, tolerance=self.tolerance, max_iterations=self.max_iterations)
+            check_curvature(model, found, space, np.ones(space.size, bool), kept)
+            return space, found, *_estimates(space, found, 1.0), ()
         sparse = None
         if self.correction == "none":
             sparse = solve_joint(model, kept, tolerance=self.tolerance, max_iterations=self.max_iterations)

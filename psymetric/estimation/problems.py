@@ -44,6 +44,7 @@ __all__ = [
     "MarginalProblem",
     "Problem",
     "distinct_cells",
+    "distinct_rows",
     "guessed_information",
     "joint_problem",
     "marginal_problem",
@@ -200,6 +201,8 @@ class JointProblem:
         return self.log_likelihood(free) + self.penalty(free)
 
 
+_LARGEST_KEY = 2**62
+
 Problem = MarginalProblem | JointProblem | MultidimensionalProblem
 
 
@@ -291,27 +294,33 @@ def marginal_problem(
 def joint_problem(model: AbstractMeasurementModel, table: Table, *, prior: bool) -> JointProblem:
     """Set up the joint problem; pair models have no other. Equal rows are counted, not repeated."""
     columns = sorted({*model.facets, "subject"} if model.table_kind == "responses" else {*model.facets})
-    first, weight = _distinct_rows([table.codes[name] for name in columns] + [table.response], table.weight)
+    codes, response, weight = distinct_rows({name: table.codes[name] for name in columns}, table)
     return JointProblem(
         model=model,
         space=parameter_space(model, table, ability="free"),
-        codes={name: jax.device_put(table.codes[name][first]) for name in columns},
-        response=jax.device_put(table.response[first]),
+        codes={name: jax.device_put(code) for name, code in codes.items()},
+        response=jax.device_put(response),
         weight=jax.device_put(weight),
         n_categories=model.n_outcomes(len(table.categories)),
         prior=prior,
     )
 
 
-def _distinct_rows(
-    columns: list[NDArray[np.int32]], weight: NDArray[np.float64]
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """First row of every distinct combination of codes, and the sum of the weights of its rows."""
-    flat = np.zeros(len(weight), np.int64)
-    for column in columns:
-        # Renumbered at every step, so that the product of many levels cannot overflow.
-        flat = np.unique(flat * (int(column.max(initial=0)) + 1) + column, return_inverse=True)[1].reshape(-1)
-    _, first = np.unique(flat, return_index=True)
-    order = np.sort(first)
-    total = np.bincount(flat, weights=weight, minlength=len(first)).astype(np.float64)
-    return order.astype(np.int64), total[flat[order]]
+def distinct_rows(
+    columns: dict[str, NDArray[np.int32]], table: Table
+) -> tuple[dict[str, NDArray[np.int32]], NDArray[np.int32], NDArray[np.float64]]:
+    """Distinct combinations of codes and response, and the sum of the weights of their rows."""
+    every = [*columns.values(), table.response]
+    flat, bound = np.zeros(len(table.weight), np.int64), 1
+    for column in every:
+        size = int(column.max(initial=0)) + 1
+        if bound * size > _LARGEST_KEY:
+            # Renumbered, so that the product of many levels cannot overflow.
+            kept, flat = factorized(flat, bound)
+            bound = len(kept)
+        flat, bound = flat * size + column, bound * size
+    keys, place = factorized(flat, bound)
+    first = np.zeros(len(keys), np.int64)
+    first[place[::-1]] = np.arange(len(place) - 1, -1, -1)
+    weight = np.bincount(place, weights=table.weight, minlength=len(keys)).astype(np.float64)
+    return {name: code[first] for name, code in columns.items()}, table.response[first], weight

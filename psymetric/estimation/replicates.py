@@ -7,9 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, final
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import Array
 from numpy.typing import NDArray
 
 from psymetric.core.optimizers import polish
@@ -24,12 +22,12 @@ from psymetric.estimation.fit import Fit
 from psymetric.estimation.fitting import Engine, fit as fit_table
 from psymetric.estimation.identification import check_extremes
 from psymetric.estimation.marginal import Climb, is_resolved, resolved_problem
-from psymetric.estimation.problems import JointProblem, MarginalProblem, joint_problem, marginal_problem
+from psymetric.estimation.problems import MarginalProblem, marginal_problem
 from psymetric.estimation.resampling import Resampler, Weights, present_rows, with_copies
 from psymetric.models.base import ABILITY, Table
-from psymetric.models.space import POPULATION_SD, has_ability, step_groups
+from psymetric.models.space import POPULATION_SD, step_groups
 
-__all__ = ["Replicate", "refit"]
+__all__ = ["Replicate", "from_scratch", "has_absent", "refit"]
 
 Vector = NDArray[np.float64]
 Values = dict[str, Vector]
@@ -39,11 +37,7 @@ _ROOM = 1.3
 """Finer than the fit's grid by this factor, so that few replicates need one of their own."""
 _LEAST_SD = 0.1
 """Logits: an sd under this may have its maximum at zero, which the engine looks into."""
-_STEPS, _HALVINGS, _LONGEST = 50, 20, 2.0
-_FLAT = 1e-4
-"""Information, per squared logit, behind a standard error of 100 logits."""
-_TOGETHER = 4_000_000
-"""Weights in memory at a time: replicates × distinct rows."""
+_STEPS = 50
 
 
 @final
@@ -62,17 +56,14 @@ def refit(
     source: Resampler,
     generators: list[np.random.Generator],
 ) -> Iterator[Replicate]:
-    """The replicates of a fit to `table`, one per generator, in their order."""
-    if not has_ability(fit.model):
-        yield from _refit_pairs(fit, engine, source, generators)
-        return
+    """The replicates of a fit to responses, one per generator, in their order."""
     # Not the source's table: a parametric one has a row for every category, which is no likelihood of anything.
     warm = _warm(fit, table)
     for generator in generators:
         with double_precision():
             weights = source.draw(generator)
             values = None if warm is None else _from_warm(warm, fit, engine, source.table, weights)
-        yield _from_scratch(fit, engine, source.table, weights) if values is None else Replicate(values, "")
+        yield from_scratch(fit, engine, source.table, weights) if values is None else Replicate(values, "")
 
 
 @final
@@ -111,7 +102,7 @@ def _warm(fit: Fit, table: ResponseTable | PairTable) -> _Warm | None:
 def _from_warm(warm: _Warm, fit: Fit, engine: Any, table: Any, weights: Weights) -> Values | None:
     """Newton steps from the fit's estimates; None where the replicate is of another shape or they lead nowhere."""
     total = weights.total(table.codes["subject"])
-    if _has_absent(fit, table, total):
+    if has_absent(fit, table, total):
         return None
     drawn = replace(table, weight=total)
     problem = warm.problem
@@ -173,7 +164,7 @@ def _columns(axis: str, table: Table) -> tuple[str, ...]:
     return ("left", "right") if axis == "item" and "left" in table.codes else (axis,)
 
 
-def _has_absent(fit: Fit, table: Table, weight: Vector) -> bool:
+def has_absent(fit: Fit, table: Table, weight: Vector) -> bool:
     """Whether a level of the model's facets has no data; absent subjects that are integrated out count for nothing."""
     facets = {axis for name, axes in _axes(fit).items() for axis in axes if name in fit.parameters}
     used = weight > 0
@@ -191,7 +182,7 @@ def _without_unused(value: Vector) -> Vector:
     return np.where(np.abs(value) > UNUSED / 2, np.nan, value)
 
 
-def _from_scratch(fit: Fit, engine: Engine, table: Any, weights: Weights) -> Replicate:
+def from_scratch(fit: Fit, engine: Engine, table: Any, weights: Weights) -> Replicate:
     """The replicate fitted as any table is."""
     if ABILITY in fit.parameters or isinstance(table, PairTable):
         total = weights.total(table.codes.get("subject"))
@@ -225,80 +216,3 @@ def _spread(fit: Fit, own: Table, axes: tuple[str, ...], value: Vector, shape: t
         value
     )
     return whole
-
-
-def _refit_pairs(
-    fit: Fit, engine: Any, source: Resampler, generators: list[np.random.Generator]
-) -> Iterator[Replicate]:
-    """One compiled Newton climb over the weights of the distinct comparisons, replicate after replicate."""
-    table = source.table
-    with double_precision():
-        problem = joint_problem(fit.model, table, prior=fit.penalised)
-        start = problem.space.unconstrain(fit.parameters)
-        row = _distinct_row(problem, table)
-    n_distinct = len(np.asarray(problem.weight))
-    size = max(_TOGETHER // n_distinct, 1)
-    for first in range(0, len(generators), size):
-        with double_precision():
-            drawn = [source.draw(generator) for generator in generators[first : first + size]]
-            stacked = np.stack([np.bincount(row, weights=each.rows, minlength=n_distinct) for each in drawn])
-            found = _newton(problem, jax.device_put(start), jax.device_put(stacked), engine.tolerance)
-            values = {name: np.asarray(value) for name, value in jax.vmap(problem.space.constrain)(found[0]).items()}
-            reached = np.asarray(found[1]) < engine.tolerance
-            reached &= np.asarray(found[2]) > (0.0 if fit.penalised else _FLAT)
-        for place, weights in enumerate(drawn):
-            if reached[place] and not _has_absent(fit, table, weights.rows):
-                yield Replicate({name: value[place] for name, value in values.items()}, "")
-            else:
-                yield _from_scratch(fit, engine, table, weights)
-
-
-def _distinct_row(problem: JointProblem, table: Table) -> NDArray[np.int64]:
-    """The problem's row of every row of the table."""
-    columns = [(np.asarray(code), table.codes[name]) for name, code in problem.codes.items()]
-    columns.append((np.asarray(problem.response), table.response))
-    sizes = tuple(int(code.max()) + 1 for _, code in columns)
-    theirs, ours = (np.ravel_multi_index(tuple(pair[side] for pair in columns), sizes) for side in (0, 1))
-    order = np.argsort(theirs)
-    return order[np.searchsorted(theirs, ours, sorter=order)]
-
-
-@jax.jit
-def _newton(problem: JointProblem, start: Array, weights: Array, tolerance: float) -> tuple[Array, Array, Array]:
-    """Modes under each row of weights, last steps in logits, and the least eigenvalues of the information.
-
-    The log density of comparisons is concave, so that halved Newton steps of bounded length cannot miss its mode.
-    """
-
-    def one(weight: Array) -> tuple[Array, Array, Array]:
-        def density(point: Array) -> Array:
-            return replace(problem, weight=weight).log_density(point)
-
-        def curvature(point: Array) -> tuple[Array, Array]:
-            slope, product = jax.linearize(jax.grad(density), point)
-            return slope, -jax.lax.map(product, jnp.eye(len(point), dtype=point.dtype))
-
-        def advance(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-            point, _, count = state
-            slope, information = curvature(point)
-            step = jnp.linalg.solve(information, slope)
-            length = jnp.max(jnp.abs(step))
-            step = step * jnp.minimum(1.0, _LONGEST / length)
-            least = density(point) - 1e-9 * (1 + jnp.abs(density(point)))
-
-            def too_long(trial: tuple[Array, Array]) -> Array:
-                return (density(point + trial[0] * step) < least) & (trial[1] < _HALVINGS)
-
-            scale, _ = jax.lax.while_loop(
-                too_long, lambda trial: (trial[0] / 2, trial[1] + 1), (jnp.ones(()), jnp.zeros(()))
-            )
-            return point + scale * step, length, count + 1
-
-        def unfinished(state: tuple[Array, Array, Array]) -> Array:
-            # A step that is not a number compares false, which ends the climb.
-            return (state[1] >= tolerance) & (state[2] < _STEPS)
-
-        point, last, _ = jax.lax.while_loop(unfinished, advance, (start, jnp.asarray(jnp.inf), jnp.zeros(())))
-        return point, last, jnp.linalg.eigvalsh(curvature(point)[1])[0]
-
-    return jax.lax.map(one, weights)

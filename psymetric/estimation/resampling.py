@@ -15,16 +15,19 @@ from psymetric.data.pairs import PairTable
 from psymetric.data.responses import ResponseTable
 from psymetric.errors import DataError
 from psymetric.estimation.fit import Fit
+from psymetric.estimation.problems import distinct_rows
 from psymetric.models.base import ABILITY
 from psymetric.models.nested import AbstractNestedModel
 from psymetric.models.population import background
 from psymetric.models.space import has_ability, subject_moments
 
-__all__ = ["Resampler", "Weights", "present_rows", "resampler", "with_copies"]
+__all__ = ["COMPARISON", "Resampler", "Weights", "present_rows", "resampler", "with_copies"]
 
 Vector = NDArray[np.float64]
 AnyTable = TypeVar("AnyTable", ResponseTable, PairTable)
 
+COMPARISON = "comparison"
+"""The unit of pairs that are drawn one by one."""
 _WHOLE = 1e-9
 """Weights this close to a whole number are counts."""
 
@@ -71,9 +74,11 @@ def resampler(fit: Fit, table: ResponseTable | PairTable, resample: str | None) 
     """
     if resample == "parametric":
         return _parametric(fit, table)
-    unit = resample or ("subject" if has_ability(fit.model) else "comparison")
-    if unit == "comparison" and table.required == PairTable.required:
-        counts = _counts(table, "resample='comparison'")
+    unit = resample or ("subject" if has_ability(fit.model) else COMPARISON)
+    if unit == COMPARISON and isinstance(table, PairTable):
+        _counts(table, "resample='comparison'")
+        table = _merged(fit, table)
+        counts = np.rint(table.weight).astype(np.int64)
         share, n_drawn = counts / counts.sum(), int(counts.sum())
         return Resampler(table, unit, lambda rng: Weights(rng.multinomial(n_drawn, share).astype(np.float64), None))
     known = [name for name in table.codes if name not in ("left", "right")]
@@ -111,6 +116,19 @@ def _counts(table: ResponseTable | PairTable, what: str) -> NDArray[np.int64]:
             f"{table.weight[wrong[0]]:g} at row {wrong[0]}; resample a column instead"
         )
     return counts.astype(np.int64)
+
+
+def _merged(fit: Fit, table: PairTable) -> PairTable:
+    """The comparisons as the model sees them, equal ones merged: a multinomial over fewer cells is the same one."""
+    codes, response, weight = distinct_rows({name: table.codes[name] for name in sorted(fit.model.facets)}, table)
+    return replace(
+        table,
+        codes=codes,
+        levels={name: table.levels[name] for name in dict.fromkeys(map(table.level_of, codes))},
+        response=response,
+        weight=weight,
+        missing=table.missing.iloc[:0][[*codes, "reason"]],
+    )
 
 
 def _parametric(fit: Fit, table: ResponseTable | PairTable) -> Resampler:

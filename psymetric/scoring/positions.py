@@ -269,9 +269,9 @@ class _Shared:
     def anew(self, rng: np.random.Generator) -> Array:
         nested = self.nested
         theta = self.mean + self.sd * rng.standard_normal(len(self.mean))
-        codes = {"subject": nested.subject, nested.model.within: nested.level}
+        codes: Any = {"subject": nested.subject, nested.model.within: nested.level}
         with double_precision():
-            params = {**nested.rows.params, ABILITY: theta}
+            params: Any = {**nested.rows.params, ABILITY: theta}
             drawn, _ = nested.model.with_latent(
                 params, codes, len(nested.rows.categories), seed=int(rng.integers(1 << 31))
             )
@@ -325,7 +325,7 @@ def _on_line(at: Array, mass: Array) -> Posterior:
     place = np.clip((at - mean) / step + (_NODES - 1) / 2, 0.0, _NODES - 1.0)
     low = np.minimum(place.astype(np.int64), _NODES - 2)
     cell, above = low + _NODES * np.arange(n)[:, None], mass * (place - low)
-    weight = np.bincount(cell.ravel(), (mass - above).ravel(), n * _NODES)
+    weight = np.bincount(cell.ravel(), (mass - above).ravel(), n * _NODES).astype(np.float64)
     weight += np.bincount(cell.ravel() + 1, above.ravel(), n * _NODES)
     weight = weight.reshape(n, _NODES)
     nodes = step * (np.arange(_NODES) - (_NODES - 1) / 2)

@@ -10,7 +10,7 @@ from scipy.special import ndtri
 
 import psymetric as ps
 from psymetric.errors import ConvergenceError, DataError, DesignError
-from psymetric.estimation import replicates
+from psymetric.estimation import pair_replicates, replicates
 from psymetric.estimation.bootstrap import bootstrap, corrected_intervals, percentile_intervals
 from psymetric.estimation.replicates import refit
 from psymetric.estimation.resampling import Resampler, Weights, present_rows, resampler, with_copies
@@ -70,7 +70,8 @@ def never_from_scratch(monkeypatch):
     def refuse(*_: object) -> None:
         raise RuntimeError("fitted from scratch")
 
-    monkeypatch.setattr(replicates, "_from_scratch", refuse)
+    for module in (replicates, pair_replicates):
+        monkeypatch.setattr(module, "from_scratch", refuse)
 
 
 def ratio(boot: ps.Bootstrap, errors: ps.Fit) -> np.ndarray:
@@ -115,7 +116,7 @@ def test_vectorised_comparisons_equal_single_fits(votes, engine, never_from_scra
     source = resampler(boot.fit, votes, None)
     for k, child in enumerate(np.random.SeedSequence(5).spawn(3)):
         weights = source.draw(np.random.default_rng(child))
-        single = ps.fit(model, present_rows(votes, weights.rows), engine=engine)
+        single = ps.fit(model, present_rows(source.table, weights.rows), engine=engine)
         for name, value in single.parameters.items():
             np.testing.assert_allclose(boot.draws[name][k], value, atol=SAME_MODE)
 

@@ -1,0 +1,201 @@
+"""Bootstrap replicates of comparisons, many at once, all from the fit and with its information."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from numpy.typing import NDArray
+
+from psymetric.core.poisson_draws import PoissonTable
+from psymetric.core.precision import double_precision
+from psymetric.data.pairs import PairTable
+from psymetric.estimation.casewise import batch_gradients
+from psymetric.estimation.curvature import information
+from psymetric.estimation.fit import Fit
+from psymetric.estimation.joint_ml import JointML
+from psymetric.estimation.problems import JointProblem, joint_problem
+from psymetric.estimation.replicates import Replicate, from_scratch, has_absent
+from psymetric.estimation.resampling import COMPARISON, Resampler, Weights
+from psymetric.estimation.win_counts import centred_basis, covers, laplacian, win_counts, worths_of
+from psymetric.models.base import Table
+
+__all__ = ["refit_pairs"]
+
+Vector = NDArray[np.float64]
+
+_TOGETHER = 2_000_000
+"""Numbers in an array at a time: replicates × counts."""
+_STEPS, _HALVINGS, _LONGEST = 50, 20, 2.0
+_FLAT = 1e-4
+"""Information, per squared logit, behind a standard error of 100 logits."""
+_THREADS = 4
+
+
+def refit_pairs(fit: Fit, engine: Any, source: Resampler, generators: list[np.random.Generator]) -> Iterator[Replicate]:
+    """The replicates of a fit to comparisons, one per generator, in their order."""
+    by_counts = source.unit == COMPARISON and isinstance(engine, JointML) and covers(fit.model, source.table)
+    yield from (_from_counts if by_counts else _from_rows)(fit, engine, source, generators)
+
+
+def _from_counts(
+    fit: Fit, engine: Any, source: Resampler, generators: list[np.random.Generator]
+) -> Iterator[Replicate]:
+    """Worths alone, from squares of win counts.
+
+    Each count is Poisson: the multinomial of all comparisons, but with a total that is free to vary, on which no worth
+    depends (Hanley & MacGibbon, 2006, Computer Methods and Programs in Biomedicine 83, 57-62).
+    """
+    wins = win_counts(source.table)
+    n_items, cells = len(wins), np.flatnonzero(wins)
+    worth, basis = fit.parameters["worth"], centred_basis(len(wins))
+    inverse = basis @ np.linalg.inv(basis.T @ laplacian(wins + wins.T, worth) @ basis) @ basis.T
+    chances, size = PoissonTable.build(wins.ravel()[cells]), max(_TOGETHER // n_items**2, 1)
+    left, right = np.unravel_index(cells, wins.shape)
+    table = _of_wins(source.table, left.astype(np.int32), right.astype(np.int32), wins.ravel()[cells])
+    with ThreadPoolExecutor(_THREADS) as threads:
+        for first in range(0, len(generators), size):
+            drawn = np.stack(list(threads.map(chances.draw, generators[first : first + size])))
+            counts = np.zeros((len(drawn), n_items**2))
+            counts[:, cells] = drawn
+            counts = counts.reshape(-1, n_items, n_items)
+            with double_precision():
+                found = worths_of(jnp.asarray(counts), jnp.asarray(worth), jnp.asarray(inverse), engine.tolerance)
+            worths, last = (np.asarray(part) for part in found)
+            seen = np.min(counts.sum(axis=1) + counts.sum(axis=2), axis=1) > 0
+            for value, is_good, weights in zip(worths, (last < engine.tolerance) & seen, drawn, strict=True):
+                if is_good:
+                    yield Replicate({"worth": value}, "")
+                else:
+                    yield from_scratch(fit, engine, table, Weights(weights, None))
+
+
+def _of_wins(table: Any, left: NDArray[np.int32], right: NDArray[np.int32], weight: Vector) -> PairTable:
+    """Wins as a table with one row per winner and loser."""
+    return PairTable(
+        codes={"left": left, "right": right},
+        levels={"item": table.levels["item"]},
+        response=np.zeros(len(left), np.int32),
+        categories=table.categories,
+        weight=weight,
+        missing=table.missing.iloc[:0][["left", "right", "reason"]],
+    )
+
+
+def _from_rows(fit: Fit, engine: Any, source: Resampler, generators: list[np.random.Generator]) -> Iterator[Replicate]:
+    """Any model of comparisons, from the weights of distinct rows."""
+    table = source.table
+    with double_precision():
+        problem = joint_problem(fit.model, table, prior=fit.penalised)
+        start = problem.space.unconstrain(fit.parameters)
+        inverse = information(problem, start).covariance()
+        row = _distinct_row(problem, table)
+    n_distinct = len(np.asarray(problem.weight))
+    size = min(max(_TOGETHER // n_distinct, 1), len(generators))
+    for first in range(0, len(generators), size):
+        drawn = [source.draw(generator) for generator in generators[first : first + size]]
+        stacked = np.zeros((size, n_distinct))
+        for place, each in enumerate(drawn):
+            stacked[place] = np.bincount(row, weights=each.rows, minlength=n_distinct)
+        with double_precision():
+            points, reached = _modes(problem, start, inverse, stacked, engine.tolerance, penalised=fit.penalised)
+            found = jax.vmap(problem.space.constrain)(jnp.asarray(points))
+            values = {name: np.asarray(value) for name, value in found.items()}
+        for place, weights in enumerate(drawn):
+            if reached[place] and not has_absent(fit, table, weights.rows):
+                yield Replicate({name: value[place] for name, value in values.items()}, "")
+            else:
+                yield from_scratch(fit, engine, table, weights)
+
+
+def _modes(
+    problem: JointProblem, start: Vector, inverse: Vector, weights: Vector, tolerance: float, *, penalised: bool
+) -> tuple[Vector, NDArray[np.bool_]]:
+    """Free vectors under each row of weights, and which are modes: by shared steps, or by steps of their own."""
+    points, last = _shared_steps(problem, start, inverse, weights, tolerance)
+    reached = last < tolerance
+    left = np.flatnonzero(~reached & weights.any(axis=1))
+    if left.size:
+        found, length, least = (
+            np.asarray(part) for part in _newton(problem, jnp.asarray(start), jnp.asarray(weights[left]), tolerance)
+        )
+        points[left] = found
+        reached[left] = (length < tolerance) & (least > (0.0 if penalised else _FLAT))
+    return points, reached
+
+
+def _shared_steps(
+    problem: JointProblem, start: Vector, inverse: Vector, weights: Vector, tolerance: float
+) -> tuple[Vector, Vector]:
+    """Points reached by steps with the fit's information, and their last steps; those that go astray are left."""
+    points, last = np.tile(start, (len(weights), 1)), np.full(len(weights), np.inf)
+    going = np.ones(len(weights), bool)
+    for _ in range(_STEPS):
+        # All of them, those that have arrived included: every number of rows would be compiled anew.
+        step = batch_gradients(problem, points, weights) @ inverse
+        length = np.max(np.abs(step), axis=1, initial=0.0)
+        is_shorter = length < np.minimum(last, _LONGEST)
+        moved = going & is_shorter
+        points[moved] += step[moved]
+        last = np.where(going, np.where(is_shorter, length, np.inf), last)
+        going = moved & (length >= tolerance)
+        if not going.any():
+            break
+    return points, last
+
+
+def _distinct_row(problem: JointProblem, table: Table) -> NDArray[np.int64]:
+    """The problem's row of every row of the table."""
+    columns = [(np.asarray(code), table.codes[name]) for name, code in problem.codes.items()]
+    columns.append((np.asarray(problem.response), table.response))
+    sizes = tuple(int(code.max()) + 1 for _, code in columns)
+    theirs, ours = (np.ravel_multi_index(tuple(pair[side] for pair in columns), sizes) for side in (0, 1))
+    order = np.argsort(theirs)
+    return order[np.searchsorted(theirs, ours, sorter=order)]
+
+
+@jax.jit
+def _newton(problem: JointProblem, start: Array, weights: Array, tolerance: float) -> tuple[Array, Array, Array]:
+    """Modes under each row of weights, last steps in logits, and the least eigenvalues of the information.
+
+    The log density of comparisons is concave, so that halved Newton steps of bounded length cannot miss its mode.
+    """
+
+    def one(weight: Array) -> tuple[Array, Array, Array]:
+        def density(point: Array) -> Array:
+            return replace(problem, weight=weight).log_density(point)
+
+        def curvature(point: Array) -> tuple[Array, Array]:
+            slope, product = jax.linearize(jax.grad(density), point)
+            return slope, -jax.lax.map(product, jnp.eye(len(point), dtype=point.dtype))
+
+        def advance(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+            point, _, count = state
+            slope, information = curvature(point)
+            step = jnp.linalg.solve(information, slope)
+            length = jnp.max(jnp.abs(step))
+            step = step * jnp.minimum(1.0, _LONGEST / length)
+            least = density(point) - 1e-9 * (1 + jnp.abs(density(point)))
+
+            def too_long(trial: tuple[Array, Array]) -> Array:
+                return (density(point + trial[0] * step) < least) & (trial[1] < _HALVINGS)
+
+            scale, _ = jax.lax.while_loop(
+                too_long, lambda trial: (trial[0] / 2, trial[1] + 1), (jnp.ones(()), jnp.zeros(()))
+            )
+            return point + scale * step, length, count + 1
+
+        def unfinished(state: tuple[Array, Array, Array]) -> Array:
+            # A step that is not a number compares false, which ends the climb.
+            return (state[1] >= tolerance) & (state[2] < _STEPS)
+
+        point, last, _ = jax.lax.while_loop(unfinished, advance, (start, jnp.asarray(jnp.inf), jnp.zeros(())))
+        return point, last, jnp.linalg.eigvalsh(curvature(point)[1])[0]
+
+    return jax.lax.map(one, weights)
