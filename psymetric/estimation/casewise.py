@@ -18,10 +18,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.typing import ArrayLike
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from psymetric.core.parameters import ParameterSpace, constrain
+from psymetric.core.parameters import ParameterSpace, constrain, jacobian
 from psymetric.estimation.fisher import evaluated
 from psymetric.estimation.problems import JointProblem, MarginalProblem, distinct_cells
 from psymetric.models.base import ABILITY, Table
@@ -60,15 +61,10 @@ def structural_space(space: ParameterSpace) -> ParameterSpace:
     return ParameterSpace(tuple(block for block in space.blocks if block.name != ABILITY))
 
 
-@jax.jit
-def constraint_jacobian(space: ParameterSpace, free: Array) -> Array:
+def constraint_jacobian(space: ParameterSpace, free: ArrayLike) -> Matrix:
     """Derivative of the constrained values, in the order of the blocks, shape (values, parameters)."""
-
-    def flat(point: Array) -> Array:
-        values = space.constrain(point)
-        return jnp.concatenate([values[block.name].ravel() for block in space.blocks])
-
-    return jax.jacfwd(flat)(free)
+    arrays = jacobian(space, free)
+    return np.concatenate([np.asarray(arrays[block.name]).reshape(-1, space.size) for block in space.blocks])
 
 
 def marginal_scores(problem: MarginalProblem, table: Table, free: NDArray[np.float64]) -> csr_array:
