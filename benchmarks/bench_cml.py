@@ -13,10 +13,10 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from benchmarks.runner import Section, Target, Timing, as_table, take_turns, time_calls
+from benchmarks.ours import fitting, table_of
+from benchmarks.runner import Section, Target, Timing, as_table, take_turns, time_calls, verdict
 
 SHARED = Path(__file__).resolve().parents[2] / "shared/oracles/fits/timing"
 FILES = {"rasch": "rasch_1000x20.csv.gz", "pcm": "pcm_1000x20_4c.csv.gz"}
@@ -42,24 +42,9 @@ cat(sprintf('{"cold": %f, "warm": %f, "warm_cpu": %f, "log_likelihood": %.10f, "
 def psymetric(kind: str) -> Callable[[], float]:
     import psymetric as ps
 
-    data = pd.read_csv(SHARED / FILES[kind]).to_numpy()
-    n_subjects, n_items = data.shape
-    frame = pd.DataFrame(
-        {
-            "subject": np.repeat(np.arange(n_subjects), n_items),
-            "item": np.tile(np.arange(n_items), n_subjects),
-            "score": data.ravel(),
-        }
-    )
-    table = ps.ResponseTable.from_frame(frame, response="score", subject="subject", item="item")
+    table = table_of(pd.read_csv(SHARED / FILES[kind]).to_numpy())
     model = ps.Rasch() if kind == "rasch" else ps.ManyFacetRasch(facets=("item",), steps="item")
-
-    def call() -> float:
-        value = ps.fit(model, table, engine=ps.ConditionalML()).log_likelihood
-        assert value is not None
-        return value
-
-    return call
+    return fitting(model, table, ps.ConditionalML())
 
 
 def psychotools(kind: str) -> Timing:
@@ -86,7 +71,7 @@ def _section(kind: str) -> Section:
         "1,000 subjects, 20 items (the shared timing data). Both return standard errors; psymetric fits a normal\n"
         f"population to the sums as well.\n\n{as_table([ours, theirs])}\n\n"
         f"Required: within {REQUIRED_RATIO:g} times psychotools; "
-        f"{'missed: ' + '; '.join(missed) if missed else 'met in this run'}."
+        f"{verdict(missed)}."
     )
     return Section(f"{TITLES[kind]}, conditional maximum likelihood", text, [ours, theirs], missed)
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.runner import Section, Target, as_table, take_turns, time_calls
+from benchmarks.ours import fitting
+from benchmarks.runner import PATIENCE, Ratio, Section, Target, as_table, take_turns, time_calls, verdict
 
 SHARED = Path(__file__).resolve().parents[2] / "shared/oracles/fits/timing/mfr_10000p_100r_4k_5i_5c_long.csv.gz"
 LEAST_LOG_LIKELIHOOD = -246930.80
@@ -56,14 +57,7 @@ def psymetric(frame: pd.DataFrame) -> Callable[[], float]:
     import psymetric as ps
 
     table = ps.ResponseTable.from_frame(frame, response="score", subject="person", item="item", facets=("rater",))
-    model = ps.ManyFacetRasch(facets=("item", "rater"))
-
-    def call() -> float:
-        value = ps.fit(model, table, engine=ps.MarginalML()).log_likelihood
-        assert value is not None
-        return value
-
-    return call
+    return fitting(ps.ManyFacetRasch(facets=("item", "rater")), table, ps.MarginalML())
 
 
 def mirt(frame: pd.DataFrame) -> Callable[[], float]:
@@ -91,16 +85,14 @@ def _section(n_persons: int) -> Section:
     is_shared = n_persons == SMALL and SHARED.exists()
     if is_shared and ours.log_likelihood < LEAST_LOG_LIKELIHOOD:
         raise RuntimeError(f"psymetric stopped short of {LEAST_LOG_LIKELIHOOD}: {ours}")
-    ratio, missed = theirs.best / ours.best, TARGETS[n_persons].missed(ours)
-    if ratio < REQUIRED_RATIO:
-        missed.append(f"ratio {ratio:.1f} < {REQUIRED_RATIO:.0f}")
+    ratio = Ratio(theirs, ours)
+    missed = TARGETS[n_persons].missed(ours) + ratio.missed(REQUIRED_RATIO)
     source = "the shared timing data" if is_shared else "simulated"
     text = (
         f"{20 * n_persons:,} ratings: {n_persons:,} persons, 4 of {N_RATERS[n_persons]} raters each, 5 items, "
         f"5 categories\n({source}). Both return standard errors from the exact "
         f"observed information; {theirs.note}.\n\n{as_table([ours, theirs])}\n\n"
-        f"Required: {TARGETS[n_persons]}, warm ratio ≥ {REQUIRED_RATIO:.0f}; "
-        f"{'missed: ' + '; '.join(missed) if missed else 'met in this run'}."
+        f"Required: {TARGETS[n_persons]}, ratio of {ratio.of} ≥ {REQUIRED_RATIO:.0f}; {verdict(missed)}."
     )
     return Section(f"Many-facet Rasch model, {20 * n_persons:,} ratings", text, [ours, theirs], missed)
 
@@ -122,7 +114,7 @@ if __name__ == "__main__":
             f"mirt {version('mirt')}",
             lambda: mirt(data),
             note="mirt's call returns person measures and fit statistics as well",
-            warm_runs=1 if size == SMALL else 0,
+            patience=PATIENCE,
         )
     else:
         time_calls(f"psymetric {version('psymetric')}", lambda: psymetric(data))

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.runner import Section, Target, as_table, take_turns, time_calls
+from benchmarks.ours import fitting, table_of
+from benchmarks.runner import PATIENCE, Section, Target, as_table, take_turns, time_calls, verdict
 
 SHARED = Path(__file__).resolve().parents[2] / "shared/oracles/fits/timing/sim2pl_10000x50.csv.gz"
 LEAST_LOG_LIKELIHOOD = -273239.99
@@ -36,22 +37,7 @@ def answers(n_subjects: int) -> np.ndarray:
 def psymetric(data: np.ndarray) -> Callable[[], float]:
     import psymetric as ps
 
-    n_subjects, n_items = data.shape
-    frame = pd.DataFrame(
-        {
-            "subject": np.repeat(np.arange(n_subjects), n_items),
-            "item": np.tile(np.arange(n_items), n_subjects),
-            "score": data.ravel(),
-        }
-    )
-    table = ps.ResponseTable.from_frame(frame, response="score", subject="subject", item="item")
-
-    def call() -> float:
-        value = ps.fit(ps.TwoPL(), table, engine=ps.MarginalML()).log_likelihood
-        assert value is not None
-        return value
-
-    return call
+    return fitting(ps.TwoPL(), table_of(data), ps.MarginalML())
 
 
 def mirt(data: np.ndarray, *, standard_errors: bool) -> Callable[[], float]:
@@ -77,7 +63,7 @@ def _section(n_subjects: int) -> Section:
         f"{n_subjects:,} subjects, {N_ITEMS} items, complete ({source}). "
         f"psymetric's time\nincludes standard errors from the exact observed information; {theirs.note}.\n\n"
         f"{as_table([ours, theirs])}\n\n"
-        f"Required: {TARGETS[n_subjects]}; {'missed: ' + '; '.join(missed) if missed else 'met in this run'}."
+        f"Required: {TARGETS[n_subjects]}; {verdict(missed)}."
     )
     return Section(f"Two-parameter logistic model, {n_subjects:,} × {N_ITEMS}", text, [ours, theirs], missed)
 
@@ -100,7 +86,7 @@ if __name__ == "__main__":
             f"mirt {version('mirt')}",
             lambda: mirt(matrix, standard_errors=with_errors),
             note=f"mirt's call {'includes' if with_errors else 'leaves out'} standard errors",
-            warm_runs=0 if with_errors else 3,
+            patience=PATIENCE,
         )
     else:
         time_calls(f"psymetric {version('psymetric')}", lambda: psymetric(matrix))

@@ -17,6 +17,8 @@ import numpy as np
 
 ROUNDS, WARM_RUNS = 2, 3
 """Programs take turns, so that other work on the machine slows none of them alone; the best of all rounds counts."""
+PATIENCE = 30.0
+"""Seconds of a peer's first call above which it is not called again."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +49,39 @@ class Timing:
     kept_cpu: float = float("nan")
 
     @property
-    def best(self) -> float:
-        """The warm time, or the only one."""
-        return self.warm if self.warm == self.warm else self.cold
+    def is_warm(self) -> bool:
+        """Whether it was called more than once."""
+        return self.warm == self.warm
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Seconds of one program in those of another: of their warm calls, or of their first ones where one has no other.
+
+    A first call imports and compiles, a warm one does not, so that one is never laid beside the other.
+    """
+
+    theirs: Timing
+    ours: Timing
+
+    @property
+    def of(self) -> str:
+        """Which calls are compared."""
+        return "warm calls" if self.theirs.is_warm and self.ours.is_warm else "first calls"
+
+    @property
+    def value(self) -> float:
+        """How many times as long they take."""
+        if self.of == "warm calls":
+            return self.theirs.warm / self.ours.warm
+        return self.theirs.cold / self.ours.cold
+
+    def missed(self, least: float) -> list[str]:
+        """That it is less than required, in words, or nothing."""
+        return [f"ratio {self.value:.1f} of {self.of} < {least:g}"] if self.value < least else []
+
+    def __str__(self) -> str:
+        return f"{self.value:.1f}" + (", first calls" if self.of == "first calls" else "")
 
 
 @dataclass(frozen=True)
@@ -76,9 +108,8 @@ class Target:
 
     def missed(self, timing: Timing) -> list[str]:
         """Which of them a timing misses, in words."""
-        best_cpu = timing.warm_cpu if timing.warm == timing.warm else timing.cold_cpu
         found = {
-            f"warm {timing.best:.3g} s > {self.warm:g} s": min(timing.best, best_cpu) > self.warm,
+            f"warm {timing.warm:.3g} s > {self.warm:g} s": min(timing.warm, timing.warm_cpu) > self.warm,
             f"fresh process {timing.kept:.3g} s > {self.kept:g} s": min(timing.kept, timing.kept_cpu) > self.kept,
             f"peak {timing.peak:.0f} MiB > {self.peak:g} MiB": timing.peak > self.peak,
         }
@@ -132,15 +163,28 @@ def take_turns(module: str, contestants: tuple[str, ...], *, rounds: int = ROUND
 
 
 def time_calls(
-    program: str, prepare: Callable[[], Callable[[], float]], *, note: str = "", warm_runs: int = WARM_RUNS
+    program: str,
+    prepare: Callable[[], Callable[[], float]],
+    *,
+    note: str = "",
+    warm_runs: int = WARM_RUNS,
+    patience: float = float("inf"),
 ) -> None:
-    """Print the timing of `prepare` with its first call, and of the best later call; calls return a log-likelihood."""
+    """Print the timing of `prepare` with its first call, and of the best later call; calls return a log-likelihood.
+
+    Args:
+        program: Name and version.
+        prepare: Imports the program, and returns the call.
+        note: What the call computes.
+        warm_runs: Later calls.
+        patience: Seconds of the first call above which there are no later ones.
+    """
     start, start_cpu = time.perf_counter(), time.process_time()
     call = prepare()
     value = call()
     cold, cold_cpu = time.perf_counter() - start, time.process_time() - start_cpu
     warm = warm_cpu = float("nan")
-    for _ in range(warm_runs):
+    for _ in range(warm_runs if cold <= patience else 0):
         start, start_cpu = time.perf_counter(), time.process_time()
         value = call()
         # fmin ignores the NaN of no call so far.
@@ -151,18 +195,22 @@ def time_calls(
 
 
 def as_table(timings: list[Timing]) -> str:
-    """A Markdown table; the last column has the warm times in those of the first program."""
-    first = timings[0]
+    """A Markdown table; the last column has the times in those of the first program."""
     lines = [
         "| program | cold, s | kept programs, s | warm, s | processor s | peak, MiB | log-likelihood | ratio |",
         "|---|---|---|---|---|---|---|---|",
     ]
     lines += [
         f"| {t.program} | {_or_dash(t.cold, 2)} | {_or_dash(t.kept, 2)} | {_or_dash(t.warm)} | "
-        f"{_or_dash(t.warm_cpu)} | {_or_dash(t.peak, 0)} | {t.log_likelihood:.4f} | {t.best / first.best:.1f} |"
+        f"{_or_dash(t.warm_cpu)} | {_or_dash(t.peak, 0)} | {t.log_likelihood:.4f} | {Ratio(t, timings[0])} |"
         for t in timings
     ]
     return "\n".join(lines)
+
+
+def verdict(missed: list[str]) -> str:
+    """Whether what is required was met."""
+    return f"missed: {'; '.join(missed)}" if missed else "met in this run"
 
 
 def _or_dash(number: float, digits: int = 3) -> str:

@@ -83,9 +83,11 @@ _EXPORTS = {
     "plot_bias": "psymetric.plots.bias_map",
     "plot_categories": "psymetric.plots.category_curves",
     "plot_characteristic": "psymetric.plots.characteristic",
+    "plot_components": "psymetric.plots.components",
     "plot_dependence": "psymetric.plots.dependence",
     "plot_fit": "psymetric.plots.fit_bubbles",
     "plot_information": "psymetric.plots.information",
+    "plot_mixing": "psymetric.plots.mixing",
     "plot_ranks": "psymetric.plots.chains",
     "plot_trace": "psymetric.plots.chains",
     "plot_wright_map": "psymetric.plots.wright_map",
@@ -95,6 +97,7 @@ _EXPORTS = {
     "residual_components": "psymetric.diagnostics.components",
     "residual_correlations": "psymetric.diagnostics.local_dependence",
     "robust_errors": "psymetric.estimation.robust",
+    "sampling_diagnostics": "psymetric.diagnostics.sampling",
     "scale_reliability": "psymetric.diagnostics.reliability",
     "score": "psymetric.scoring.score",
     "score_reliability": "psymetric.diagnostics.reliability",
@@ -171,6 +174,7 @@ if TYPE_CHECKING:
         score_reliability as score_reliability,
     )
     from psymetric.diagnostics.residuals import fit_statistics as fit_statistics
+    from psymetric.diagnostics.sampling import sampling_diagnostics as sampling_diagnostics
     from psymetric.estimation.bootstrap import Bootstrap as Bootstrap, bootstrap as bootstrap
     from psymetric.estimation.conditional_ml import ConditionalML as ConditionalML
     from psymetric.estimation.fit import Fit as Fit
@@ -199,9 +203,11 @@ if TYPE_CHECKING:
     from psymetric.plots.category_curves import plot_categories as plot_categories
     from psymetric.plots.chains import plot_ranks as plot_ranks, plot_trace as plot_trace
     from psymetric.plots.characteristic import plot_characteristic as plot_characteristic
+    from psymetric.plots.components import plot_components as plot_components
     from psymetric.plots.dependence import plot_dependence as plot_dependence
     from psymetric.plots.fit_bubbles import plot_fit as plot_fit
     from psymetric.plots.information import plot_information as plot_information
+    from psymetric.plots.mixing import plot_mixing as plot_mixing
     from psymetric.plots.wright_map import plot_wright_map as plot_wright_map
     from psymetric.reporting.report import Report as Report, report as report
     from psymetric.scoring.fair import fair_averages as fair_averages

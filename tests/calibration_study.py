@@ -1,97 +1,141 @@
 """Simulation-based calibration: parameters from the prior, data from the parameters, ranks among posterior draws.
 
 If priors, likelihood and sampler agree, the rank of a true value among independent posterior draws is uniform
-(Talts et al., 2018). Tables that leave a category unused are drawn again: such a rule looks at the data alone, and the
-posterior given the data is the same with it as without.
+(Talts et al., 2018). Tables in which some step has nothing to say of itself, as a category was never used, are drawn
+again: such a rule looks at the data alone, and the posterior given the data is the same with it as without.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import cache
+from zlib import crc32
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-from scipy.stats import binom, chisquare
+import pytest
+from calibration_cases import Design
+from calibration_truth import Values, draw_truth
+from scipy.stats import binom, chisquare, norm
 
 import psymetric as ps
+from psymetric.core.precision import double_precision
+from psymetric.estimation import marginal, nested, windows
+from psymetric.models.nested import AbstractNestedModel
 
-N_SUBJECTS, N_ITEMS, N_JUDGES, N_CATEGORIES = 10, 3, 3, 3
-N_RANKS = 100
+N_RANKS = 20
 """Possible ranks: one more than the posterior draws they are taken among."""
-MEAN_PRIOR_SD, SCALE_PRIOR_SD = 5.0, 2.5
-"""Documented priors: population mean N(0, 5²), population sd and sd of a random facet half-normal of scale 2.5."""
 BINS = 20
-SIGNIFICANCE = 0.001
-_NULL_DRAWS = 4_000
+LOG_LIKELIHOOD = "log-likelihood"
+"""Of the responses, given parameters and abilities: it is ranked as well, as it depends on all of them together
+(Modrák et al., 2025)."""
+FAMILY = 0.01
+"""Chance that calibrated models fail any check."""
+_NULL_DRAWS = 200_000
+_MOST_TABLES = 10_000
 
 
-@dataclass(frozen=True)
-class Truth:
-    """One draw of the prior by parameter name, centred as the model reports it."""
-
-    values: dict[str, np.ndarray]
-
-
-def centred_normal(rng: np.random.Generator, shape: tuple[int, ...], sd: float) -> np.ndarray:
-    """A normal prior on the directions that sum to zero is the normal in all directions, less its mean."""
-    value = rng.normal(0, sd, shape)
-    return value - value.mean()
+@contextmanager
+def one_grid(design: Design) -> Iterator[None]:
+    """One number of nodes for all data sets, so that the sampler is compiled once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(marginal, "_GRIDS", (design.nodes,))
+        patch.setattr(nested, "_GRIDS", (design.latent_nodes,))
+        patch.setattr(windows, "_NODES", (design.nodes,))
+        patch.setattr(windows, "_MOST_NODES", {2: design.nodes})
+        yield
 
 
-def draw_truth(model: ps.ManyFacetRasch, rng: np.random.Generator) -> Truth:
-    """Parameters and abilities from the prior of a rating scale model of items and judges."""
-    values: dict[str, np.ndarray] = {}
-    for facet, size in (("item", N_ITEMS), ("judge", N_JUDGES)):
-        sd = model.prior_sd
-        if facet in model.random:
-            sd = abs(rng.normal(0, SCALE_PRIOR_SD))
-            values[f"{facet}_sd"] = np.array(sd)
-        values[facet] = centred_normal(rng, (size,), sd)
-    values["step"] = centred_normal(rng, (N_CATEGORIES - 1,), model.prior_sd)
-    mean, sd = rng.normal(0, MEAN_PRIOR_SD), abs(rng.normal(0, SCALE_PRIOR_SD))
-    values |= {"population_mean": np.array(mean), "population_sd": np.array(sd)}
-    return Truth(values | {"ability": rng.normal(mean, sd, N_SUBJECTS)})
+@cache
+def _cells(design: Design) -> dict[str, np.ndarray]:
+    """Codes of every response: all combinations of levels, or all ordered pairs of items."""
+    facets, sizes = [*design.sizes], [*design.sizes.values()]
+    if design.model.table_kind == "pairs":
+        left, right = (side[~np.eye(sizes[0], dtype=bool)] for side in np.indices((sizes[0], sizes[0])))
+        return {"left": left, "right": right}
+    return dict(zip(facets, np.indices(sizes).reshape(len(sizes), -1), strict=True))
 
 
-def draw_scores(truth: Truth, rng: np.random.Generator) -> np.ndarray:
-    """Scores of every subject on every item by every judge, shape (subjects, items, judges)."""
-    value = truth.values
-    location = value["ability"][:, None, None] - value["item"][:, None] - value["judge"]
-    logits = np.cumsum(location[..., None] - value["step"], axis=-1)
-    logits = np.concatenate([np.zeros((*location.shape, 1)), logits], axis=-1)
-    share = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    below = np.cumsum(share, axis=-1)
-    return (rng.random((*location.shape, 1)) * below[..., -1:] > below).sum(axis=-1)
+@cache
+def _log_probs(design: Design) -> object:
+    """The model's own probabilities, which other tests hold to second implementations."""
+    return jax.jit(lambda params, codes: design.model.category_log_probs(params, codes, design.n_categories))
 
 
-def simulate(model: ps.ManyFacetRasch, seed: int) -> tuple[ps.ResponseTable, Truth]:
-    """A truth and its table.
+def _draw_scores(design: Design, truth: Values, rng: np.random.Generator) -> np.ndarray:
+    """A score for every cell, shape (cells,)."""
+    params = {name: jnp.asarray(value) for name, value in truth.items()}
+    codes = {name: jnp.asarray(code) for name, code in _cells(design).items()}
+    if isinstance(design.model, AbstractNestedModel):
+        seed = int(rng.integers(2**31))
+        params, codes = design.model.with_latent(params, codes, design.n_categories, seed=seed)
+    below = np.cumsum(np.exp(np.asarray(_log_probs(design)(params, codes))), axis=1)
+    return (rng.random((len(below), 1)) * below[:, -1:] > below).sum(axis=1)
 
-    The table lists every category of every cell, with weight one where it was given and zero elsewhere: arrays then
-    have one shape whatever was answered, and the sampler is compiled once.
+
+def _uses_all_categories(design: Design, scores: np.ndarray) -> bool:
+    """Whether every group of steps saw every category."""
+    groups = [spec.axes[0] for spec in design.model.parameters if spec.axes[1:] == ("step",)]
+    common = any(spec.axes == ("step",) for spec in design.model.parameters)
+    cells = [_cells(design)[facet] for facet in groups] + [np.zeros(len(scores), int)] * common
+    return all(len(set(zip(group, scores, strict=True))) == (group.max() + 1) * design.n_categories for group in cells)
+
+
+def _table(design: Design, scores: np.ndarray) -> ps.ResponseTable | ps.PairTable:
+    """Every category of every cell, with weight one where it was given and zero elsewhere.
+
+    Arrays then have one shape whatever was answered, and the sampler is compiled once.
     """
-    rng = np.random.default_rng(seed)
-    while True:
-        truth = draw_truth(model, rng)
-        scores = draw_scores(truth, rng)
-        if len(np.unique(scores)) == N_CATEGORIES:
-            break
-    cells = np.indices((*scores.shape, N_CATEGORIES)).reshape(4, -1)
-    frame = pd.DataFrame(cells.T, columns=["subject", "item", "judge", "rating"])
-    frame["given"] = (frame["rating"] == np.repeat(scores.ravel(), N_CATEGORIES)).astype(float)
-    table = ps.ResponseTable.from_frame(
-        frame, response="rating", subject="subject", item="item", facets=("judge",), weight="given"
+    n = design.n_categories
+    frame = pd.DataFrame({name: np.repeat(code, n) for name, code in _cells(design).items()})
+    frame["rating"] = np.tile(np.arange(n), len(scores))
+    frame["given"] = (frame["rating"] == np.repeat(scores, n)).astype(float)
+    for name, (facet, value) in design.columns.items():
+        # Whole numbers are codes of labels; others are numbers.
+        labels = np.array([f"g{code}" for code in value]) if value.dtype == int else value
+        frame[name] = labels[frame[facet]]
+    if design.model.table_kind == "pairs":
+        frame["rating"] = np.array(["left", "right", "tie"])[frame["rating"]]
+        return ps.PairTable.from_frame(frame, left="left", right="right", outcome="rating", weight="given")
+    return ps.ResponseTable.from_frame(
+        frame,
+        response="rating",
+        subject="subject",
+        item="item" if "item" in design.sizes else None,
+        facets=tuple(name for name in frame if name not in ("subject", "item", "rating", "given")),
+        weight="given",
     )
-    return table, truth
 
 
-def rank(draws: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """How many of `N_RANKS - 1` draws, spread over all of them, lie below the truth; of the truth's shape."""
-    flat = draws.reshape(-1, *truth.shape)
-    kept = flat[np.linspace(0, len(flat) - 1, N_RANKS - 1).astype(int)]
-    return (kept < truth).sum(axis=0)
+def _stream(design: Design, seed: int, purpose: int) -> np.random.Generator:
+    """Random numbers that models do not share: equal draws of what they have in common would fail together."""
+    return np.random.default_rng([seed, purpose, crc32(repr(design.model).encode())])
+
+
+def simulate(design: Design, seed: int) -> tuple[ps.ResponseTable | ps.PairTable, Values, np.ndarray]:
+    """A table, the truth behind it and its scores by cell."""
+    rng = _stream(design, seed, 0)
+    sizes = {**design.sizes, "step": design.n_categories - 1}
+    columns = {name: value for name, (_, value) in design.columns.items()}
+    for _ in range(_MOST_TABLES):
+        truth = draw_truth(design.model, sizes, columns, rng)
+        scores = _draw_scores(design, truth, rng)
+        if _uses_all_categories(design, scores):
+            return _table(design, scores), truth, scores
+    raise AssertionError(f"{design.model}: no table uses all categories")
+
+
+def _spread(flat: np.ndarray) -> np.ndarray:
+    """`N_RANKS - 1` of the draws, as far apart as they go."""
+    return flat[np.linspace(0, len(flat) - 1, N_RANKS - 1).astype(int)]
+
+
+def _rank(draws: np.ndarray, truth: float) -> int:
+    return int((_spread(draws) < truth).sum())
 
 
 @dataclass
@@ -100,28 +144,60 @@ class Ranks:
 
     Attributes:
         narrow: Ranks among draws pulled towards their mean by a third: what an overconfident sampler would give.
+        effective: Smallest bulk effective sample size of each fit.
     """
 
     honest: dict[str, list[int]] = field(default_factory=dict)
     narrow: dict[str, list[int]] = field(default_factory=dict)
+    effective: list[float] = field(default_factory=list)
 
-    def add(self, fit: ps.Fit, truth: Truth) -> None:
-        """Rank one replication's truth."""
-        for name, value in truth.values.items():
-            draws = np.asarray(fit.draws[name]).reshape(-1, *value.shape)
-            value = value.reshape(-1)[:1]
-            draws = draws.reshape(len(draws), -1)[:, :1]
-            centre = draws.mean(axis=0)
-            self.honest.setdefault(name, []).append(int(rank(draws, value)[0]))
-            self.narrow.setdefault(name, []).append(int(rank(centre + 2 / 3 * (draws - centre), value)[0]))
+    def add(self, fit: ps.Fit, truth: Mapping[str, np.ndarray], rng: np.random.Generator) -> None:
+        """Rank one replication's truth, of arrays one level drawn by lot: levels of one array share their prior."""
+        self.effective.append(fit.status.details["ess_bulk"])
+        for name, value in truth.items():
+            draws = np.asarray(fit.draws[name])
+            draws = draws.reshape(draws.shape[0] * draws.shape[1], -1)
+            # Values that the model knows have no rank.
+            unknown = np.flatnonzero(np.ptp(draws, axis=0) > 1e-9)
+            if len(unknown):
+                place = rng.choice(unknown)
+                self._count(name, draws[:, place], float(value.ravel()[place]))
+
+    def add_log_likelihood(self, design: Design, fit: ps.Fit, truth: Values, scores: np.ndarray) -> None:
+        """Rank that of the truth; models whose second latent variable is integrated out do not draw it."""
+        if isinstance(design.model, AbstractNestedModel):
+            return
+        kept = {name: _spread(np.asarray(fit.draws[name]).reshape(-1, *value.shape)) for name, value in truth.items()}
+        joined = {name: np.concatenate([kept[name], truth[name][None]]) for name in truth}
+        found = np.asarray(_log_likelihood(design)(joined, _cells(design), scores))
+        self._count(LOG_LIKELIHOOD, found[:-1], found[-1])
+
+    def _count(self, name: str, draws: np.ndarray, value: float) -> None:
+        centre = draws.mean()
+        self.honest.setdefault(name, []).append(_rank(draws, value))
+        self.narrow.setdefault(name, []).append(_rank(centre + 2 / 3 * (draws - centre), value))
 
 
-def replicate(model: ps.ManyFacetRasch, engine: object, seeds: Iterable[int]) -> Ranks:
-    """Simulate, fit and rank; the first level stands for its facet, since levels of one facet share their prior."""
+@cache
+def _log_likelihood(design: Design) -> object:
+    def of_one(params: Values, codes: Values, scores: np.ndarray) -> jax.Array:
+        log_probs = design.model.category_log_probs(params, codes, design.n_categories)
+        return jnp.sum(jnp.take_along_axis(log_probs, scores[:, None], axis=1))
+
+    return jax.jit(jax.vmap(of_one, in_axes=(0, None, None)))
+
+
+def replicate(design: Design, engine: ps.NUTS, seeds: Iterable[int]) -> Ranks:
+    """Simulate, fit and rank."""
     ranks = Ranks()
-    for seed in seeds:
-        table, truth = simulate(model, seed)
-        ranks.add(ps.fit(model, table, engine=engine, throw=False), truth)
+    with one_grid(design), double_precision():
+        for seed in seeds:
+            table, truth, scores = simulate(design, seed)
+            rng = _stream(design, seed, 1)
+            # With one seed all data sets would be ranked among draws at the same quantiles.
+            own = replace(engine, seed=int(rng.integers(2**31)))
+            ranks.add(fit := ps.fit(design.model, table, engine=own, throw=False), truth, rng)
+            ranks.add_log_likelihood(design, fit, truth, scores)
     return ranks
 
 
@@ -134,11 +210,11 @@ def chi_square(ranks: list[int]) -> float:
 def _extremity(ranks: np.ndarray) -> np.ndarray:
     """Smallest pointwise two-sided p of the ranks' distribution function, by row of shape (studies, replications)."""
     n_replications = ranks.shape[1]
-    at = np.arange(1, N_RANKS)
-    below = np.stack([(ranks < place).sum(axis=1) for place in at], axis=1)
-    lower = binom.cdf(below, n_replications, at / N_RANKS)
-    upper = binom.sf(below - 1, n_replications, at / N_RANKS)
-    return 2 * np.minimum(lower, upper).min(axis=1)
+    at = np.arange(1, N_RANKS) / N_RANKS
+    counts = np.arange(n_replications + 1)[:, None]
+    pointwise = 2 * np.minimum(binom.cdf(counts, n_replications, at), binom.sf(counts - 1, n_replications, at))
+    below = np.stack([(ranks < place).sum(axis=1) for place in range(1, N_RANKS)], axis=1)
+    return pointwise[below, np.arange(N_RANKS - 1)].min(axis=1)
 
 
 def distribution_function(ranks: list[int]) -> float:
@@ -153,18 +229,48 @@ def distribution_function(ranks: list[int]) -> float:
 
 @cache
 def _under_uniformity(n_replications: int) -> np.ndarray:
-    return _extremity(np.random.default_rng(0).integers(0, N_RANKS, (_NULL_DRAWS, n_replications)))
+    rng, studies = np.random.default_rng(0), 2_000
+    return np.concatenate(
+        [_extremity(rng.integers(0, N_RANKS, (studies, n_replications))) for _ in range(_NULL_DRAWS // studies)]
+    )
+
+
+def dispersion(ranks: Mapping[str, list[int]]) -> float:
+    """p of the mean squared distance from the middle rank over all quantities of a model.
+
+    Its expectation is that of uniform ranks; its error comes from the data sets, which are independent where the
+    quantities of one are not. An overconfident sampler shows in all quantities a little, and here at once.
+    """
+    away = np.mean([(np.asarray(found) - (N_RANKS - 1) / 2) ** 2 for found in ranks.values()], axis=0)
+    error = away.std(ddof=1) / np.sqrt(len(away))
+    return float(2 * norm.sf(abs(away.mean() - (N_RANKS**2 - 1) / 12) / error))
 
 
 def row(model: str, name: str, ranks: list[int]) -> dict[str, object]:
     """The line of a validation table."""
     return {
         "model": model,
-        "parameter": name,
+        "quantity": name,
         "data sets": len(ranks),
         "mean rank, share": f"{(np.mean(ranks) + 0.5) / N_RANKS:.3f}",
         "inside 50%": f"{np.mean([N_RANKS / 4 <= r < 3 * N_RANKS / 4 for r in ranks]):.3f}",
         "inside 90%": f"{np.mean([N_RANKS / 20 <= r < 19 * N_RANKS / 20 for r in ranks]):.3f}",
-        "χ² p": f"{chi_square(ranks):.3f}",
-        "ECDF band p": f"{distribution_function(ranks):.3f}",
+        "χ² p": f"{chi_square(ranks):.2g}",
+        "ECDF band p": f"{distribution_function(ranks):.2g}",
     }
+
+
+def p_values(studies: Mapping[str, Mapping[str, list[int]]]) -> dict[tuple[str, str, str], float]:
+    """Of every check, by model, quantity and kind of check."""
+    found: dict[tuple[str, str, str], float] = {}
+    for model, ranks in studies.items():
+        for name, of_name in ranks.items():
+            found[model, name, "χ²"] = chi_square(of_name)
+            found[model, name, "ECDF band"] = distribution_function(of_name)
+        found[model, "all", "dispersion"] = dispersion(ranks)
+    return found
+
+
+def too_small(found: Mapping[tuple[str, str, str], float]) -> dict[tuple[str, str, str], float]:
+    """Checks that fail: by Bonferroni's rule, one family of calibrated models in 1 / `FAMILY` has any."""
+    return {check: p for check, p in found.items() if p < FAMILY / len(found)}

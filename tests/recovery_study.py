@@ -19,6 +19,10 @@ TRUTH = {
     "step": np.array([-1.2, 0.1, 1.1]),
 }
 MEAN, SD = 0.4, 1.1
+SUBJECT, SUBJECT_ALONE = "subject", "subject, all else known"
+SCORING = {SUBJECT: ("uncertain", 5), SUBJECT_ALONE: ("known", 1)}
+"""What `psymetric.score` takes items, judges, steps and population for, in one of how many replications."""
+N_DRAWS = 50
 SIGNIFICANCE = 3.3
 """Standard errors that a computed band reaches: left by chance once in a thousand checks."""
 
@@ -94,6 +98,12 @@ class Tally:
         return self._by_level.std(axis=0, ddof=1) / np.sqrt(len(self.departure))
 
     @property
+    def mean_error(self) -> np.ndarray:
+        """Root mean squared standard error, by level or pooled."""
+        errors = np.sqrt(np.mean(np.square(self.error), axis=0))
+        return np.sqrt(np.mean(errors**2, keepdims=True)) if self.pooled else errors
+
+    @property
     def error_ratio(self) -> float:
         """Root mean squared standard error over the standard deviation of the departures, all levels together."""
         return float(np.sqrt(np.mean(np.square(self.error)) / np.var(self.departure, axis=0, ddof=1).mean()))
@@ -117,14 +127,15 @@ class Tally:
             "band": f"{LEVEL - reach:.4f} to {min(LEVEL + reach, 1):.4f}",
             "largest bias, logits": f"{np.abs(self.bias).max():.4f}",
             "its standard error": f"{self.bias_error[np.abs(self.bias).argmax()]:.4f}",
+            "largest bias / SE": f"{np.max(np.abs(self.bias) / self.mean_error):.3f}",
             "SE / SD": f"{self.error_ratio:.3f}",
         }
 
 
 def replicate(engine: object, seeds: Iterable[int]) -> dict[str, Tally]:
     """Simulate, fit, score and count."""
-    names = ("subject", "item", "judge", "population_mean", "population_sd")
-    tallies = {name: Tally(pooled=name == "subject") for name in names}
+    names = (SUBJECT, SUBJECT_ALONE, "item", "judge", "population_mean", "population_sd")
+    tallies = {name: Tally(pooled=name in SCORING) for name in names}
     for seed in seeds:
         table, ability = simulate(seed)
         fit = ps.fit(MODEL, table, engine=engine, throw=False)
@@ -136,6 +147,9 @@ def replicate(engine: object, seeds: Iterable[int]) -> dict[str, Tally]:
                 tallies.pop(name, None)
                 continue
             tallies[name].add(population.loc[[name]], np.array([truth]))
-        scores = ps.score(fit, table, method="eap", level=LEVEL).frame.set_index("subject")
-        tallies["subject"].add(scores.loc[list(range(N_SUBJECTS))], ability)
+        for name, (parameters, every) in SCORING.items():
+            if seed % every:
+                continue
+            scores = ps.score(fit, table, level=LEVEL, parameters=parameters, parameter_draws=N_DRAWS).frame
+            tallies[name].add(scores.set_index("subject").loc[list(range(N_SUBJECTS))], ability)
     return tallies

@@ -38,7 +38,8 @@ class Maximum(Generic[CurvatureT]):
         iterations: Evaluations of the density.
         last_step: Largest change of a parameter in the last Newton step: how far the top may still be.
         converged: Whether `last_step` fell below the tolerance.
-        curvature: Negative Hessian at `point` (within a millilogit of it).
+        curvature: Negative Hessian at `origin`.
+        origin: `point`, or within a millilogit of it; elsewhere only where nothing converged. Shape (parameters,).
     """
 
     point: Vector
@@ -47,6 +48,7 @@ class Maximum(Generic[CurvatureT]):
     last_step: float
     converged: bool
     curvature: CurvatureT
+    origin: Vector
 
 
 def ascend(
@@ -101,6 +103,7 @@ def polish(
     tolerance: float,
     evaluations: int,
     max_steps: int,
+    known: tuple[CurvatureT, Vector] | None = None,
 ) -> Maximum[CurvatureT]:
     """Newton steps from `point` until a full step is smaller than `tolerance`.
 
@@ -114,9 +117,10 @@ def polish(
         tolerance: Largest last step that counts as converged.
         evaluations: Evaluations made so far.
         max_steps: Cap on Newton steps.
+        known: A curvature to begin with, and where it was computed.
     """
     value, gradient = value_and_gradient(point)
-    hessian, origin, last = curvature(point), point, np.inf
+    (hessian, origin), last = known or (curvature(point), point), np.inf
     for _ in range(max_steps):
         step = hessian.solve(gradient)
         length = float(np.max(np.abs(step), initial=0.0))
@@ -132,9 +136,9 @@ def polish(
         last = length
         if length < tolerance:
             if float(np.max(np.abs(point - origin), initial=0.0)) > _FAR:
-                hessian = curvature(point)
-            return Maximum(point, value, evaluations, length, True, hessian)
-    return Maximum(point, value, evaluations, last, False, hessian)
+                hessian, origin = curvature(point), point
+            return Maximum(point, value, evaluations, length, True, hessian, origin)
+    return Maximum(point, value, evaluations, last, False, hessian, origin)
 
 
 def _line_search(

@@ -54,8 +54,8 @@ class ExactAgreement:
 def exact_agreement(measured: Measured, table: ResponseTable, facet: str, *, seed: int = 0) -> ExactAgreement | None:
     """Exact agreement between the levels of a facet; None where no two levels met the same thing.
 
-    Two ratings by one judge of one thing are not compared. Expected agreement treats judges as independent given the
-    subject, whose uncertainty is averaged over by draws.
+    Two ratings by one judge of one thing are not compared. Expected agreement treats judges as independent given where
+    the subject stands with each, whose uncertainty is averaged over by draws.
 
     Args:
         measured: The rows.
@@ -78,9 +78,8 @@ def exact_agreement(measured: Measured, table: ResponseTable, facet: str, *, see
     chosen = np.zeros((len(weight), rows.n_outcomes))
     chosen[np.arange(len(weight)), rows.response] = weight
     observed = _pairs(codes, sizes, chosen)
-    posterior, sure = measured.abilities, measured.at_estimates
-    uniform = np.random.default_rng(seed).random((len(posterior.theta), _DRAWS))
-    draws = posterior.theta if sure else posterior.quantile(uniform)
+    places = measured.positions
+    draws = measured.abilities.theta if places is None else places.drawn(_DRAWS, np.random.default_rng(seed))
     one = np.ones((len(draws), 1))
     each = [
         _pairs(codes, sizes, weight[:, None] * probabilities(rows, draws[:, [place]], one))

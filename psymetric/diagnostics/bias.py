@@ -69,6 +69,11 @@ def bias_analysis(fit: Fit, table: ResponseTable, first: str, second: str) -> pd
     """
     _check(fit, table, first, second)
     measured = measure(fit, table, who=_WHO)
+    if measured.unit != "logit":
+        raise DataError(
+            f"{_WHO}: answers of {type(fit.model).__name__} follow the ideal category, so that no departure has a "
+            f"place in logits: use fit_statistics(fit, table, pairs=[({first!r}, {second!r})])"
+        )
     size = len(table.levels[second])
     keys, cell = np.unique(table.codes[first].astype(np.int64) * size + table.codes[second], return_inverse=True)
     cell = cell.reshape(-1)

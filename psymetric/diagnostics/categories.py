@@ -18,6 +18,7 @@ from psymetric.models.base import ABILITY, ParamSpec
 from psymetric.models.space import has_ability
 from psymetric.scoring.fair import category_values, mean_parameters
 from psymetric.scoring.likelihood import probabilities, probabilities_at
+from psymetric.scoring.positions import at_position, unit_of
 
 __all__ = ["category_curves", "category_statistics"]
 
@@ -32,6 +33,10 @@ def category_statistics(fit: Fit, table: ResponseTable) -> pd.DataFrame:
 
     A scale works when every category is used, when those who use a higher category have higher measures (the average
     measure advances), when thresholds advance too, and when no category is used erratically.
+
+    Of several dimensions the measure is the sum of abilities that an item measures. After `HierarchicalRater`
+    everything is in categories: the measure is the mean ideal category less the judge's severity, and thresholds are
+    the judge's criteria around its severity.
 
     Args:
         fit: A fit of a model with subjects.
@@ -53,7 +58,7 @@ def category_statistics(fit: Fit, table: ResponseTable) -> pd.DataFrame:
     _require_scale(fit, who)
     measured = measure(fit, table, who=who)
     rows, moments = measured.rows, response_moments(measured)
-    owner = _step_owner(fit)
+    owner = _step_owner(fit, measured.unit)
     labels: tuple[Any, ...] = ("all",) if owner is None else tuple(fit.levels[owner])
     group = np.zeros(len(rows.response), np.int64) if owner is None else rows.codes[owner].astype(np.int64)
     n_categories = len(fit.categories)
@@ -71,7 +76,7 @@ def category_statistics(fit: Fit, table: ResponseTable) -> pd.DataFrame:
         )
         total = counts.reshape(len(labels), -1).sum(axis=1)
         share = counts / np.repeat(total, n_categories)
-    threshold, threshold_se = _thresholds(fit, len(labels))
+    threshold, threshold_se = _thresholds(fit, len(labels), measured.unit)
     frame = pd.DataFrame(
         {
             "group": pd.Series([label for label in labels for _ in fit.categories], dtype=object),
@@ -95,18 +100,18 @@ def _require_scale(fit: Fit, who: str) -> None:
         raise DataError(f"{who}: {type(fit.model).__name__} has outcomes, not ordered categories")
 
 
-def _step_spec(fit: Fit) -> ParamSpec | None:
-    return next((spec for spec in fit.model.parameters if "step" in spec.axes), None)
+def _step_spec(fit: Fit, unit: str) -> ParamSpec | None:
+    return next((spec for spec in fit.model.parameters if "step" in spec.axes and spec.unit == unit), None)
 
 
-def _step_owner(fit: Fit) -> str | None:
-    spec = _step_spec(fit)
+def _step_owner(fit: Fit, unit: str = "logit") -> str | None:
+    spec = _step_spec(fit, unit)
     return None if spec is None or len(spec.axes) == 1 else spec.axes[0]
 
 
-def _thresholds(fit: Fit, n_groups: int) -> tuple[Array, Array]:
+def _thresholds(fit: Fit, n_groups: int, unit: str = "logit") -> tuple[Array, Array]:
     """Steps and their errors with a leading NaN for the lowest category, shape (groups, K)."""
-    spec, shape = _step_spec(fit), (n_groups, len(fit.categories))
+    spec, shape = _step_spec(fit, unit), (n_groups, len(fit.categories))
     value, error = np.full(shape, np.nan), np.full(shape, np.nan)
     if spec is not None:
         steps = fit.parameters[spec.name].reshape(n_groups, -1)
@@ -159,6 +164,11 @@ def category_curves(fit: Fit, group: Any = None, *, reach: float | None = None, 
     """
     who = "category_curves"
     _require_scale(fit, who)
+    if unit_of(fit.model, len(fit.categories)) == "category":
+        raise DataError(
+            f"{who}: the answers of {type(fit.model).__name__} follow the ideal category and not the measure: use "
+            'fit.estimates("criterion") and category_statistics(fit, table)'
+        )
     owner = _step_owner(fit)
     codes = {name: np.zeros(points, np.int32) for name in fit.model.facets}
     if owner is None and group not in (None, "all"):
@@ -179,7 +189,7 @@ def category_curves(fit: Fit, group: Any = None, *, reach: float | None = None, 
         steps = _thresholds(fit, 1 if owner is None else len(fit.levels[owner]))[0]
         reach = max(4.0, 2.0 + float(np.nanmax(np.abs(steps), initial=0.0)))
     theta = np.linspace(-reach, reach, points)
-    probability = probabilities_at(fit.model, params, codes, theta, len(fit.categories))
+    probability = probabilities_at(at_position(fit.model), params, codes, theta, len(fit.categories))
     expected = probability @ category_values(fit.categories)
     n_categories = len(fit.categories)
     return pd.DataFrame(

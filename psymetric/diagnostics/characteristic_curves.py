@@ -22,7 +22,8 @@ from psymetric.diagnostics.moments import Measured, measure
 from psymetric.errors import DataError
 from psymetric.estimation.fit import Fit
 from psymetric.models.base import AbstractMeasurementModel
-from psymetric.models.space import has_ability
+from psymetric.models.nested import require_independence
+from psymetric.models.space import has_ability, require_one_dimension
 from psymetric.scoring.fair import category_values
 from psymetric.scoring.forms import form_of
 from psymetric.scoring.likelihood import model_log_probs, pieces
@@ -126,6 +127,8 @@ def _checked(fit: Fit, facet: str | None, groups: int) -> str:
     chosen = facet or ("item" if "item" in fit.model.facets else fit.model.facets[0])
     if chosen not in fit.model.facets:
         raise DataError(f"{_WHO}: {type(fit.model).__name__} has no facet {chosen!r}: it has {list(fit.model.facets)}")
+    require_one_dimension(fit.model, _WHO)
+    require_independence(fit.model, _WHO, instead="fit_statistics(fit, table) or category_statistics(fit, table)")
     if groups < 2:
         raise DataError(f"{_WHO}: groups={groups} of subjects; ask for 2 or more")
     return chosen

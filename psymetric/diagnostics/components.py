@@ -19,8 +19,9 @@ from psymetric.models.base import Label
 from psymetric.scoring.abilities import find_extremes, maximum_likelihood
 from psymetric.scoring.alignment import AlignedRows
 from psymetric.scoring.likelihood import probabilities
-from psymetric.scoring.population import NormalPopulation, keeps_subjects, population
-from psymetric.scoring.posterior import Posterior, subject_posterior
+from psymetric.scoring.population import keeps_subjects
+from psymetric.scoring.positions import positions_of
+from psymetric.scoring.posterior import Posterior
 
 __all__ = ["ResidualComponents", "residual_components"]
 
@@ -119,7 +120,7 @@ def residual_components(
     _check_correlation(correlation, labels, unknown, facet)
     values, vectors = np.linalg.eigh(np.nan_to_num(correlation))
     values, vectors = values[::-1], vectors[:, ::-1]
-    band = _simulated(fit, measured, level, len(labels), simulations=simulations, seed=seed)
+    band = _simulated(fit, table, measured, facet, simulations=simulations, seed=seed)
     upper = np.quantile(band, quantile, axis=0) if simulations else np.full(len(values), np.nan)
     eigenvalues = pd.DataFrame(
         {
@@ -188,20 +189,20 @@ def _correlation(measured: Measured, level: NDArray[np.int32], n_levels: int) ->
     return matrix, n_subjects, n_levels * (n_levels - 1) // 2 - int(np.count_nonzero(enough))
 
 
-def _simulated(
-    fit: Fit, measured: Measured, level: NDArray[np.int32], n_levels: int, *, simulations: int, seed: int
-) -> Array:
+def _simulated(fit: Fit, table: ResponseTable, measured: Measured, facet: str, *, simulations: int, seed: int) -> Array:
     """Eigenvalues, largest first, of tables drawn from the fit, shape (simulations, L)."""
+    n_levels = len(table.levels[facet])
     found = np.full((simulations, n_levels), np.nan)
     if not simulations:
         return found
     rows, kept = _copies(measured)
-    normal = None if keeps_subjects(fit) else population(fit, who=_WHO)
-    rng = np.random.default_rng(seed)
+    places = None if keeps_subjects(fit) else positions_of(fit, rows, table, who=_WHO)
+    level, rng = table.codes[facet], np.random.default_rng(seed)
     for number in range(simulations):
-        spread = rng.standard_normal(len(rows.subjects))
-        theta = measured.abilities.mean if normal is None else normal.mean + normal.sd * spread
-        drawn = _remeasured(_drawn(rows, theta, rng), normal)
+        if places is None:
+            drawn = _estimated(_drawn(rows, rows, measured.abilities.mean, rng))
+        else:
+            drawn = _measured(fit, _drawn(rows, places.rows, places.anew(rng), rng), table)
         correlation, _, _ = _correlation(drawn, level[kept], n_levels)
         found[number] = np.linalg.eigvalsh(np.nan_to_num(correlation))[::-1]
     return found
@@ -218,25 +219,28 @@ def _copies(measured: Measured) -> tuple[AlignedRows, NDArray[np.int64]]:
     if np.any(whole != weight):
         raise DataError(f"{_WHO}: simulations need whole-number weights: pass simulations=0, or round the weights")
     kept = np.repeat(np.arange(len(weight)), whole.astype(np.int64))
-    rows = measured.rows.take(kept)
+    rows = measured.matched.take(kept)
     return replace(rows, weight=np.ones(len(kept))), kept
 
 
-def _drawn(rows: AlignedRows, theta: Array, rng: np.random.Generator) -> AlignedRows:
-    """The same rows with responses drawn from the model at the abilities `theta`, shape (S,)."""
-    probability = probabilities(rows, theta[:, None], np.ones((len(theta), 1)))
+def _drawn(rows: AlignedRows, at: AlignedRows, theta: Array, rng: np.random.Generator) -> AlignedRows:
+    """The same rows with responses drawn from the model at the respondents' positions `theta`, shape (P,)."""
+    probability = probabilities(at, theta[:, None], np.ones((len(theta), 1)))
     above = rng.random(len(probability))[:, None] > np.cumsum(probability, axis=1)[:, :-1]
     return replace(rows, response=above.sum(axis=1).astype(np.int32))
 
 
-def _remeasured(rows: AlignedRows, normal: NormalPopulation | None) -> Measured:
-    """Rows with abilities estimated from them: posterior means, or maximum likelihood where there is no population."""
-    none = np.zeros(len(rows.response), bool)
-    if normal is not None:
-        return at_estimates(Measured(rows, subject_posterior(rows, normal.mean, normal.sd), none, False))
+def _measured(fit: Fit, rows: AlignedRows, table: ResponseTable) -> Measured:
+    """Rows with their subjects at the posterior means."""
+    found = positions_of(fit, rows, table, who=_WHO)
+    return at_estimates(Measured(rows, found.rows, found.posterior, np.zeros(len(rows.response), bool), False, found))
+
+
+def _estimated(rows: AlignedRows) -> Measured:
+    """Rows with abilities estimated from them by maximum likelihood, where there is no population."""
     extremes = find_extremes(rows)
     theta = np.nan_to_num(maximum_likelihood(rows, extremes, adjustment=0.3).estimate)[:, None]
-    return Measured(rows, Posterior(theta, np.ones_like(theta)), extremes.either[rows.subject], True)
+    return Measured(rows, rows, Posterior(theta, np.ones_like(theta)), extremes.either[rows.subject], True)
 
 
 def _loadings(labels: Sequence[Label], values: Array, vectors: Array, n_contrasts: int) -> pd.DataFrame:

@@ -29,6 +29,7 @@ from psymetric.estimation.fit import Fit
 from psymetric.models.base import Label
 from psymetric.models.space import has_ability
 from psymetric.scoring.population import keeps_subjects
+from psymetric.scoring.positions import at_position
 from psymetric.scoring.score import score
 
 __all__ = ["FacetSummary", "facet_summary"]
@@ -141,8 +142,8 @@ def facet_summary(
         The summary; `.frame` holds the population and sample versions.
 
     Raises:
-        DataError: An unknown facet, fewer than two levels with an estimate, shrunken scores, or a mismatch of fit and
-            table.
+        DataError: An unknown facet, subjects of several dimensions or whose responses hang together, fewer than two
+            levels with an estimate, shrunken scores, or a mismatch of fit and table.
 
     Source: Wright & Masters (1982), Rating Scale Analysis, ch. 5; Linacre, FACETS manual, Table 7.
     """
@@ -179,6 +180,11 @@ def _check(fit: Fit, facet: str, errors: str, scores: Scores | None) -> None:
     if facet not in ("subject", *fit.model.facets):
         known = ["subject", *fit.model.facets]
         raise DataError(f"{_WHO}: {type(fit.model).__name__} has no facet {facet!r}: it has {known}")
+    if facet == "subject" and at_position(fit.model) is not fit.model:
+        raise DataError(
+            f"{_WHO}: subjects of {type(fit.model).__name__} have no measures that are not drawn towards the mean, "
+            "which a separation needs: use score_reliability(fit, table)"
+        )
     if scores is not None and facet != "subject":
         raise DataError(
             f'{_WHO}: scores are of subjects, the facet is {facet!r}: leave scores out, or ask for "subject"'

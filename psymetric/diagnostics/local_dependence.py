@@ -57,10 +57,12 @@ def residual_correlations(
     r"""Yen's Q3: correlations over subjects between the residuals of two levels of a facet.
 
     Residuals are $x - E$ at each subject's estimate: its own measure after `JointML`, the mean of its posterior after
-    every other engine. Where a subject has several responses to a level (an item rated by five judges) they are
-    averaged. Responses that the model calls independent correlate slightly below zero, by about $-1/(L-1)$ for L
-    levels, because the estimate is made of the same residuals; the corrected value takes the mean of all pairs away.
-    No one critical value holds for all designs: .2 above the mean is the convention.
+    every other engine. Of several latent variables it is the mean of what a response depends on (`fit_statistics`), so
+    that dependence which the model has, through dimensions or a halo, is not found again. Where a subject has several
+    responses to a level (an item rated by five judges) they are averaged. Responses that the model calls independent
+    correlate slightly below zero, by about $-1/(L-1)$ for L levels, because the estimate is made of the same residuals;
+    the corrected value takes the mean of all pairs away. No one critical value holds for all designs: .2 above the mean
+    is the convention.
 
     Missing responses are left out: a pair rests on the subjects that met both levels. Rows of an extreme score
     (JointML) are left out. Uncertainty of items and judges is not carried.
@@ -147,14 +149,16 @@ def check_facet(fit: Fit, table: ResponseTable, facet: str, *, who: str) -> None
 
 
 def at_estimates(measured: Measured) -> Measured:
-    """The same rows with every subject at the mean of its posterior."""
+    """The same rows with every subject at the mean of its posterior; states of a few stay averaged over."""
+    if measured.unit == "category":
+        return measured
     mean = measured.abilities.mean[:, None]
     return replace(measured, abilities=Posterior(mean, np.ones_like(mean)), at_estimates=True)
 
 
 def cell_residuals(measured: Measured, level: NDArray[np.int32], n_levels: int) -> CellResiduals:
     """Residuals by subject and level, `level` of shape (R,); rows of weight zero and extreme scores take no part."""
-    rows, moments = measured.rows, response_moments(measured)
+    rows, moments = measured.matched, response_moments(measured)
     chosen = np.flatnonzero((rows.weight > 0) & ~measured.extreme)
     weight = rows.weight[chosen]
     # Residuals are those of the score, which is what every model's expectation is stated in.

@@ -19,10 +19,11 @@ from psymetric.errors import DataError
 from psymetric.estimation.fit import Fit
 from psymetric.models.base import ABILITY, AbstractMeasurementModel
 from psymetric.models.space import has_ability
-from psymetric.scoring.alignment import AlignedRows, align, recode
+from psymetric.scoring.alignment import AlignedRows, match, recode
 from psymetric.scoring.likelihood import check_possible, model_log_probs, pieces
-from psymetric.scoring.population import keeps_subjects, population_of
-from psymetric.scoring.posterior import Posterior, subject_posterior
+from psymetric.scoring.population import keeps_subjects
+from psymetric.scoring.positions import Positions, positions_of, unit_of
+from psymetric.scoring.posterior import Posterior
 
 __all__ = ["Measured", "Moments", "measure", "owners", "response_moments", "share_values"]
 
@@ -37,36 +38,58 @@ _SMALL = 1e-300
 class Measured:
     """Rows of a table with what the fit knows about their subjects.
 
+    Where a model has several latent variables, `rows` are those of respondents: a subject is one respondent for all
+    its responses that stand at one position, such as those to the items of one dimension, or by one judge.
+
     Attributes:
-        rows: The rows, in the fit's coding.
-        abilities: Posterior of each subject; a single node at the estimate where subjects are parameters of the fit.
+        matched: The rows, in the fit's coding.
+        rows: The same rows as the model reads them given the position (`scoring.positions`); else `matched`.
+        abilities: Posterior of each respondent's position, which is its ability where the model has no more than that;
+            a single node at the estimate where subjects are parameters of the fit.
+        positions: What it was read from; None where subjects are parameters of the fit, and for pairs.
         extreme: Rows of a subject or level with an extreme score in a JointML fit, which carry no information on fit.
         at_estimates: Whether subjects were taken at their estimates instead of averaged over.
     """
 
+    matched: AlignedRows
     rows: AlignedRows
     abilities: Posterior
     extreme: NDArray[np.bool_]
     at_estimates: bool
+    positions: Positions | None = None
+
+    @property
+    def measure(self) -> Array:
+        """The measure of each respondent, shape (respondents,)."""
+        return self.abilities.mean if self.positions is None else self.positions.measure
+
+    @property
+    def unit(self) -> str:
+        """Unit of the positions, "logit" or "category"."""
+        return unit_of(self.matched.model, len(self.matched.categories))
+
+    @property
+    def is_composite(self) -> bool:
+        """Whether a subject can stand at several positions."""
+        return self.rows.model is not self.matched.model
 
 
 def measure(fit: Fit, table: ResponseTable | PairTable, *, who: str) -> Measured:
     """Match a table to a fit and find its subjects.
 
     JointML: at the fit's own measures. Other engines: the posterior of every subject given its responses, with items,
-    judges, steps and population at their estimates.
+    judges, steps and population at their estimates; of all latent variables where the model has several.
 
     Raises:
         DataError: The table does not match the fit, or every response belongs to an extreme score.
     """
-    rows = align(fit, table, who=who)
+    rows = match(fit, table, who=who)
     none = np.zeros(table.n_rows, bool)
     if not has_ability(fit.model):
-        return Measured(rows, Posterior(np.zeros((1, 1)), np.ones((1, 1))), none, True)
+        return Measured(rows, rows, Posterior(np.zeros((1, 1)), np.ones((1, 1))), none, True)
     if not keeps_subjects(fit):
-        check_possible(rows, who=who)
-        mean, sd, _ = population_of(fit, table, who=who)
-        return Measured(rows, subject_posterior(rows, mean, sd), none, False)
+        found = positions_of(fit, rows, table, who=who)
+        return Measured(rows, found.rows, found.posterior, none, False, found)
     place = recode(table.codes["subject"], table.levels["subject"], fit.levels["subject"], who=who, facet="subject")
     extreme = none.copy()
     for facet, sides in fit.extremes.items():
@@ -80,7 +103,7 @@ def measure(fit: Fit, table: ResponseTable | PairTable, *, who: str) -> Measured
     check_possible(rows.take(~extreme), who=who)
     theta = np.zeros(len(rows.subjects))
     theta[table.codes["subject"]] = np.nan_to_num(fit.parameters[ABILITY])[place]
-    return Measured(rows, Posterior(theta[:, None], np.ones((len(theta), 1))), extreme, True)
+    return Measured(rows, rows, Posterior(theta[:, None], np.ones((len(theta), 1))), extreme, True)
 
 
 @final

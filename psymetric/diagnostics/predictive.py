@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from jax import Array as JaxArray
@@ -16,17 +18,23 @@ from psymetric.core.precision import double_precision
 from psymetric.data.responses import ResponseTable
 from psymetric.errors import DataError
 from psymetric.estimation.fit import Fit
+from psymetric.estimation.parameter_draws import moved_estimates, parameter_draws
+from psymetric.estimation.window_draws import draw_from_windows
 from psymetric.models.base import ABILITY, AbstractMeasurementModel
-from psymetric.models.space import POPULATION_SD, has_ability
-from psymetric.scoring.alignment import AlignedRows, align
+from psymetric.models.nested import AbstractNestedModel
+from psymetric.models.space import POPULATION_SD, has_ability, has_dimensions
+from psymetric.scoring.alignment import AlignedRows, match
+from psymetric.scoring.dimensions import windows_of
 from psymetric.scoring.likelihood import check_possible
+from psymetric.scoring.nested import NestedRows, nested_posterior, posterior_of
 from psymetric.scoring.population import population_of
-from psymetric.scoring.posterior import subject_posterior
+from psymetric.scoring.positions import at_position
 
 __all__ = ["posterior_predictive", "require_own_table"]
 
 Array = NDArray[np.float64]
 Scores = NDArray[np.int32]
+Codes = NDArray[np.int32]
 
 _WHO = "posterior_predictive"
 
@@ -37,10 +45,13 @@ def posterior_predictive(
     r"""Compare features of the data with those of data replicated from the fit, same subjects, items and judges.
 
     Parameters of a replicate are a posterior draw (`NUTS`, `SVI`, `Laplace`), subjects included. Fits without draws
-    give normal draws around their estimates, array by array (covariances between arrays are left out), and subjects
-    from their posteriors at the estimates. Features that the model fits by construction, such as each judge's mean,
-    cannot fail; how often a judge uses each category under common steps, or how much subjects differ, can. With m
-    lines about m (1 − `level`) are flagged by chance, fewer since the data are used twice.
+    give normal draws around their estimates, on the scale without bounds that intervals use, and subjects from their
+    posteriors at the estimates. Where a fit keeps no joint uncertainty (robust errors, over 2,000 parameters), these
+    draws are array by array, without the covariances between arrays. What ratings of a subject share (a halo, an ideal
+    category) is drawn given the responses too: the replicates are of the same subjects under the same judges. Features
+    that the model fits by construction, such as each judge's mean, cannot fail; how often a judge uses each category
+    under common steps, or how much subjects differ, can. With m lines about m (1 − `level`) are flagged by chance,
+    fewer since the data are used twice.
 
     Args:
         fit: A fit of a model with subjects, by any engine with a population.
@@ -66,7 +77,7 @@ def posterior_predictive(
     if replicates < 20 or not 0 < level < 1:
         raise DataError(f"{_WHO}: replicates={replicates}, level={level} need replicates >= 20 and 0 < level < 1")
     require_own_table(fit, table, who=_WHO)
-    rows = align(fit, table, who=_WHO)
+    rows = match(fit, table, who=_WHO)
     if np.any(rows.weight != np.round(rows.weight)):
         raise DataError(
             f"{_WHO}: weights are not whole numbers, so that rows cannot be replicated; aggregate to counts"
@@ -96,35 +107,60 @@ def _replicated(
 ) -> Iterator[Scores]:
     """Scores of every row, shape (R,), once per replicate."""
     with double_precision():
-        for params in _parameters(fit, table, rows, replicates, rng):
-            key = rng.integers(0, 2**32, 2, dtype=np.uint32)
-            codes = dict(rows.codes) | {"subject": rows.subject}
-            yield np.asarray(_draw(rows.model, params, codes, key, len(rows.categories)))
+        for params, codes in _parameters(fit, table, rows, replicates, rng):
+            uniform = rng.random(len(rows.response))
+            yield np.asarray(_draw(rows.model, params, codes, uniform, len(rows.categories)))
 
 
 @partial(jax.jit, static_argnames=("model", "n_categories"))
-def _draw(model: AbstractMeasurementModel, params: Any, codes: Any, key: JaxArray, n_categories: int) -> JaxArray:
-    log_probs = model.category_log_probs(params, codes, n_categories)
-    return jax.random.categorical(jax.random.wrap_key_data(key), log_probs, axis=1)
+def _draw(model: AbstractMeasurementModel, params: Any, codes: Any, uniform: Any, n_categories: int) -> JaxArray:
+    """The category in whose stretch of the cumulated probabilities each uniform number falls."""
+    below = jnp.cumsum(jnp.exp(model.category_log_probs(params, codes, n_categories)), axis=1)
+    return jnp.sum(uniform[:, None] >= below[:, :-1], axis=1, dtype=jnp.int32)
 
 
 def _parameters(
     fit: Fit, table: ResponseTable, rows: AlignedRows, replicates: int, rng: np.random.Generator
+) -> Iterator[tuple[Mapping[str, Array], Mapping[str, Codes]]]:
+    """The model's arrays, all latent variables among them, and the rows' codes, once per replicate."""
+    model, codes = fit.model, {**rows.codes, "subject": rows.subject}
+    drawn = _without_latent(fit, table, rows, replicates, rng)
+    if not isinstance(model, AbstractNestedModel):
+        yield from ((params, codes) for params in drawn)
+        return
+    mean, sd, _ = population_of(fit, table, who=_WHO)
+    _, nested = nested_posterior(rows, model, mean, sd)
+    codes[model.owner] = nested.owners_of(rows).astype(np.int32)
+    for params in drawn:
+        known = {name: value for name, value in params.items() if name != ABILITY}
+        nested = NestedRows.build(replace(rows, params=known), model, nested.grid)
+        yield {**params, model.latent: nested.drawn(params[ABILITY][:, None], rng)[:, 0]}, codes
+
+
+def _without_latent(
+    fit: Fit, table: ResponseTable, rows: AlignedRows, replicates: int, rng: np.random.Generator
 ) -> Iterator[Mapping[str, Array]]:
     """The model's arrays, subjects among them, once per replicate."""
-    names = [spec.name for spec in fit.model.parameters]
+    names = tuple(spec.name for spec in fit.model.parameters)
     if fit.draws is not None:
         flat = {name: fit.draws[name].reshape(-1, *fit.draws[name].shape[2:]) for name in names}
         for place in rng.permutation(_spread(len(flat[ABILITY]), replicates)):
             yield {name: value[place] for name, value in flat.items()}
         return
-    check_possible(rows, who=_WHO)
-    mean, sd, _ = population_of(fit, table, who=_WHO)
-    posterior = subject_posterior(rows, mean, sd)
-    abilities = posterior.quantile(rng.random((len(rows.subjects), replicates)))
-    others = {name: _normal(fit, name, replicates, rng) for name in names if name != ABILITY}
+    abilities = _abilities(fit, table, rows, replicates, rng)
+    others = _normal(fit, tuple(name for name in names if name != ABILITY), replicates, rng)
     for place in range(replicates):
         yield {name: value[place] for name, value in others.items()} | {ABILITY: abilities[:, place]}
+
+
+def _abilities(fit: Fit, table: ResponseTable, rows: AlignedRows, replicates: int, rng: np.random.Generator) -> Array:
+    """Draws of the subjects at the estimates, shape (S, replicates), or (S, replicates, D)."""
+    check_possible(replace(rows, model=at_position(rows.model)), who=_WHO)
+    if has_dimensions(fit.model):
+        seed = int(rng.integers(1 << 31))
+        return draw_from_windows(windows_of(rows), rows.params, replicates, seed=seed).transpose(1, 0, 2)
+    mean, sd, _ = population_of(fit, table, who=_WHO)
+    return posterior_of(rows, mean, sd).quantile(rng.random((len(rows.subjects), replicates)))
 
 
 def _spread(n_draws: int, wanted: int) -> NDArray[np.int64]:
@@ -134,15 +170,22 @@ def _spread(n_draws: int, wanted: int) -> NDArray[np.int64]:
     return np.arange(wanted) % n_draws
 
 
-def _normal(fit: Fit, name: str, replicates: int, rng: np.random.Generator) -> Array:
-    """Draws of one array around its estimate, shape (replicates, ...)."""
+def _normal(fit: Fit, names: tuple[str, ...], replicates: int, rng: np.random.Generator) -> Mapping[str, Array]:
+    """Draws of some arrays around their estimates, shape (replicates, ...) each."""
+    if all(name in fit.factors for name in names):
+        n, seed = replicates + replicates % 2, int(rng.integers(2**32))
+        return parameter_draws(fit, names, n=n, seed=seed, who=_WHO)
+    return {name: moved_estimates(fit, name, _noise(fit, name, replicates, rng)) for name in names}
+
+
+def _noise(fit: Fit, name: str, replicates: int, rng: np.random.Generator) -> Array:
+    """Normal draws with the covariance of one array, or its standard errors where it has none."""
     value, covariance = fit.parameters[name], fit.covariances.get(name)
     if covariance is None:
-        noise = np.nan_to_num(fit.standard_errors[name]) * rng.standard_normal((replicates, *value.shape))
-        return value + noise
+        return np.nan_to_num(fit.standard_errors[name]) * rng.standard_normal((replicates, *value.shape))
     values, vectors = np.linalg.eigh(np.nan_to_num(covariance))
     root = vectors * np.sqrt(np.maximum(values, 0.0))
-    return value + (rng.standard_normal((replicates, value.size)) @ root.T).reshape(replicates, *value.shape)
+    return (rng.standard_normal((replicates, value.size)) @ root.T).reshape(replicates, *value.shape)
 
 
 def _features(

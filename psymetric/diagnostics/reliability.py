@@ -19,6 +19,8 @@ from psymetric.diagnostics.scale_matrix import scale_matrix
 from psymetric.diagnostics.separation import separation
 from psymetric.errors import DataError
 from psymetric.estimation.fit import Fit
+from psymetric.models.nested import AbstractNestedModel
+from psymetric.models.space import has_dimensions
 from psymetric.scoring.score import score
 
 __all__ = ["ScaleReliability", "scale_reliability", "score_reliability"]
@@ -28,6 +30,7 @@ Repeats = Literal["error", "mean"]
 
 _WHO = "scale_reliability"
 _NOTHING = 1e-10
+_RELIABILITY = ["coefficient", "value", "lower", "upper", "n_subjects", "source"]
 """Variance below this is rounding of zero."""
 _SOURCES = {
     "alpha": "Cronbach 1951; interval Feldt 1965",
@@ -148,6 +151,8 @@ def score_reliability(
     vary more. Person separation is `facet_summary(fit, "subject", table)` in its sample version: the same as WLE for
     fits that integrate subjects out, and of the fit's own measures without extreme scores after `JointML`.
 
+    Several dimensions, and responses that hang together: EAP reliability only, of each dimension.
+
     Missing responses widen the errors of their subjects and so count.
 
     Args:
@@ -158,7 +163,8 @@ def score_reliability(
         seed: Seed of the bootstrap.
 
     Returns:
-        coefficient, value, lower, upper, n_subjects, source. Intervals carry the sampling of subjects, with the fit
+        coefficient, value, lower, upper, n_subjects, source; with several dimensions `dimension` first. Intervals carry
+        the sampling of subjects, with the fit
         held; separation, a ratio of standard deviations in units of the error, and strata have none (NaN).
 
     Raises:
@@ -171,22 +177,45 @@ def score_reliability(
     who = "score_reliability"
     if not 0 < level < 1 or draws < 1:
         raise DataError(f"{who}: level={level}, draws={draws}; give a coverage inside (0, 1) and at least 1 draw")
+    if has_dimensions(fit.model) or isinstance(fit.model, AbstractNestedModel):
+        return _of_dimensions(score(fit, table, method="eap").frame, level, draws, seed)
     wle = score(fit, table, method="wle")
     rows: list[tuple[str, float, float, float, int, str]] = []
     for method, source in (("eap", "Bock & Mislevy 1982"), ("wle", "Adams 2005")):
         scores = wle if method == "wle" else score(fit, table, method="eap")
-        estimate, se = (scores.frame[name].to_numpy(np.float64) for name in ("estimate", "se"))
-        known = np.isfinite(estimate) & np.isfinite(se)
-        if known.sum() < 2:
-            raise DataError(f"{who}: {counted(int(known.sum()), 'subject')} with an estimate; a spread needs two")
-        value, lower, upper = _spread_share(estimate[known], se[known], method == "eap", level, draws, seed)
-        rows.append((f"{method.upper()} reliability", value, lower, upper, int(known.sum()), source))
+        rows.append((f"{method.upper()} reliability", *_known_share(scores.frame, method, level, draws, seed), source))
     summary = facet_summary(fit, "subject", table, scores=None)
     sample, source, none = summary.sample, "Wright & Masters 1982, sample", float("nan")
     for name in ("reliability", "separation", "strata"):
         title = "person separation reliability" if name == "reliability" else f"person {name}"
         rows.append((title, float(getattr(sample, name)), none, none, summary.n_levels, source))
-    return pd.DataFrame(rows, columns=["coefficient", "value", "lower", "upper", "n_subjects", "source"])
+    return pd.DataFrame(rows, columns=_RELIABILITY)
+
+
+def _of_dimensions(frame: pd.DataFrame, level: float, draws: int, seed: int) -> pd.DataFrame:
+    """EAP reliability of each dimension, or of the one that there is."""
+    several = "dimension" in frame.columns
+    parts = list(frame.groupby("dimension", sort=False)) if several else [("", frame)]
+    rows = [
+        ("EAP reliability", *_known_share(part, "eap", level, draws, seed), "Bock & Mislevy 1982") for _, part in parts
+    ]
+    found = pd.DataFrame(rows, columns=_RELIABILITY)
+    if several:
+        found.insert(0, "dimension", [name for name, _ in parts])
+    return found
+
+
+def _known_share(
+    frame: pd.DataFrame, method: str, level: float, draws: int, seed: int
+) -> tuple[float, float, float, int]:
+    """Share of true variance among those with an estimate, its interval, and their number."""
+    estimate, se = (frame[name].to_numpy(np.float64) for name in ("estimate", "se"))
+    known = np.isfinite(estimate) & np.isfinite(se)
+    if known.sum() < 2:
+        raise DataError(
+            f"score_reliability: {counted(int(known.sum()), 'subject')} with an estimate; a spread needs two"
+        )
+    return *_spread_share(estimate[known], se[known], method == "eap", level, draws, seed), int(known.sum())
 
 
 def _coefficients(covariance: Array, factors: int, near: Saturation | None = None) -> tuple[Array, list[Saturation]]:

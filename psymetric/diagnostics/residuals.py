@@ -91,6 +91,15 @@ def fit_statistics(
     conservative. Uncertainty of items and judges is not carried. Missing responses are left out. Facets that the model
     leaves out can be asked for too: a template that moves ratings shows there.
 
+    Models of several latent variables: E and V are conditional on all of them, and averaged over their joint posterior
+    given the subject's responses. A draw from the posterior is to the data what the truth is, so that mean squares
+    centre at 1, and what the model has of dependence is no misfit. Several dimensions: at the weighted sum of abilities
+    that an item measures (Adams & Wu, 2007). `RaschTestlet`: at the ability plus the halo; a judge whose halo is wider
+    than the others' shows little, its halo being taken as found. `HierarchicalRater`: at the ideal category; statistics
+    of judges say whether their criteria and precision hold, those of items and subjects how their judges agreed, and
+    nothing here tests what the ideal categories follow. Measures are then the sum of abilities, the ability, and the
+    mean ideal category; `model_se` is NaN where the level does not move the responses by itself.
+
     Rows of an extreme score (JointML) say nothing about fit and are left out; their own levels have NaN and a flag.
 
     Args:
@@ -102,14 +111,16 @@ def fit_statistics(
     Returns:
         facet, level (label; "a:b" pairs joined by " × "), n (sum of weights), infit, infit_z, outfit, outfit_z
         (Wilson-Hilferty), point_measure (correlation of responses with the sum of their measures, as FACETS' PtMea),
-        point_measure_expected, model_se (logits: 1/√information with everything else known, FACETS' model S.E.), flag
+        point_measure_expected, model_se (logits, of judges after `HierarchicalRater`
+        categories: 1/√information with everything else known, FACETS' model S.E.), flag
         (why to look, in words; empty when within bounds).
 
     Raises:
         DataError: The table does not match the fit, or a facet is unknown.
 
     Source: Wright & Masters (1982), Rating Scale Analysis, ch. 5; bounds: Linacre (2002), Rasch Measurement
-    Transactions 16:2, 878.
+    Transactions 16:2, 878; several latent variables: Adams & Wu (2007), in von Davier & Carstensen (eds.), Multivariate
+    and Mixture Distribution Rasch Models, 57-75.
     """
     who = "fit_statistics"
     chosen = tuple(table.facets) if facets is None else (facets,) if isinstance(facets, str) else tuple(facets)
@@ -140,13 +151,13 @@ def _crossed(table: ResponseTable | PairTable, first: str, second: str) -> tuple
 
 
 def locations(fit: Fit, measured: Measured) -> Array:
-    """The measures behind each row summed, shape (R,): ability minus every facet's location; NaN for pair models."""
+    """The measures behind each row summed, shape (R,): measure minus every facet's location; NaN for pair models."""
     rows = measured.rows
     if not has_ability(fit.model):
         return np.full(len(rows.response), np.nan)
-    location = measured.abilities.mean[rows.subject]
+    location = measured.measure[rows.subject]
     for spec in fit.model.parameters:
-        if spec.is_location:
+        if spec.stands_on(measured.unit):
             location = location - rows.params[spec.name][tuple(rows.codes[axis] for axis in spec.axes)]
     return location
 
@@ -163,7 +174,8 @@ def _frame(
     found = mean_squares(moments, weight, owner, len(labels))
     observed, expected = _point_measure(measured, moments, location, weight, owner, len(labels))
     with np.errstate(divide="ignore"):
-        model_se = 1 / np.sqrt(sum_by(owner, weight * moments.information, len(labels)))
+        information = moments.information if _has_error(measured, facet) else np.full(len(weight), np.nan)
+        model_se = 1 / np.sqrt(sum_by(owner, weight * information, len(labels)))
     n = sum_by(owner, measured.rows.weight, len(labels))
     frame = pd.DataFrame(
         {
@@ -180,6 +192,15 @@ def _frame(
         _flag(*values) for values in zip(found["n"], n, found["infit"], found["outfit"], observed, strict=True)
     ]
     return frame
+
+
+def _has_error(measured: Measured, facet: str) -> bool:
+    """Whether information on the positions is information on a level: not on subjects who stand at several."""
+    specs = {spec.name: spec for spec in measured.rows.model.parameters}
+    own = measured.rows.model.facets
+    return not measured.is_composite or (
+        facet != "subject" and (facet not in own or (facet in specs and specs[facet].stands_on(measured.unit)))
+    )
 
 
 def _point_measure(

@@ -147,6 +147,8 @@ def build_fit(
     edges = boundary_notes(model, table, arrays, uncertainty.standard_errors, penalised=penalised)
     facets = {"subject" if spec.name == ABILITY else spec.axes[0] for spec in model.parameters if spec.axes}
     facets |= {axis for spec in model.parameters for axis in spec.axes} | set(model.population.columns)
+    # A facet may have no parameter of its own, as that within which ratings of a subject hang together.
+    facets |= set(model.facets)
     levels = {facet: tuple(labels) for facet, labels in model.levels(table).items() if facet in facets}
     # The terms that covariates make go by the name of the parameter that holds their weights.
     owners = {COVARIATE_WEIGHT: ("subject", model.population.covariates)}

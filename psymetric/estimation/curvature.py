@@ -17,7 +17,8 @@ from scipy.linalg import cho_factor, cho_solve, eigh
 from psymetric.core.parameters import ParameterSpace
 from psymetric.estimation.fisher import marginal_value_and_gradient
 from psymetric.estimation.louis import marginal_hessian
-from psymetric.estimation.multidimensional import MultidimensionalProblem, marginal_curvature
+from psymetric.estimation.louis_dimensions import dimensions_hessian
+from psymetric.estimation.multidimensional import MultidimensionalProblem
 from psymetric.estimation.problems import JointProblem, MarginalProblem, Problem
 from psymetric.models.base import ABILITY
 from psymetric.models.space import has_dimensions
@@ -164,7 +165,7 @@ def _definite(matrix: NDArray[np.float64]) -> bool:
 def _marginal(problem: MarginalProblem | MultidimensionalProblem, free: Vector) -> NDArray[np.float64]:
     """Exact Hessian of a marginal log density, by the quickest way that covers the problem."""
     if isinstance(problem, MultidimensionalProblem):
-        return marginal_curvature(problem, free)
+        return dimensions_hessian(problem, free)
     is_plain = problem.background is None and problem.nested is None
     return marginal_hessian(problem, free) if is_plain else np.asarray(_hessian(problem, free))
 

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from psymetric.estimation.arviz_adapter import load_arviz, named_draws
 from psymetric.estimation.fit import FitStatus
 
-__all__ = ["diagnose"]
+__all__ = ["ESS_WARNING", "R_HAT_WARNING", "diagnose"]
 
-_R_HAT_WARNING, _R_HAT_FAILURE, _ESS_WARNING = 1.01, 1.05, 400
+R_HAT_WARNING, ESS_WARNING = 1.01, 400
+_R_HAT_FAILURE = 1.05
 
 
 def diagnose(free: NDArray[np.float64], divergences: int, steps: float) -> tuple[FitStatus, tuple[str, ...]]:
@@ -32,10 +33,10 @@ def diagnose(free: NDArray[np.float64], divergences: int, steps: float) -> tuple
     bulk, tail = (float(_values(arviz.ess(container, method=method)).min()) for method in ("bulk", "tail"))
     r_hat = float(_values(arviz.rhat(container)).max()) if free.shape[0] > 1 else 1.0
     warnings: list[str] = []
-    if r_hat > _R_HAT_WARNING:
-        warnings.append(f"R-hat {r_hat:.3f} exceeds {_R_HAT_WARNING}: the chains disagree, run more warm-up")
-    if min(bulk, tail) < _ESS_WARNING:
-        warnings.append(f"effective sample size {min(bulk, tail):.0f} is under {_ESS_WARNING}: run more draws")
+    if r_hat > R_HAT_WARNING:
+        warnings.append(f"R-hat {r_hat:.3f} exceeds {R_HAT_WARNING}: the chains disagree, run more warm-up")
+    if min(bulk, tail) < ESS_WARNING:
+        warnings.append(f"effective sample size {min(bulk, tail):.0f} is under {ESS_WARNING}: run more draws")
     if divergences:
         warnings.append(f"{divergences} divergent transitions: raise target_accept")
     details = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import final
 
@@ -16,11 +16,14 @@ from psymetric.estimation.curvature import Information
 __all__ = ["LEAST_SD", "Scales", "estimate_scales", "random_mask", "scale_mask"]
 
 Vector = NDArray[np.float64]
-Polish = Callable[[Vector], Maximum[Information]]
+Polish = Callable[[Vector, tuple[Information, Vector]], Maximum[Information]]
+"""From a free vector, and a curvature with the free vector that it belongs to."""
 
 LEAST_SD = 0.01
 """Logits below which the sd of a population or of a random facet is not distinguished from zero."""
 _TOLERANCE, _ROUNDS, _LONGEST_STEP = 1e-5, 100, 2.0
+_SHRINKING = (-1.5, -0.5)
+"""Slopes of the rule's moves in the log sd at which a secant step is taken."""
 _DIFFERENCE = 0.05
 """Step in log sd of the central differences behind the standard errors."""
 
@@ -71,32 +74,61 @@ def estimate_scales(
         space: The parameter space.
         found: Mode at the starting sds.
         active: Parameters that the mode is sought over.
-        polish: Mode from a free vector whose scales are held.
+        polish: Mode from a free vector whose scales are held, by way of a curvature near there.
 
     Source: MacKay (1992), Neural Computation 4, 415-447; Breslow & Clayton (1993), JASA 88, 9-25, section 2.3.
     """
     where = space.slices()
     names = [block.scale for block in space.blocks if block.scale is not None]
-    settled = False
+    settled, last, taken = False, dict[str, float](), dict[str, float]()
     for _ in range(_ROUNDS):
-        point, change = found.point.copy(), 0.0
-        for block in space.blocks:
-            if block.scale is None:
-                continue
-            squares, trace, levels = _moments(where[block.name], found, active)
-            old = float(point[where[block.scale]][0])
-            move = 0.5 * float(np.log(max(squares, 1e-300) / max(levels - trace, 1e-300)))
-            new = max(old + float(np.clip(move, -_LONGEST_STEP, _LONGEST_STEP)), float(np.log(LEAST_SD)))
-            change = max(change, abs(new - old))
-            point[where[block.name]] /= np.exp(new - old)
-            point[where[block.scale]] = new
-        settled = change < _TOLERANCE
+        moves = {
+            block.name: _move(_moments(where[block.name], found, active), float(found.point[where[block.scale]][0]))
+            for block in space.blocks
+            if block.scale is not None
+        }
+        settled = max(map(abs, moves.values())) < _TOLERANCE
         if settled:
             break
-        found = polish(point)
+        ahead = {name: _secant(move, last[name], taken[name]) if last else move for name, move in moves.items()}
+        last, taken = moves, ahead
+        found = polish(*_moved(space, found, active, taken))
     found = replace(found, converged=found.converged and settled)
     at_bound = tuple(name for name in names if float(found.point[where[name]][0]) <= np.log(LEAST_SD) + 1e-9)
     return Scales(found, _errors(space, found, active, polish, at_bound), at_bound)
+
+
+def _move(moments: tuple[float, float, int], log_sd: float) -> float:
+    """What MacKay's rule adds to a log sd."""
+    squares, trace, levels = moments
+    move = 0.5 * float(np.log(max(squares, 1e-300) / max(levels - trace, 1e-300)))
+    return max(float(np.clip(move, -_LONGEST_STEP, _LONGEST_STEP)), float(np.log(LEAST_SD)) - log_sd)
+
+
+def _secant(move: float, last: float, taken: float) -> float:
+    """Where the rule's moves come to an end if they shrink as they just did, and the move itself where they do not."""
+    slope = (move - last) / taken if taken else -1.0
+    return -move / slope if _SHRINKING[0] < slope < _SHRINKING[1] else move
+
+
+def _moved(
+    space: ParameterSpace, found: Maximum[Information], active: NDArray[np.bool_], moves: Mapping[str, float]
+) -> tuple[Vector, tuple[Information, Vector]]:
+    """Other log sds with the levels where they are, and the curvature there.
+
+    The likelihood has not moved, and its curvature in the standardised levels changes with their unit; that of their
+    standard normal distribution does not.
+    """
+    where = space.slices()
+    point, origin, unit = found.point.copy(), found.origin.copy(), np.ones(space.size)
+    for block in space.blocks:
+        if block.scale is not None and block.name in moves:
+            unit[where[block.name]] = np.exp(moves[block.name])
+            for free in (point, origin):
+                free[where[block.scale]] += moves[block.name]
+    own, unit_of = np.diag(random_mask(space)[active].astype(float)), unit[active]
+    schur = (found.curvature.schur - own) * np.outer(unit_of, unit_of) + own
+    return point / unit, (replace(found.curvature, schur=schur), origin / unit)
 
 
 def _moments(levels: slice, found: Maximum[Information], active: NDArray[np.bool_]) -> tuple[float, float, int]:
@@ -127,12 +159,9 @@ def _errors(
 
     information = np.zeros((len(inside), len(inside)))
     for column, block in enumerate(inside):
-        ends: list[Vector] = []
-        for side in (_DIFFERENCE, -_DIFFERENCE):
-            point = found.point.copy()
-            point[where[str(block.scale)]] += side
-            point[where[block.name]] /= np.exp(side)
-            ends.append(gradient(polish(point)))
+        ends = [
+            gradient(polish(*_moved(space, found, active, {block.name: side}))) for side in (_DIFFERENCE, -_DIFFERENCE)
+        ]
         information[:, column] = (ends[1] - ends[0]) / (2 * _DIFFERENCE)
     variances = np.diag(np.linalg.inv((information + information.T) / 2))
     for block, variance in zip(inside, variances, strict=True):

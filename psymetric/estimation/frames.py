@@ -11,7 +11,7 @@ from psymetric.estimation.fit import Fit
 from psymetric.models.base import ABILITY, DIMENSION, Label, ParamSpec
 from psymetric.models.space import CORRELATION, POPULATION_MEAN, POPULATION_SD, has_dimensions
 
-__all__ = ["estimates_frame", "summary_text"]
+__all__ = ["estimates_frame", "summary_text", "value_labels"]
 
 
 def estimates_frame(fit: Fit, facet: str, level: float) -> pd.DataFrame:
@@ -57,6 +57,20 @@ def _labels(fit: Fit, spec: ParamSpec) -> dict[str, list[object]]:
         spec.axes[0]: [a for a in first for _ in second],
         spec.axes[1]: [b for _ in first for b in second],
     }
+
+
+def value_labels(fit: Fit, name: str) -> list[str]:
+    """What each number of a parameter array is called, in the order of the flattened array; "" where there is one."""
+    spec = next((spec for spec in fit.model.parameters if spec.name == name), None)
+    if name == CORRELATION:
+        return [f"{first}, {second}" for first in fit.levels[DIMENSION] for second in fit.levels[DIMENSION]]
+    if spec is None or not spec.axes:
+        return [str(label) for label in _population_labels(fit, name)] or [""]
+    columns = _labels(fit, spec)
+    columns.pop("category", None)
+    if columns.get("group", [""])[0] == "all":
+        columns.pop("group")
+    return [" × ".join(map(str, row)) for row in zip(*columns.values(), strict=True)]
 
 
 def _mark_unused(frame: pd.DataFrame) -> pd.DataFrame:

@@ -16,11 +16,12 @@ from psymetric.errors import DataError, DesignError, IdentificationError
 from psymetric.estimation.boundaries import runaways
 from psymetric.estimation.extremes import find_extremes, reach
 from psymetric.estimation.suitability import use_instead
-from psymetric.models.base import AbstractMeasurementModel, ParamSpec, Table
+from psymetric.models.base import DIMENSION, AbstractMeasurementModel, ParamSpec, Table
 from psymetric.models.space import POPULATION_SD, has_ability, has_dimensions
 
 __all__ = [
     "check_curvature",
+    "check_dimensions",
     "check_extremes",
     "check_table",
     "crowded_notes",
@@ -35,7 +36,7 @@ _SHARE = 0.3
 """Parameters that move less than this share of the largest move go unnamed."""
 _MANY_LEVELS, _FEW_RESPONSES = 100, 100
 _NO_SPREAD = 0.1
-"""Sd of a group in logits, under which the search is taken to follow it to zero."""
+"""Sd of a group or of a dimension in logits, under which the search is taken to follow it to zero."""
 _MEND = (
     "Leave such levels out, anchor them, cross the design, declare the facet random, or use MAP(), Laplace() or "
     "NUTS(), whose priors decide what the data do not."
@@ -169,12 +170,37 @@ def _check_groups(model: AbstractMeasurementModel, table: Table, parameters: Map
     sd = np.asarray(parameters.get(POPULATION_SD, 1.0))
     groups = model.population.groups
     if groups is not None and sd.ndim == 1 and sd.min() < _NO_SPREAD:
-        names = [f"{table.levels[groups][place]!r} (sd {sd[place]:.3f})" for place in np.flatnonzero(sd < _NO_SPREAD)]
         raise IdentificationError(
-            f"the sd of the subjects runs to zero in {_listed(names)} of {groups!r}: they differ no more than chance "
-            "alone makes them, so that their spread has no maximum-likelihood estimate. Join the group with another, "
-            "leave it out, or use MAP()"
+            f"the sd of the subjects runs to zero in {_without_spread(sd, table.levels[groups], _NO_SPREAD)} of "
+            f"{groups!r}: they differ no more than chance alone makes them, so that their spread has no "
+            "maximum-likelihood estimate. Join the group with another, leave it out, or use MAP()"
         )
+
+
+def check_dimensions(
+    model: AbstractMeasurementModel,
+    table: Table,
+    parameters: Mapping[str, jax.Array],
+    *,
+    least: float = _NO_SPREAD,
+) -> None:
+    """Raise where the search follows the sd of a dimension towards zero, once it is under `least` logits.
+
+    Raises:
+        IdentificationError: Names the dimensions.
+    """
+    sd = np.asarray(parameters.get(POPULATION_SD, 1.0))
+    if has_dimensions(model) and sd.min() < least:
+        named = _without_spread(sd, model.levels(table)[DIMENSION], least)
+        raise IdentificationError(
+            f"the sd of the subjects runs to zero on dimension {named}: on its items they differ no more than chance "
+            "alone makes them, so that its sd and its correlations have no maximum-likelihood estimate. Leave its "
+            "items out, put them under another dimension, or use MAP()"
+        )
+
+
+def _without_spread(sd: NDArray[np.float64], labels: tuple[Label, ...], least: float) -> str:
+    return _listed([f"{labels[place]!r} (sd {sd[place]:.3f})" for place in np.flatnonzero(sd < least)])
 
 
 def check_curvature(
@@ -198,6 +224,7 @@ def check_curvature(
     if not null.size:
         if found.converged:
             _check_groups(model, table, space.constrain(jax.device_put(found.point)))
+            check_dimensions(model, table, space.constrain(jax.device_put(found.point)))
             raise IdentificationError(f"the search ended where the likelihood has no maximum. {_MEND}")
         return
     tangent = np.zeros(space.size)

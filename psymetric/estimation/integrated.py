@@ -7,19 +7,25 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from psymetric.core.parameters import constrain
+from psymetric.data.coding import Label
+from psymetric.data.messages import listing
+from psymetric.estimation.identification import check_dimensions
 from psymetric.estimation.marginal import Climb, MarginalSolution, solve_marginal
 from psymetric.estimation.multidimensional import MultidimensionalProblem, multidimensional_problem, placed
 from psymetric.estimation.windows import COARSE, accuracy
-from psymetric.models.base import AbstractMeasurementModel, Table
+from psymetric.models.base import DIMENSION, AbstractMeasurementModel, Table
 from psymetric.models.space import CORRELATION, has_dimensions
 
 __all__ = ["placed_problem", "solve_integrated"]
 
 Vector = NDArray[np.float64]
 
-_ROUNDS = 8
-_COARSE_FROM = 500_000
-"""From this many nodes under all subjects on, the first climbs are made on coarse windows."""
+_COARSE_ROUNDS, _ROUNDS = 1, 16
+_NEAR, _STEPS = 0.02, 3
+"""Length of the Newton step at which windows are looked at again, and the most steps before that."""
+_VANISHED = 1e-2
+"""Logits: no sd of a dimension is ever as small but one that runs to zero."""
 _LARGEST = 0.99
 """Partial correlation at which two dimensions count as one, and are held."""
 
@@ -47,24 +53,31 @@ def _solve_dimensions(
     max_iterations: int,
     start: Vector | None = None,
 ) -> MarginalSolution:
-    """Climb, move the windows to where the posteriors then are, and climb again until they stay; then Newton steps."""
+    """Climb on coarse windows; then Newton steps on fine ones, which follow the posteriors until they stay."""
     bare = multidimensional_problem(model, table, prior=prior)
     point = bare.space.start() if start is None else start
     active, evaluations = np.ones(len(point), bool), 0
     fine, problem = accuracy(bare.integral.n_dimensions), bare
-    size = bare.integral.n_subjects * fine.n_nodes**bare.integral.n_dimensions
-    for wanted, rounds in ((COARSE, 2), (fine, _ROUNDS)) if size >= _COARSE_FROM else ((fine, _ROUNDS),):
+    for wanted, rounds in ((COARSE, _COARSE_ROUNDS), (fine, _ROUNDS)):
         problem = bare
         for _ in range(rounds):
             moved = placed(problem, point, wanted)
             if moved is problem:
                 break
             problem = moved
-            point, used = Climb(problem, point, active).ascend(max_iterations)
-            point, active = _held(problem, point, active)
+            near = None if wanted is COARSE else Climb(problem, point, active).polish(_NEAR, 0, _STEPS)
+            if near is not None and near.curvature.is_definite and np.isfinite(near.last_step):
+                point, used = near.point, near.iterations
+            else:
+                point, used = Climb(problem, point, active).ascend(max_iterations)
             evaluations += used
+            if not prior:
+                check_dimensions(model, table, constrain(problem.space, point), least=_VANISHED)
+                point, active = _held(problem, point, active)
     found = Climb(problem, point, active).polish(tolerance, evaluations, max_iterations)
-    return MarginalSolution(problem, found, active, notes=_notes(problem, active))
+    return MarginalSolution(
+        problem, found, active, notes=_notes(model, table, active[problem.space.slices()[CORRELATION]])
+    )
 
 
 def placed_problem(
@@ -86,12 +99,18 @@ def _held(
     return np.where(off, held, point), active & ~off
 
 
-def _notes(problem: MultidimensionalProblem, active: NDArray[np.bool_]) -> tuple[str, ...]:
-    place = problem.space.slices()[CORRELATION]
-    notes: list[str] = []
-    if n := int(np.count_nonzero(~active[place])):
-        notes.append(
-            f"{n} partial correlations of dimensions are held at ±{_LARGEST}, as the likelihood still rises towards "
-            "±1: the items do not tell these dimensions apart, and one may do. They have no standard error"
-        )
-    return tuple(notes)
+def _notes(model: AbstractMeasurementModel, table: Table, active: NDArray[np.bool_]) -> tuple[str, ...]:
+    names = model.levels(table)[DIMENSION]
+    pairs = zip(*(places[~active].tolist() for places in np.tril_indices(len(names), -1)), strict=True)
+    return tuple(
+        f"the {_correlation(names, i, j)} is held at ±{_LARGEST}, as the likelihood still rises towards ±1: the items "
+        "do not tell these dimensions apart. It has no standard error. Join the two in one dimension, or use MAP(), "
+        "whose prior holds it"
+        for i, j in pairs
+    )
+
+
+def _correlation(names: tuple[Label, ...], i: int, j: int) -> str:
+    """What the free number of the pair i > j is, in words."""
+    given = f" given {listing(names[:j])}" if j else ""
+    return f"{'partial ' if j else ''}correlation of dimensions {names[j]!r} and {names[i]!r}{given}"

@@ -46,7 +46,8 @@ class JointML:
     estimates the subjects anew at the result. L is the number of responses of a subject, items times judges in a full
     design and the mean where subjects differ: every one of them shares the one ability whose estimate bends the others.
     It is exact for two right-or-wrong items and removes about nine tenths of the bias of locations otherwise; of the
-    bias of steps less, the closer they lie.
+    bias of steps less, the closer they lie. Standard errors are √((L−1)/L) times those of the maximum, which are too
+    small by as much for the maximum itself; plain `JointML()` reports them as other programs do.
 
     Args:
         tolerance: Convergence: largest last Newton step, in logits.
@@ -187,11 +188,15 @@ def _correction_note(n_each: float, kept: Table) -> str:
 def _estimates(
     space: ParameterSpace, found: Maximum[Information], share: float
 ) -> tuple[dict[str, Vector], Uncertainty]:
-    """Estimates and their uncertainty; `share` is what the estimates are of those that the curvature belongs to."""
+    """Estimates and their uncertainty; `share` is what the estimates are of those that the curvature belongs to.
+
+    The maximum is more uncertain than the curvature of its profile says, as its subjects bend with it: its variance is
+    1 / `share` times that, exactly so for two right-or-wrong items, and the variance of `share` of it `share` times.
+    """
     params = {name: np.asarray(value) for name, value in constrain(space, found.point).items()}
     if not found.converged:
         return params, Uncertainty({name: np.full(value.shape, np.nan) for name, value in params.items()})
-    covariance = share**2 * found.curvature.covariance()
+    covariance = share * found.curvature.covariance()
     n_incidental = len(found.curvature.diagonal)
     structural = ParameterSpace(tuple(block for block in space.blocks if block.name != ABILITY))
     known = constrained_uncertainty(structural, found.point[n_incidental:], covariance, np.arange(structural.size))

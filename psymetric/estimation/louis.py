@@ -30,8 +30,9 @@ from psymetric.core.parameters import ParameterSpace, constrain, jacobian
 from psymetric.estimation.fisher import evaluated
 from psymetric.estimation.louis_complete import complete_covariances
 from psymetric.estimation.problems import MarginalProblem
+from psymetric.models.base import DIMENSION
 
-__all__ = ["Direction", "directions_of", "marginal_hessian"]
+__all__ = ["Direction", "all_levels", "curved", "directions_of", "marginal_hessian"]
 
 Matrix = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -51,8 +52,8 @@ class Direction:
 
     Attributes:
         name: The block.
-        step: Which step, or None.
-        level: On which each cell depends, shape (cells,).
+        step: Which step, or which dimension, or None.
+        level: On which each cell depends, of the cells' shape.
         first, stride: Level k has its value at `first + k · stride` of the flat constrained vector.
     """
 
@@ -91,13 +92,28 @@ def marginal_hessian(problem: MarginalProblem, free: NDArray[np.float64]) -> Mat
         total[np.ix_(spread[0], spread[0])] += spread[1]
     else:
         _add_covariances(total, met or [*_met(problem, directions)], slopes, posterior, multiplicity)
-    arrays = jacobian(problem.space, free)
-    moves = np.concatenate([np.asarray(arrays[name]).reshape(-1, len(free)) for name in sorted(arrays)])
-    return moves.T @ total @ moves + np.asarray(_bend(problem.space, free, at.gradient, problem.prior))
+    return curved(problem.space, free, total, at.gradient, prior=problem.prior)
+
+
+def curved(
+    space: ParameterSpace, free: ArrayLike, hessian: Matrix, gradient: Mapping[str, ArrayLike], *, prior: bool
+) -> Matrix:
+    """Hessian of a log density in the free vector, from that of its likelihood in the constrained values.
+
+    Args:
+        space: The layout.
+        free: Free vector, shape (parameters,).
+        hessian: Shape (values, values), arrays in the order of their names.
+        gradient: Of the likelihood in the constrained arrays.
+        prior: As in `ParameterSpace.penalty`.
+    """
+    arrays = jacobian(space, free)
+    moves = np.concatenate([np.asarray(arrays[name]).reshape(-1, space.size) for name in sorted(arrays)])
+    return moves.T @ hessian @ moves + np.asarray(_bend(space, free, dict(gradient), prior))
 
 
 @partial(jax.jit, static_argnames="prior")
-def _bend(space: ParameterSpace, free: ArrayLike, gradient: dict[str, Array], prior: bool) -> Array:
+def _bend(space: ParameterSpace, free: ArrayLike, gradient: dict[str, ArrayLike], prior: bool) -> Array:
     """What the bending of the constrained arrays and the penalty add to the Hessian."""
 
     def bent(point: Array) -> Array:
@@ -109,22 +125,49 @@ def _bend(space: ParameterSpace, free: ArrayLike, gradient: dict[str, Array], pr
     return jax.hessian(bent)(jnp.asarray(free))
 
 
-def directions_of(space: ParameterSpace, cells: Mapping[str, Array]) -> list[Direction]:
-    """The directions of a layout and its cells."""
+def directions_of(
+    space: ParameterSpace, cells: Mapping[str, Array], *, dims: tuple[int, ...] = (), unseen: tuple[str, ...] = ()
+) -> list[Direction]:
+    """The directions of a layout and its cells.
+
+    Args:
+        space: The layout.
+        cells: Codes of facets, of one shape.
+        dims: The dimensions that the cells measure, where there are several.
+        unseen: Blocks to leave out.
+    """
     sizes = {block.name: prod(block.bijector.shape) for block in space.blocks}
     offset = dict(zip(sorted(sizes), np.cumsum([0, *(sizes[name] for name in sorted(sizes))]).tolist(), strict=False))
     found: list[Direction] = []
+    inner: dict[str, tuple[int, ...] | None] = {"step": None, DIMENSION: dims}
     for block in space.seen():
-        level = np.zeros(len(next(iter(cells.values()))), np.int64)
-        for facet, size in zip((axis for axis in block.labels if axis != "step"), block.bijector.shape, strict=False):
+        if block.name in unseen:
+            continue
+        level = np.zeros(next(iter(cells.values())).shape, np.int64)
+        for facet, size in zip(
+            (axis for axis in block.labels if axis not in inner), block.bijector.shape, strict=False
+        ):
             level = level * size + np.asarray(cells[facet])
         first = offset[block.name]
-        if "step" in block.labels:
+        if block.labels and block.labels[-1] in inner:
             stride = block.bijector.shape[-1]
-            found += [Direction(block.name, step, level, first + step, stride) for step in range(stride)]
+            places = inner[block.labels[-1]]
+            found += [
+                Direction(block.name, place, level, first + place, stride)
+                for place in (range(stride) if places is None else places)
+            ]
         else:
             found.append(Direction(block.name, None, level, first, 1))
     return found
+
+
+def all_levels(params: Mapping[str, Array], directions: tuple[tuple[str, int | None], ...]) -> dict[str, Array]:
+    """Tangents of the parameters that move all levels of a block at once, shape (directions, ...) each."""
+    tangents = {name: jnp.zeros((len(directions), *value.shape)) for name, value in params.items()}
+    for place, (name, step) in enumerate(directions):
+        index = (place, ...) if step is None else (place, ..., step)
+        tangents[name] = tangents[name].at[index].set(1.0)
+    return tangents
 
 
 @partial(jax.jit, static_argnames="directions")
@@ -139,10 +182,7 @@ def _on_the_table(
     All levels of a block move at once, since a row sees its own: shapes (directions, rows, nodes), and (pairs, cells)
     for the pairs of directions of an upper triangle.
     """
-    tangents = {name: jnp.zeros((len(directions), *value.shape)) for name, value in params.items()}
-    for place, (name, step) in enumerate(directions):
-        index = (place, ...) if step is None else (place, ..., step)
-        tangents[name] = tangents[name].at[index].set(1.0)
+    tangents = all_levels(params, directions)
 
     def by_cell(values: Array) -> Array:
         return jnp.sum((expected * values).reshape(-1, problem.n_categories * expected.shape[1]), axis=1)
@@ -176,14 +216,13 @@ class _Met:
     def gradients(self, slopes: Matrix, subjects: Index) -> tuple[Matrix, Index]:
         """Gradients of some subjects, shape (subjects, most met, nodes), and their positions; zero beyond those met.
 
-        `slopes` are the derivatives of the table, shape (rows, directions, nodes).
+        `slopes` are the derivatives of the table along `directions`, shape (rows, directions, nodes).
         """
         first, count = self.start[subjects], self.start[subjects + 1] - self.start[subjects]
         slot = np.arange(int(count.max(initial=0)))
         owner = np.where(slot < count[:, None], first[:, None] + slot, len(self.position) - 1)
-        own = slopes[:, self.directions]
-        sums = self.sums[owner.ravel()] @ own.reshape(len(own), -1)
-        return sums.reshape(len(subjects), -1, own.shape[2]), self.position[owner].reshape(len(subjects), -1)
+        sums = self.sums[owner.ravel()] @ slopes.reshape(len(slopes), -1)
+        return sums.reshape(len(subjects), -1, slopes.shape[2]), self.position[owner].reshape(len(subjects), -1)
 
 
 def _met(problem: MarginalProblem, directions: list[Direction]) -> Iterator[_Met]:
@@ -214,17 +253,18 @@ def _chunks(met: list[_Met], posterior: Matrix) -> Iterator[Index]:
         yield from np.array_split(members, -(-len(members) // max(most, 1)))
 
 
-def _gradients(met: list[_Met], slopes: Matrix, subjects: Index, posterior: Matrix) -> tuple[Index, Matrix]:
+def _gradients(met: list[_Met], slopes: list[Matrix], subjects: Index, posterior: Matrix) -> tuple[Index, Matrix]:
     """Positions of what some subjects met, shape (subjects, met), and their gradients there.
 
     Gradients are centred at their posterior mean and carry the root of the posterior, shape (subjects, met, nodes), so
-    that their products over nodes are posterior covariances.
+    that their products over nodes are posterior covariances. `slopes` holds the table's along the directions of each
+    of `met`.
     """
     mass = posterior[subjects]
     reached = np.flatnonzero(mass.max(axis=0) > _NEGLIGIBLE)
     window = slice(int(reached[0]), int(reached[-1]) + 1)
     mass = mass[:, window]
-    parts = [each.gradients(slopes[:, :, window], subjects) for each in met]
+    parts = [each.gradients(own[:, :, window], subjects) for each, own in zip(met, slopes, strict=True)]
     gradient = np.concatenate([part[0] for part in parts], axis=1)
     gradient -= gradient @ mass[:, :, None]
     gradient *= np.sqrt(mass)[:, None, :]
@@ -233,8 +273,9 @@ def _gradients(met: list[_Met], slopes: Matrix, subjects: Index, posterior: Matr
 
 def _add_covariances(total: Matrix, met: list[_Met], slopes: Matrix, posterior: Matrix, multiplicity: Matrix) -> None:
     """Add the posterior covariances of the subjects' gradients."""
+    along = [slopes[:, each.directions] for each in met]
     for subjects in _chunks(met, posterior):
-        position, gradient = _gradients(met, slopes, subjects, posterior)
+        position, gradient = _gradients(met, along, subjects, posterior)
         _add_products(total, position, gradient * np.sqrt(multiplicity[subjects])[:, None, None])
 
 

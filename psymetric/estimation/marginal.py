@@ -128,8 +128,15 @@ class Climb:
         )
         return self.full(point), evaluations
 
-    def polish(self, tolerance: float, evaluations: int, max_iterations: int) -> Maximum[Information]:
-        """The mode, from a start in its neighbourhood."""
+    def polish(
+        self,
+        tolerance: float,
+        evaluations: int,
+        max_iterations: int,
+        *,
+        known: tuple[Information, Vector] | None = None,
+    ) -> Maximum[Information]:
+        """The mode, from a start in its neighbourhood; `known` is a curvature and the free vector it belongs to."""
         found = polish(
             self.value_and_gradient,
             self.curvature,
@@ -137,8 +144,9 @@ class Climb:
             tolerance=tolerance,
             evaluations=evaluations,
             max_steps=min(_NEWTON_STEPS, max_iterations),
+            known=known and (known[0], known[1][self.active]),
         )
-        return replace(found, point=self.full(found.point))
+        return replace(found, point=self.full(found.point), origin=self.full(found.origin))
 
 
 def climb(problem: Problem, start: Vector, *, tolerance: float, max_iterations: int) -> Maximum[Information]:
@@ -189,16 +197,17 @@ def solve_marginal(
     point, used = _near_the_top(problem, point, active)
     evaluations += used
 
-    def reach(start: Vector) -> Maximum[Information]:
-        return Climb(problem, start, active).polish(tolerance, evaluations, max_iterations)
+    def reach(start: Vector, known: tuple[Information, Vector] | None = None) -> Maximum[Information]:
+        return Climb(problem, start, active).polish(tolerance, evaluations, max_iterations, known=known)
 
     found = reach(point)
     if prior or not scales.any() or not found.converged:
         return MarginalSolution(problem, found, active)
     estimated = estimate_scales(problem.space, found, active, reach)
-    return MarginalSolution(
-        problem, estimated.maximum, active, estimated.at_bound, tuple(estimated.log_sd_errors.items())
-    )
+    # The log-likelihood holds the determinant over all levels, to which a millilogit in each of them adds up.
+    top = estimated.maximum.point
+    exact = replace(estimated.maximum, curvature=Climb(problem, top, active).curvature(top[active]), origin=top)
+    return MarginalSolution(problem, exact, active, estimated.at_bound, tuple(estimated.log_sd_errors.items()))
 
 
 def _spacing(problem: MarginalProblem) -> float:

@@ -13,23 +13,22 @@ from jax import Array
 from numpy.typing import NDArray
 
 from psymetric.core.parameters import ParameterSpace, constrain
-from psymetric.estimation.windows import Accuracy, Integral, Subjects, group_rows, place_windows, still_placed
+from psymetric.estimation.window_rows import Subjects, group_rows
+from psymetric.estimation.windows import Accuracy, Integral, place_windows, still_placed
 from psymetric.models.base import AbstractMeasurementModel, Table
 from psymetric.models.space import parameter_space
 
-__all__ = ["MultidimensionalProblem", "marginal_curvature", "multidimensional_problem", "placed"]
+__all__ = ["MultidimensionalProblem", "multidimensional_problem", "placed"]
 
 Vector = NDArray[np.float64]
-
-_AT_ONCE = 1 << 24
-"""Numbers in memory at a time while the curvature is computed."""
 
 
 @final
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=["space", "integral", "multiplicity"],
-    meta_fields=["prior", "spacing"],
+    # The spacing among the arrays: windows that move must not cost a compilation.
+    data_fields=["space", "integral", "multiplicity", "spacing"],
+    meta_fields=["prior"],
 )
 @dataclass(frozen=True)
 class MultidimensionalProblem:
@@ -111,31 +110,3 @@ def placed(problem: MultidimensionalProblem, point: Vector, wanted: Accuracy) ->
         return problem
     integral, spacing = place_windows(problem.integral, params, wanted)
     return replace(problem, integral=integral, spacing=spacing)
-
-
-def marginal_curvature(problem: MultidimensionalProblem, free: Vector) -> Vector:
-    """Exact Hessian of the log density in the free vector, shape (parameters, parameters)."""
-    at_once = max(1, min(problem.integral.n_subjects, _AT_ONCE // (problem.integral.size * max(len(free), 1))))
-    return np.asarray(_curvature(problem, jax.device_put(free), at_once))
-
-
-@partial(jax.jit, static_argnames="at_once")
-def _curvature(problem: MultidimensionalProblem, free: Array, at_once: int) -> Array:
-    integral, n = problem.integral, problem.integral.n_subjects
-    # Some subjects at a time, the last ones padded with subjects of weight zero.
-    order = jnp.arange(-(-n // at_once) * at_once)
-    weight = jnp.where(order < n, problem.multiplicity[order % n], 0.0)
-
-    def add(total: Array, piece: tuple[Array, Array]) -> tuple[Array, None]:
-        chosen, times = piece
-        some: Subjects = jax.tree.map(lambda leaf: leaf[chosen], integral.subjects)
-
-        def log_likelihood(point: Array) -> Array:
-            params = problem.space.constrain(point)
-            return jnp.sum(times * jax.vmap(lambda subject: integral.log_marginal(params, subject))(some))
-
-        return total + jax.hessian(log_likelihood)(free), None
-
-    pieces = ((order % n).reshape(-1, at_once), weight.reshape(-1, at_once))
-    start = jax.hessian(problem.penalty)(free)
-    return jax.lax.scan(add, start, pieces)[0]

@@ -10,7 +10,7 @@ from psymetric.errors import DataError
 from psymetric.estimation.fit import Fit
 from psymetric.models.space import POPULATION_SD
 
-__all__ = ["parameter_draws", "parameter_factors"]
+__all__ = ["moved_estimates", "parameter_draws", "parameter_factors"]
 
 Array = NDArray[np.float64]
 
@@ -42,7 +42,7 @@ def parameter_draws(fit: Fit, names: tuple[str, ...], *, n: int, seed: int, who:
     half = rng.standard_normal((n // 2, rank))
     noise = np.concatenate([half, -half])
     return {
-        name: _moved(fit, name, np.tensordot(noise, factor, axes=(1, factor.ndim - 1)))
+        name: moved_estimates(fit, name, np.tensordot(noise, factor, axes=(1, factor.ndim - 1)))
         for name, factor in factors.items()
     }
 
@@ -80,8 +80,8 @@ def _places(fit: Fit, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
     return rng.permutation(even)
 
 
-def _moved(fit: Fit, name: str, step: Array) -> Array:
-    """The estimates moved by `step`, shape (n, ...), along the scale without bounds."""
+def moved_estimates(fit: Fit, name: str, step: Array) -> Array:
+    """The estimates moved by `step`, shape (n, ...), along the scale without bounds that intervals use."""
     value = np.asarray(fit.parameters[name], np.float64)
     support = next((spec.support for spec in fit.model.parameters if spec.name == name), "real")
     if name == POPULATION_SD or support == "positive":

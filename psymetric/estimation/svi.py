@@ -22,7 +22,7 @@ from psymetric.estimation.posterior import fit_from_draws, posterior_mode, white
 from psymetric.estimation.problems import Problem
 from psymetric.models.base import AbstractMeasurementModel, Table
 
-__all__ = ["SVI"]
+__all__ = ["SVI", "UNRELIABLE"]
 
 GuideName = Literal["auto", "full_rank", "low_rank"]
 Vector = NDArray[np.float64]
@@ -35,7 +35,7 @@ _RATES = (0.05, 0.02, 0.005, 0.001)
 """Step sizes of Adam, in Laplace sds; the next is taken when the ELBO no longer rises under the last."""
 _POOL = 4
 """Draws of the guide per draw kept: what the importance weights choose from."""
-_UNRELIABLE = 0.7
+UNRELIABLE = 0.7
 """Pareto k-hat above which importance sampling from the guide fails (Vehtari et al., 2024)."""
 
 
@@ -102,7 +102,7 @@ class SVI:
         finite = bool(np.isfinite(log_ratio).all())
         log_weight, shape = pareto_smoothed(log_ratio) if finite else (np.zeros(len(log_ratio)), np.inf)
         k_hat = float(shape)
-        chosen = _resample(log_weight, self.draws, rng) if k_hat <= _UNRELIABLE else np.arange(self.draws)
+        chosen = _resample(log_weight, self.draws, rng) if k_hat <= UNRELIABLE else np.arange(self.draws)
         free = np.asarray(target.centre) + white[chosen] @ np.asarray(target.root).T
         # On the scale of the free vector: the whitening's Jacobian belongs to the guide's entropy.
         elbo = float(log_ratio.mean() + np.linalg.slogdet(np.asarray(target.root))[1])
@@ -220,7 +220,7 @@ def _conclude(climbed: _Climbed, finite: bool, kind: str, found: dict[str, float
         message = f"approximate: {kind} Gaussian, ELBO {elbo:.2f} after {climbed.steps} steps is {reason}"
         return FitStatus(False, message, climbed.steps, details), ()
     message = f"approximate: {kind} Gaussian, ELBO {elbo:.2f} stable after {climbed.steps} steps, k-hat {k_hat:.2f}"
-    if k_hat <= _UNRELIABLE:
+    if k_hat <= UNRELIABLE:
         return FitStatus(True, message, climbed.steps, details), ()
-    warning = f"Pareto k-hat {k_hat:.2f} exceeds {_UNRELIABLE}: the Gaussian is far from the posterior, check with NUTS"
+    warning = f"Pareto k-hat {k_hat:.2f} exceeds {UNRELIABLE}: the Gaussian is far from the posterior, check with NUTS"
     return FitStatus(True, f"{message} (unreliable)", climbed.steps, details), (warning,)

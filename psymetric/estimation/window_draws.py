@@ -12,7 +12,8 @@ from jax import Array
 from numpy.typing import NDArray
 
 from psymetric.estimation.multidimensional import MultidimensionalProblem
-from psymetric.estimation.windows import Integral, Subjects
+from psymetric.estimation.window_rows import Subjects
+from psymetric.estimation.windows import Integral
 
 __all__ = ["draw_dimensions", "draw_from_windows"]
 

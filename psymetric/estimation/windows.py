@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import product
+from itertools import combinations, product
 from math import prod
 from typing import Any, TypeVar, final
 
@@ -23,19 +23,18 @@ from jax import Array
 from jax.scipy.special import logsumexp
 from numpy.typing import NDArray
 
+from psymetric.estimation.window_rows import ItemGroup, Subjects
+from psymetric.estimation.window_sums import Factors, population_factors, population_terms, steepest_rise
 from psymetric.models.base import ABILITY, AbstractMeasurementModel
-from psymetric.models.space import CORRELATION, POPULATION_MEAN, POPULATION_SD
+from psymetric.models.space import POPULATION_MEAN, POPULATION_SD
 
 __all__ = [
     "COARSE",
     "Accuracy",
     "Integral",
-    "ItemGroup",
     "Moments",
-    "Subjects",
     "accuracy",
     "all_moments",
-    "group_rows",
     "place_windows",
     "still_placed",
 ]
@@ -48,6 +47,8 @@ _SHIFT, _RATIO = 0.4, 1.2
 """A window is moved when the posterior mean lies this many sds from its centre, or the sd differs by this factor."""
 _AT_ONCE = 1 << 20
 """Numbers in memory at a time."""
+_STEEPEST = 200.0
+"""How far the log of a factor of one axis may rise towards the end of a window; numbers end at 700."""
 _NODES = (7, 9, 11, 13, 15, 17, 21, 25, 31, 41, 57, 81, 121, 161)
 """Numbers of nodes along a dimension to choose from: few, so that compiled programs are shared."""
 _MOST_NODES = {1: 161, 2: 161, 3: 41, 4: 17}
@@ -79,35 +80,6 @@ def accuracy(n_dimensions: int) -> Accuracy:
 
 
 @final
-@partial(jax.tree_util.register_dataclass, data_fields=["codes", "picked"], meta_fields=["dims"])
-@dataclass(frozen=True)
-class ItemGroup:
-    """Responses of S subjects to the items that measure the same dimensions.
-
-    Attributes:
-        dims: Those dimensions.
-        codes: Facet codes of every subject's responses, each of shape (S, slots).
-        picked: Weight of every response in its category, zero where a subject has no further response, shape (S, slots,
-            categories).
-    """
-
-    dims: tuple[int, ...]
-    codes: dict[str, Array]
-    picked: Array
-
-
-@final
-@partial(jax.tree_util.register_dataclass, data_fields=["groups", "centre", "spacing"], meta_fields=[])
-@dataclass(frozen=True)
-class Subjects:
-    """S subjects: their responses, and the windows under their posteriors, each of shape (S, D) in logits."""
-
-    groups: tuple[ItemGroup, ...]
-    centre: Array
-    spacing: Array
-
-
-@final
 @partial(jax.tree_util.register_dataclass, data_fields=["mean", "covariance", "marginal"], meta_fields=[])
 @dataclass(frozen=True)
 class Moments:
@@ -124,15 +96,23 @@ class Moments:
 
 
 @final
-@partial(jax.tree_util.register_dataclass, data_fields=["subjects"], meta_fields=["model", "n_categories", "n_nodes"])
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["subjects"],
+    meta_fields=["model", "n_categories", "n_nodes", "in_factors"],
+)
 @dataclass(frozen=True)
 class Integral:
-    """Marginal likelihoods and posteriors of subjects on windows of `n_nodes` along each dimension."""
+    """Marginal likelihoods and posteriors of subjects on windows of `n_nodes` along each dimension.
+
+    `in_factors`: whether no product of its factors can leave the range of numbers, so that they are summed as such.
+    """
 
     model: AbstractMeasurementModel
     subjects: Subjects
     n_categories: int
     n_nodes: int
+    in_factors: bool = False
 
     @property
     def n_dimensions(self) -> int:
@@ -148,58 +128,72 @@ class Integral:
     def size(self) -> int:
         """Numbers that the integral of one subject takes."""
         rows = sum(prod(g.picked.shape[1:]) * self.n_nodes ** len(g.dims) for g in self.subjects.groups)
-        return self.n_nodes**self.n_dimensions + rows
+        n_dims = self.n_dimensions
+        return rows + (n_dims * self.n_nodes ** max(n_dims - 1, 2) if self.in_factors else self.n_nodes**n_dims)
+
+    @property
+    def steps(self) -> Array:
+        """Steps of the nodes from the centre of a window, shape (nodes,)."""
+        return jnp.arange(self.n_nodes) - (self.n_nodes - 1) / 2
 
     def nodes(self, subject: Subjects) -> Array:
         """Nodes of one subject along each dimension, shape (D, nodes)."""
-        offset = jnp.arange(self.n_nodes) - (self.n_nodes - 1) / 2
-        return subject.centre[:, None] + subject.spacing[:, None] * offset
+        return subject.centre[:, None] + subject.spacing[:, None] * self.steps
 
     def log_joint(self, params: Mapping[str, Array], subject: Subjects) -> Array:
         """Log of likelihood times the population's mass on one subject's window, shape (nodes,) * D."""
-        nodes = self.nodes(subject)
-        total = log_population(params, nodes) + jnp.sum(jnp.log(subject.spacing))
-        for group in subject.groups:
-            total = total + self._along(params, group, nodes)
-        return total
+        return self.factors(params, subject).log_joint
 
-    def _along(self, params: Mapping[str, Array], group: ItemGroup, nodes: Array) -> Array:
-        """Log-likelihood of one group's responses on the axes that it measures."""
-        n_dims = len(nodes)
+    def factors(self, params: Mapping[str, Array], subject: Subjects) -> Factors:
+        """The factors of likelihood and population on one subject's window."""
+        nodes = self.nodes(subject)
+        found = population_factors(population_terms(params, subject.centre, subject.spacing), self.steps)
+        for group in subject.groups:
+            values = jnp.sum(self.by_response(params, group, nodes), axis=1)
+            found = found.times(group.dims, values.reshape((self.n_nodes,) * len(group.dims)))
+        return found
+
+    def by_response(self, params: Mapping[str, Array], group: ItemGroup, nodes: Array) -> Array:
+        """Log-likelihood of each response of one subject on the axes that it measures, shape (nodes ** axes, slots)."""
         axes = jnp.meshgrid(*(nodes[d] for d in group.dims), indexing="ij")
-        points = jnp.zeros((axes[0].size, n_dims))
+        points = jnp.zeros((axes[0].size, len(nodes)))
         points = points.at[:, jnp.array(group.dims)].set(jnp.stack([axis.ravel() for axis in axes], axis=1))
         codes = group.codes | {"subject": jnp.zeros(group.picked.shape[0], jnp.int32)}
 
         def at(point: Array) -> Array:
             # One subject stands at the node, so that the model's one likelihood serves here too.
             log_probs = self.model.category_log_probs({**params, ABILITY: point[None]}, codes, self.n_categories)
-            return jnp.sum(group.picked * log_probs)
+            return jnp.sum(group.picked * log_probs, axis=1)
 
         # Mapped over nodes, levels are looked up once per response.
-        values = jax.vmap(at)(points)
-        return values.reshape([self.n_nodes if d in group.dims else 1 for d in range(n_dims)])
+        return jax.vmap(at)(points)
 
     def log_marginal(self, params: Mapping[str, Array], subject: Subjects) -> Array:
         """Log of one subject's marginal likelihood, a scalar."""
-        return logsumexp(self.log_joint(params, subject))
+        return self._log_sum(self.factors(params, subject))
+
+    def _log_sum(self, factors: Factors) -> Array:
+        return factors.log_sum if self.in_factors else logsumexp(factors.log_joint)
 
     def moments(self, params: Mapping[str, Array], subject: Subjects) -> Moments:
         """Posterior moments of one subject."""
-        log_joint = self.log_joint(params, subject)
-        mass = jnp.exp(log_joint - logsumexp(log_joint))
-        n_dims, every = self.n_dimensions, range(self.n_dimensions)
-        marginal = jnp.stack([jnp.sum(mass, axis=tuple(e for e in every if e != d)) for d in every])
-        away = self.nodes(subject) - subject.centre[:, None]
-        mean = jnp.sum(marginal * away, axis=1)
-        second = [[jnp.zeros(())] * n_dims for _ in every]
-        for d in every:
-            second[d][d] = jnp.sum(marginal[d] * away[d] ** 2)
-            for e in range(d):
-                pair = jnp.sum(mass, axis=tuple(f for f in every if f not in (d, e)))
-                second[d][e] = second[e][d] = away[e] @ pair @ away[d]
-        covariance = jnp.stack([jnp.stack(row) for row in second]) - jnp.outer(mean, mean)
-        return Moments(subject.centre + mean, covariance, marginal)
+        factors, steps, unit = self.factors(params, subject), self.steps, subject.spacing
+        pairs = tuple(combinations(range(self.n_dimensions), 2))
+
+        def moved(along: Array, tilts: Array) -> Array:
+            tilted = {
+                dims: factors.pairs[dims] + tilt * jnp.outer(steps, steps)
+                for dims, tilt in zip(pairs, tilts, strict=True)
+            }
+            return self._log_sum(replace(factors, along=factors.along + along, pairs=tilted))
+
+        # Derivatives of the log of an integral are posterior means of what its integrand's log is moved along.
+        marginal, products = jax.grad(moved, argnums=(0, 1))(jnp.zeros_like(factors.along), jnp.zeros(len(pairs)))
+        mean, second = marginal @ steps, jnp.diag(marginal @ steps**2)
+        for (d, e), average in zip(pairs, products, strict=True):
+            second = second.at[d, e].set(average).at[e, d].set(average)
+        covariance = (second - jnp.outer(mean, mean)) * jnp.outer(unit, unit)
+        return Moments(subject.centre + unit * mean, covariance, marginal)
 
     @property
     def at_once(self) -> int:
@@ -215,25 +209,12 @@ class Integral:
         found = jax.lax.map(jax.vmap(jax.checkpoint(function)), pieces)  # pyright: ignore[reportPrivateImportUsage]
         return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:n], found)
 
-    def with_nodes(self, centre: Array, spacing: Array, n_nodes: int) -> Integral:
-        """The same integral on other windows."""
-        return replace(self, subjects=replace(self.subjects, centre=centre, spacing=spacing), n_nodes=n_nodes)
-
-
-def log_population(params: Mapping[str, Array], nodes: Array) -> Array:
-    """Log density of the normal population on the product of nodes along D dimensions, shape (nodes,) * D."""
-    mean, sd, correlation = (params[name] for name in (POPULATION_MEAN, POPULATION_SD, CORRELATION))
-    n_dims = len(nodes)
-    away = (nodes - mean[:, None]) / sd[:, None]
-    precision = jnp.linalg.inv(correlation)
-    along = [away[d].reshape([-1 if e == d else 1 for e in range(n_dims)]) for d in range(n_dims)]
-    log_det = jnp.linalg.slogdet(correlation)[1] + 2 * jnp.sum(jnp.log(sd)) + n_dims * jnp.log(2 * jnp.pi)
-    total = -0.5 * log_det
-    for d in range(n_dims):
-        total = total - 0.5 * precision[d, d] * along[d] ** 2
-        for e in range(d):
-            total = total - precision[d, e] * along[d] * along[e]
-    return total
+    def with_windows(self, params: Mapping[str, Any], centre: Vector, spacing: Vector, n_nodes: int) -> Integral:
+        """The same integral on other windows, for parameters about these."""
+        subjects = replace(self.subjects, centre=jax.device_put(centre), spacing=jax.device_put(spacing))
+        steepest = steepest_rise(params, spacing) * ((n_nodes - 1) / 2) ** 2
+        is_plain = self.n_dimensions > 1 and all(len(group.dims) <= 2 for group in subjects.groups)
+        return replace(self, subjects=subjects, n_nodes=n_nodes, in_factors=is_plain and steepest < _STEEPEST)
 
 
 @jax.jit
@@ -244,44 +225,6 @@ def _all_moments(integral: Integral, params: dict[str, Array]) -> Moments:
 def all_moments(integral: Integral, params: Mapping[str, Any]) -> Moments:
     """Posterior moments of all subjects, at constrained parameters."""
     return _all_moments(integral, jax.device_put(dict(params)))
-
-
-def group_rows(
-    pattern: NDArray[np.bool_],
-    codes: Mapping[str, NDArray[np.int32]],
-    subject: NDArray[np.int32],
-    response: NDArray[np.int32],
-    weight: Vector,
-    *,
-    n_subjects: int,
-    n_categories: int,
-) -> tuple[ItemGroup, ...]:
-    """Rows dealt to subjects, one group for every set of dimensions that items measure together.
-
-    `pattern` says which items measure which dimensions, shape (items, D); codes ("item" among them), responses and
-    weights belong to rows, shape (rows,).
-    """
-    kinds, kind_of = np.unique(pattern, axis=0, return_inverse=True)
-    kind = kind_of.reshape(-1)[codes["item"]]
-    groups: list[ItemGroup] = []
-    for place in range(len(kinds)):
-        rows = np.flatnonzero((kind == place) & (weight > 0))
-        if not len(rows):
-            continue
-        rows = rows[np.argsort(subject[rows], kind="stable")]
-        owner = subject[rows]
-        count = np.bincount(owner, minlength=n_subjects)
-        slot = np.arange(len(rows)) - (np.cumsum(count) - count)[owner]
-        shape = (n_subjects, int(count.max()))
-        dealt: dict[str, Array] = {}
-        for name, code in codes.items():
-            table = np.zeros(shape, np.int32)
-            table[owner, slot] = code[rows]
-            dealt[name] = jax.device_put(table)
-        picked = np.zeros((*shape, n_categories))
-        picked[owner, slot, response[rows]] = weight[rows]
-        groups.append(ItemGroup(tuple(np.flatnonzero(kinds[place]).tolist()), dealt, jax.device_put(picked)))
-    return tuple(groups)
 
 
 def place_windows(integral: Integral, params: Mapping[str, Any], wanted: Accuracy) -> tuple[Integral, float]:
@@ -295,9 +238,7 @@ def place_windows(integral: Integral, params: Mapping[str, Any], wanted: Accurac
     centre = np.tile(np.asarray(params[POPULATION_MEAN], np.float64), (n, 1))
     sd, narrow = np.tile(np.asarray(params[POPULATION_SD], np.float64), (n, 1)), 1.0
     for _ in range(_ROUNDS):
-        integral = integral.with_nodes(
-            jax.device_put(centre), jax.device_put(2 * wanted.reach * sd / (n_nodes - 1)), n_nodes
-        )
+        integral = integral.with_windows(params, centre, 2 * wanted.reach * sd / (n_nodes - 1), n_nodes)
         found = all_moments(integral, params)
         mean, spread = np.asarray(found.mean), np.asarray(found.sd)
         # A posterior narrower than the spacing hides in one node, and its sd reads as nearly zero.

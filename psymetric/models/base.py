@@ -67,7 +67,11 @@ class ParamSpec:
     @property
     def is_location(self) -> bool:
         """Whether its levels stand on the scale of the subjects: difficulties, severities, interactions."""
-        return self.name != ABILITY and bool(self.axes) and "step" not in self.axes and self.unit == "logit"
+        return self.stands_on("logit")
+
+    def stands_on(self, unit: str) -> bool:
+        """Whether its levels are places on a scale of this unit."""
+        return self.name != ABILITY and bool(self.axes) and "step" not in self.axes and self.unit == unit
 
 
 class AbstractMeasurementModel(ABC):

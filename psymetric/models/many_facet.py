@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, final
+from typing import Literal, Self, final
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +15,7 @@ from psymetric.data.coding import Label
 from psymetric.errors import DesignError
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, ParamSpec
 from psymetric.models.checks import check_prior_sd
+from psymetric.models.formula import read_formula
 from psymetric.models.population import Population, as_population
 
 __all__ = ["ManyFacetRasch"]
@@ -98,6 +99,57 @@ class ManyFacetRasch(AbstractMeasurementModel):
         self._check_names()
         check_prior_sd(self, self.prior_sd)
         check_prior_sd(self, self.slope_prior_sd, name="slope_prior_sd")
+
+    @classmethod
+    def from_formula(
+        cls,
+        formula: str,
+        *,
+        anchors: Mapping[str, Mapping[Label, float]] | None = None,
+        prior_sd: float = prior_sd,
+        slope_prior_sd: float = slope_prior_sd,
+        population: Population | None = None,
+    ) -> Self:
+        """The model that a line of terms describes, such as `"item + judge + (1 | template) + step(item)"`.
+
+        | term | setting |
+        |---|---|
+        | `judge` | the facet |
+        | `(1 | judge)` | the facet, random; where no term is random, `random=None` |
+        | `judge:item` | their interaction; `judge*item` is the two facets as well, `(1 | judge:item)` the random one |
+        | `step(item)` | `steps="item"`; TAM's `item:step` and `item*step` do as well, and `step` is the common ones |
+        | `slope(judge)` | `slopes=("judge",)` |
+        | `item(length + topic)` | the facet with these `covariates`; with `(1 | item)` beside it, a random residual |
+        | `walk(judge:occasion)`, `linear(judge:occasion)` | `drift` |
+
+        A leading `~` is allowed, and names that are no words stand in backquotes. The response and the subject are
+        the table's and have no term.
+
+        Args:
+            formula: Terms joined by `+`.
+            anchors: As in `ManyFacetRasch`, like the other settings that no term says.
+            prior_sd: Prior scale of facets, steps and interactions in logits.
+            slope_prior_sd: Prior scale of the logs of the slopes.
+            population: Groups or covariates that tell subjects apart.
+
+        Raises:
+            DesignError: A term cannot be read, contradicts another, or names a facet that has no term of its own; the
+                message marks it. Or one of the other settings is refused.
+        """
+        terms = read_formula(formula)
+        return cls(
+            facets=terms.facets,
+            steps=terms.steps,
+            random=terms.random,
+            anchors=anchors or {},
+            interactions=terms.interactions,
+            slopes=terms.slopes,
+            covariates=terms.covariates,
+            drift=terms.drift,
+            prior_sd=prior_sd,
+            slope_prior_sd=slope_prior_sd,
+            population=population or Population(),
+        )
 
     def _check_names(self) -> None:
         pairs = {f"{a}:{b}" for a, b in self.interactions}

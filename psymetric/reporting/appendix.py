@@ -39,7 +39,7 @@ def appendix_section(evidence: Evidence, *, command: str, about: Mapping[str, An
             caption="Parameters and priors",
         ),
         Heading("Convergence"),
-        _convergence(evidence.parts, evidence.by),
+        _convergence(evidence.wholes, evidence.by),
         Heading("Data and software"),
         _facts(evidence, about),
     ]
@@ -97,7 +97,7 @@ def _facts(evidence: Evidence, about: Mapping[str, Any]) -> Table:
     part = evidence.first
     origin = part.fit.provenance
     facts = {plain(name, 60): plain(value, 300) for name, value in about.items()}
-    for each in evidence.parts:
+    for each in evidence.wholes:
         lead = "" if each.label is None else f"{plain(each.label, 40)}: "
         sizes = ", ".join(numbered(len(labels), facet) for facet, labels in each.table.levels.items())
         facts[f"{lead}data"] = f"{each.table.n_rows:,} answers, {len(each.table.missing):,} missing; {sizes}"

@@ -12,7 +12,7 @@ from psymetric.plots.bias_map import draw_bias_map, lay_out
 from psymetric.reporting.evidence import Part
 from psymetric.reporting.rounding import plain, signed
 from psymetric.reporting.tables import Show, make_table
-from psymetric.reporting.views import Block, Figure, Heading, draw
+from psymetric.reporting.views import Block, Figure, Heading, Text, draw
 from psymetric.reporting.wording import noun_of
 
 __all__ = ["bias_blocks", "bias_figure"]
@@ -31,6 +31,12 @@ def bias_blocks(part: Part, facet: str, number: int) -> list[Block]:
     sizes = len(levels[facet]), len(levels["item"])
     if pair or min(sizes) < 2 or sizes[0] * sizes[1] > _CELLS:
         return []
+    if part.has_ideal:
+        text = (
+            "Departures of single combinations are left out: answers follow the ideal category of each "
+            f"{noun_of(part.table, 'item')}, which takes in what its judges have in common."
+        )
+        return [Text((text,), quiet=True)]
     frame = bias_analysis(part.fit, part.table, facet, "item")
     frame = frame.sort_values("t", key=lambda t: -t.abs(), ignore_index=True, na_position="last")
     sure = int((frame["p_holm"] < _ALPHA).sum())

@@ -44,8 +44,8 @@ def claims_of(evidence: Evidence, rows: pd.DataFrame) -> list[Claim]:
         if not part.fit.status.converged:
             mine.insert(0, Claim("The estimation did not converge; no number below can be relied on.", "caution"))
         found += [replace(claim, text=lead + claim.text) for claim in mine]
-    if len(evidence.parts) == 1:
-        found += _effects(evidence.first)
+    if len(evidence.wholes) == 1:
+        found += _effects(evidence.wholes[0])
         found += _position(evidence.first)
     found += _care(evidence, rows)
     return found
@@ -173,7 +173,8 @@ def _effects(part: Part) -> list[Claim]:
             Claim(
                 f"The {noun} matters: {plain(top['level'], _NAME)} is the {words[0]} and "
                 f"{plain(bottom['level'], _NAME)} "
-                f"the {words[1]}, {worded(gap, se)} logits apart{points}. The scores are corrected for it.",
+                f"the {words[1]}, {worded(gap, se)} {part.unit_of(facet)} apart{points}. "
+                "The scores are corrected for it.",
                 "firm",
             )
         )
@@ -204,7 +205,7 @@ def _care(evidence: Evidence, rows: pd.DataFrame) -> list[Claim]:
     if lost and lost / len(rows) >= 0.05:
         text = f"{counted_share(lost, len(rows))} answers are missing, most often: {totals['meaning'].iloc[0]}. "
         found.append(Claim(text + "Were the missing ones unlike the rest, the scores would be off.", "caution"))
-    for part in evidence.parts:
+    for part in evidence.wholes:
         flagged = [] if part.is_pairs else _misfitting(part)
         if flagged:
             lead = "" if part.label is None else f"{plain(part.label, _NAME)}: "

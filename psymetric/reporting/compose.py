@@ -20,6 +20,7 @@ from psymetric.reporting.section_instrument import instrument_section
 from psymetric.reporting.section_missing import missing_section
 from psymetric.reporting.section_next import next_section
 from psymetric.reporting.section_pairs import pairs_section
+from psymetric.reporting.section_sampling import sampling_section
 from psymetric.reporting.section_scores import measures_figure, profiles_figure, scores_section
 from psymetric.reporting.section_truth import truth_section
 from psymetric.reporting.tables import Show, csv_text, data_link, json_rows, make_table, strict
@@ -72,6 +73,7 @@ def compose(
         truth_section(evidence),
         missing_section(evidence, rows),
         next_section(evidence),
+        sampling_section(evidence),
         _extra(extra),
         appendix_section(evidence, command=command_of(first), about=about),
     ]
@@ -89,7 +91,7 @@ def compose(
             "level": evidence.level,
             "about": about,
             "tables": {key: json_rows(frame) for key, frame in frames.items()},
-            "fits": [{"label": part.label, **part.fit.to_dict()} for part in evidence.parts],
+            "fits": [{"label": part.label, **part.fit.to_dict()} for part in evidence.wholes],
         }
     )
     created, version = first.fit.provenance.created, first.fit.provenance.versions.get("psymetric", "")
@@ -128,7 +130,7 @@ def _title(evidence: Evidence) -> str:
 def _measured(evidence: Evidence, study: object) -> str:
     part = evidence.first
     table = part.table
-    answers = sum(each.table.n_rows for each in evidence.parts)
+    answers = sum(each.table.n_rows for each in evidence.wholes)
     others = [facet for facet in table.facets if facet not in (part.noun, "left", "right")]
     sizes = joined(numbered(len(table.levels[facet]), noun_of(table, facet)) for facet in others)
     what = numbered(len(table.levels[part.noun]), noun_of(table, part.noun))
@@ -138,7 +140,8 @@ def _measured(evidence: Evidence, study: object) -> str:
     if not part.is_pairs:
         text += f"; scale {scale_words(part.fit.categories)}"
     if len(evidence.parts) > 1:
-        text += f"; {numbered(len(evidence.parts), str(evidence.by))}, each measured by itself"
+        how = "measured together" if part.dimension is not None else "each measured by itself"
+        text += f"; {numbered(len(evidence.parts), str(evidence.by))}, {how}"
     text += f". Instrument: {plain(instrument, 120)}." if isinstance(instrument, str) else "."
     return text[0].upper() + text[1:]
 
@@ -170,7 +173,7 @@ def _about(study: object, plan: object) -> dict[str, Any]:
 def _facets(evidence: Evidence) -> pd.DataFrame:
     """Every level of every facet but the measured one, and the steps, in one long frame."""
     frames: list[pd.DataFrame] = []
-    for part in evidence.parts:
+    for part in evidence.wholes:
         mine = [frame.assign(facet=facet) for facet, frame in part.facet_frames.items()]
         names = {spec.name for spec in part.fit.model.parameters}
         if "step" in names:

@@ -6,13 +6,16 @@ import numpy as np
 
 from psymetric.data.responses import ResponseTable
 from psymetric.diagnostics.characteristic_curves import CharacteristicCurves, characteristic_curves
+from psymetric.diagnostics.components import residual_components
 from psymetric.diagnostics.information_curves import InformationCurves, information_curves
 from psymetric.diagnostics.local_dependence import residual_correlations
 from psymetric.errors import DataError
 from psymetric.plots.characteristic import draw_characteristic, panels_of
+from psymetric.plots.components import draw_components
 from psymetric.plots.dependence import draw_dependence
 from psymetric.plots.information import bands_of, draw_information
 from psymetric.reporting.evidence import Part
+from psymetric.reporting.latent_variables import left_out
 from psymetric.reporting.rounding import plain, rounded, two_digits
 from psymetric.reporting.tables import Show, make_table
 from psymetric.reporting.views import Block, Figure, Heading, draw
@@ -22,13 +25,16 @@ __all__ = ["information_blocks", "item_blocks"]
 
 _MOST_CELLS, _MOST_ROWS, _MOST_ITEMS = 20_000, 50_000, 300
 """Sizes beyond which these figures would take longer than the rest of the page."""
+_MOST_SIMULATED, _SIMULATIONS = 10_000, 50
 _EVERY = 10
 """Of the curve's abilities the table shows one in so many."""
-_PAIRS, _CURVES = 8, 2
+_PAIRS, _CURVES, _COMPONENTS = 8, 2, 6
 
 
 def information_blocks(part: Part, table: ResponseTable, number: int) -> list[Block]:
     """Information and standard error of what the mean subject was asked."""
+    if part.is_composite:
+        return [left_out("Information along the scale is", part)]
     facets = part.fit.model.facets
     if min(int(np.prod([len(table.levels[facet]) for facet in facets])), table.n_rows) > _MOST_CELLS:
         return []
@@ -73,10 +79,12 @@ def _information_words(found: InformationCurves, table: ResponseTable) -> str:
 
 
 def item_blocks(part: Part, table: ResponseTable, number: int) -> list[Block]:
-    """Characteristic curves and residual correlations of the items."""
+    """Characteristic curves, residual correlations and residual components of the items."""
     fit = part.fit
     if "item" not in fit.model.facets or table.n_rows > _MOST_ROWS or len(table.levels["item"]) > _MOST_ITEMS:
         return []
+    if part.is_composite:
+        return [left_out("Observed answers along the measure are", part), *_dependence(part, table, number)]
     found = characteristic_curves(fit, table, facet="item")
     suffix = "" if part.label is None else f"-{number}"
     shows = [
@@ -94,6 +102,7 @@ def item_blocks(part: Part, table: ResponseTable, number: int) -> list[Block]:
         _characteristic(part, found, number),
         make_table(f"characteristic{suffix}", found.observed, shows, caption=caption, most=12, both_ends=False),
         *_dependence(part, table, number),
+        *_dimensions(part, table, number),
     ]
 
 
@@ -155,4 +164,45 @@ def _dependence(part: Part, table: ResponseTable, number: int) -> list[Block]:
             reading=text,
         ),
         make_table(f"dependence{suffix}", frame, shows, caption=caption, most=_PAIRS, both_ends=False),
+    ]
+
+
+def _dimensions(part: Part, table: ResponseTable, number: int) -> list[Block]:
+    """Components of residuals beside those of simulated tables; nothing where a table is too large to simulate."""
+    if len(table.levels["item"]) < 4 or table.n_rows > _MOST_SIMULATED:
+        return []
+    try:
+        found = residual_components(part.fit, table, facet="item", simulations=_SIMULATIONS)
+    except DataError:
+        return []
+    noun = noun_of(table, "item")
+    ends = [plain(label, 30) for label in found.loadings.sort_values("contrast_1")["level"].iloc[[-1, 0]]]
+    beyond = found.n_beyond_chance
+    text = (
+        f"{numbered(beyond, 'component')} of what the measure leaves over {'is' if beyond == 1 else 'are'} larger than "
+        f"in 95% of tables simulated from the fit: a further dimension, or {plural(noun)} that belong together. The "
+        f"first sets {ends[0]} apart from {ends[1]}."
+        if beyond
+        else "No component of what the measure leaves over is larger than chance makes it: nothing speaks for a second "
+        "dimension."
+    )
+    shows = [
+        Show("component", "component", "count"),
+        Show("eigenvalue", "eigenvalue", "number", f"In units of one {noun}'s residual variance"),
+        Show("share", "share", "share", "Of the residual variance"),
+        Show("simulated_mean", "by chance", "number", f"Mean of {_SIMULATIONS} tables simulated from the fit"),
+        Show("simulated_upper", "up to", "number", "95% of the simulated tables stay below"),
+        Show("flag", "flag", "flag"),
+    ]
+    suffix = "" if part.label is None else f"-{number}"
+    caption = "Components of residuals, the largest first"
+    return [
+        Heading("Dimensions"),
+        draw(
+            lambda width: draw_components(found.eigenvalues, found.loadings, width=width),
+            name=f"components-{number}",
+            title=f"Eigenvalues of residual components of {plural(noun)}, and loadings on the first",
+            reading=text,
+        ),
+        make_table(f"components{suffix}", found.eigenvalues, shows, caption=caption, most=_COMPONENTS, both_ends=False),
     ]

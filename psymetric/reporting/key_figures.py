@@ -56,7 +56,7 @@ def facet_words(part: Part, facet: str) -> str:
 
 
 def _variance(evidence: Evidence) -> KeyFigure | None:
-    frames = [part.shares for part in evidence.parts]
+    frames = [part.shares for part in evidence.wholes]
     if any(frame is None for frame in frames):
         return None
     part = evidence.first
@@ -75,7 +75,7 @@ def _variance(evidence: Evidence) -> KeyFigure | None:
     ]
     title = "Shares of variance"
     text = f"Of the spread behind an answer, {percent(own)} is the {facet_words(part, 'subject')}; the rest: {named}."
-    if len(evidence.parts) > 1:
+    if len(evidence.wholes) > 1:
         text += f" Means over {numbered(len(evidence.parts), str(evidence.by))}."
     figure = draw(
         lambda width: draw_shares(shares, width=width),

@@ -15,6 +15,14 @@ __all__ = ["Methods", "methods_of", "priors_of"]
 
 _SOURCES = {
     "ManyFacetRasch": "Linacre, J. M. (1989). Many-Facet Rasch Measurement. MESA Press.",
+    "Multidimensional": "Adams, R. J., Wilson, M., & Wang, W. (1997). The multidimensional random coefficients "
+    "multinomial logit model. Applied Psychological Measurement, 21, 1–23.",
+    "RaschTestlet": "Wang, W., & Wilson, M. (2005). The Rasch testlet model. Applied Psychological Measurement, 29, "
+    "126–149.",
+    "HierarchicalRater": "DeCarlo, L. T., Kim, Y., & Johnson, M. S. (2011). A hierarchical rater model for constructed "
+    "responses, with a signal detection rater model. Journal of Educational Measurement, 48, 333–356.",
+    "several": "Adams, R. J., & Wu, M. L. (2007). The mixed-coefficients multinomial logit model. In Multivariate and "
+    "Mixture Distribution Rasch Models, 57–75. Springer.",
     "Rasch": "Rasch, G. (1960). Probabilistic Models for Some Intelligence and Attainment Tests. Danish Institute for "
     "Educational Research.",
     "BradleyTerry": "Bradley, R. A., & Terry, M. E. (1952). Rank analysis of incomplete block designs: I. "
@@ -89,8 +97,8 @@ def methods_of(evidence: Evidence) -> Methods:
     """What was run, in words; parts share one description because they share model and engine."""
     part = evidence.first
     paragraphs = [_model(part), _engine(part), _scores(part), _comparison(part)]
-    if len(evidence.parts) > 1:
-        paragraphs.insert(0, f"Each of {numbered(len(evidence.parts), str(evidence.by))} was fitted by itself.")
+    if len(evidence.wholes) > 1:
+        paragraphs.insert(0, f"Each of {numbered(len(evidence.wholes), str(evidence.by))} was fitted by itself.")
     return Methods(tuple(paragraphs), tuple(dict.fromkeys(_SOURCES[key] for key in _keys(part) if key in _SOURCES)))
 
 
@@ -100,14 +108,14 @@ def _keys(part: Part) -> list[str]:
     if part.is_pairs:
         keys += [str(getattr(model, "ties", None)), "position" if "position" in part.fit.parameters else ""]
     elif len(part.fit.categories) > 2:
-        keys.append("common" if getattr(model, "steps", "common") == "common" else "owned")
+        keys.append("common" if _steps_of(part) == "common" else "owned")
     keys += [
         engine,
         "rhat" if engine in ("NUTS", "PyMCNUTS") else "",
         part.scores.method if part.scores else "",
         "ranks",
     ]
-    return [*keys, "" if part.is_pairs else "fit"]
+    return [*keys, "" if part.is_pairs else "fit", "several" if part.is_composite else ""]
 
 
 def _model(part: Part) -> str:
@@ -120,19 +128,18 @@ def _model(part: Part) -> str:
         if "position" in part.fit.parameters:
             text += " A constant is added for the item shown first."
         return text + (" Ties follow Davidson's extension." if "tie" in part.fit.parameters else "")
+    if part.has_ideal:
+        return _ideal_model(part)
     facets = joined(noun_of(part.table, facet) for facet in part.facets)
     name = "many-facet Rasch model" if type(model).__name__ == "ManyFacetRasch" else f"{type(model).__name__} model"
-    text = (
-        f"Answers were analysed with a {name}: the logit of a category against the one below is the measure of the "
-        f"{noun_of(part.table, 'subject')}"
-    )
+    text = f"Answers were analysed with a {name}: the logit of a category against the one below is {_position(part)}"
     text += (
         f", less the effects of {facets}, less the step into the category."
         if facets
         else ", less the step into the category."
     )
     if len(part.fit.categories) > 2:
-        steps = str(getattr(model, "steps", "common"))
+        steps = _steps_of(part)
         text += (
             " All share one set of steps (rating scale)."
             if steps == "common"
@@ -145,6 +152,33 @@ def _model(part: Part) -> str:
     text += f" The levels of {joined(random)} count as drawn from a normal distribution." if random else ""
     text += f" Levels of {joined(anchored)} are anchored at known values." if anchored else ""
     return text + " Facets sum to zero unless anchored; everything is in logits."
+
+
+def _steps_of(part: Part) -> str:
+    """The facet that owns the steps, or "common"."""
+    spec = next((spec for spec in part.fit.model.parameters if "step" in spec.axes), None)
+    return spec.axes[0] if spec is not None and len(spec.axes) > 1 else "common"
+
+
+def _position(part: Part) -> str:
+    subject, item = noun_of(part.table, "subject"), noun_of(part.table, "item")
+    if part.dimension is not None:
+        slopes = ", each times its slope" if part.fit.model.scale == "subjects" else ""
+        return f"the sum of the {subject}'s measures on the dimensions that the {item} measures{slopes}"
+    if part.hangs_together:
+        within = noun_of(part.table, part.hangs_together)
+        return f"the measure of the {subject}, plus what it has under that {within} alone"
+    return f"the measure of the {subject}"
+
+
+def _ideal_model(part: Part) -> str:
+    subject, item = noun_of(part.table, "subject"), noun_of(part.table, "item")
+    return (
+        f"Answers were analysed with a hierarchical rater model: each {subject} deserves an ideal category under each "
+        f"{item}, which follows a partial credit model of its measure and the {item} in logits; the logit that a judge "
+        "reports a category or a higher one is the judge's precision times the distance of the ideal category from the "
+        "judge's criterion, in categories. Severity is by how much a judge's criteria lie too high on average."
+    )
 
 
 def _engine(part: Part) -> str:

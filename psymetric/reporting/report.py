@@ -17,15 +17,12 @@ from psymetric.errors import DataError
 from psymetric.estimation.fit import Fit
 from psymetric.estimation.fitting import FitSet
 from psymetric.models.base import Label
-from psymetric.models.nested import require_independence
-from psymetric.models.space import require_one_dimension
 from psymetric.reporting.compose import compose
-from psymetric.reporting.evidence import Evidence, Part, read_part
+from psymetric.reporting.evidence import Evidence, Part, read_parts
 from psymetric.reporting.files import save_all
 from psymetric.reporting.missing import response_rows
 from psymetric.reporting.page import render
 from psymetric.reporting.section_truth import check_truth
-from psymetric.scoring.alignment import KNOWS_DEPENDENCE
 
 __all__ = ["Report", "report"]
 
@@ -92,7 +89,8 @@ def report(
         fit: A fit of ratings, answers or comparisons; or several of them, one per trait, from `fit_each`.
         table: What was fitted: responses or comparisons.
         title: Heading; by default made from what was measured.
-        scores: Measures of the subjects, for a `FitSet` one per label; by default EAP scores. Not for comparisons.
+        scores: Measures of the subjects, for a `FitSet` one per label; by default EAP scores. Not for comparisons. Of a
+            fit of several dimensions the report shows each.
         frame: Responses with their non-responses (column `reason`) as asked; by default the table's own missing rows.
         study: The study, for its name, instrument and hash.
         plan: The plan, for the number of requests.
@@ -105,15 +103,11 @@ def report(
 
     Raises:
         DataError: The table is not the fitted one, `level` is no coverage, or `scores`, `frame` or `truth` do not fit.
-        DesignError: A model of several dimensions, or one that lets responses of a subject hang together.
     """
     if not 0 < level < 1:
         raise DataError(f"report: level={level} is not a coverage between 0 and 1, such as 0.95")
-    for each in fit.fits.values() if isinstance(fit, FitSet) else (fit,):
-        require_one_dimension(each.model, "report")
-        require_independence(each.model, "report", instead=KNOWS_DEPENDENCE)
-    by = fit.by if isinstance(fit, FitSet) else None
     parts = _parts(fit, table, scores, level)
+    by = fit.by if isinstance(fit, FitSet) else "dimension" if parts[0].dimension is not None else None
     evidence = Evidence(parts, by, level, frame, check_truth(truth))
     rows = response_rows(table, frame)
     composed = compose(evidence, rows, title=title, study=study, plan=plan, extra=extra or {})
@@ -137,7 +131,7 @@ def _parts(
         if isinstance(scores, Mapping):
             raise DataError("report: scores is a mapping, which belongs to a FitSet; pass one Scores")
         _check_table(fit, table, "")
-        return (read_part(fit, table, scores=scores, level=level),)
+        return read_parts(fit, table, scores=scores, level=level)
     if not isinstance(fit, FitSet):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise DataError(f"report: fit is a {type(fit).__name__}; pass what psymetric.fit or fit_each returned")
     if isinstance(scores, Scores):
@@ -150,7 +144,9 @@ def _parts(
         _check_table(fit[label], tables[label], f" of {fit.by} {label!r}")
     given = scores or {}
     return tuple(
-        read_part(fit[label], tables[label], label=label, scores=given.get(label), level=level) for label in fit
+        part
+        for label in fit
+        for part in read_parts(fit[label], tables[label], trait=label, scores=given.get(label), level=level)
     )
 
 

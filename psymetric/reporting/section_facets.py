@@ -13,6 +13,7 @@ from psymetric.plots.intervals import IntervalRow, draw_intervals
 from psymetric.reporting.bias import bias_blocks, bias_figure
 from psymetric.reporting.evidence import Evidence, Part
 from psymetric.reporting.key_figures import facet_words
+from psymetric.reporting.latent_variables import rater_blocks, shared_words
 from psymetric.reporting.rounding import joined, plain, signed, two_digits, typical_se, worded
 from psymetric.reporting.tables import Show, make_table
 from psymetric.reporting.views import Block, Figure, Heading, Section, Table, Text, draw
@@ -28,28 +29,41 @@ _BUBBLES = 4
 def effects_section(evidence: Evidence) -> Section | None:
     """Variance shares, and every facet that is neither item nor judge."""
     blocks: list[Block] = []
-    for number, part in enumerate(evidence.parts):
+    for number, part in enumerate(evidence.wholes):
+        if part.has_ideal:
+            blocks += _without_shares(part)
         if part.shares is None or len(part.shares) < 2:
             continue
-        if len(evidence.parts) > 1:
+        if len(evidence.wholes) > 1:
             blocks.append(Heading(plain(part.label, 60)))
         blocks.append(_shares(part, "" if part.label is None else f"-{number}"))
         for facet in part.facets:
             if facet != "item" and facet not in JUDGES:
                 blocks += facet_blocks(part, facet, number)
         blocks += _interactions(part, number)
+        if words := shared_words(part):
+            blocks.append(Text((words,)))
     return Section("effects", "What moved the scores", tuple(blocks)) if blocks else None
+
+
+def _without_shares(part: Part) -> list[Block]:
+    text = (
+        "Shares of variance are left out: the severity of judges is in categories, all else in logits, and the two do "
+        "not add up."
+    )
+    return [Text((shared_words(part),)), Text((text,), quiet=True)]
 
 
 def judges_section(evidence: Evidence) -> Section | None:
     """The facets that judged."""
     blocks: list[Block] = []
-    for number, part in enumerate(evidence.parts):
+    for number, part in enumerate(evidence.wholes):
         mine = [facet for facet in part.facets if facet in JUDGES]
-        if mine and len(evidence.parts) > 1:
+        if mine and len(evidence.wholes) > 1:
             blocks.append(Heading(plain(part.label, 60)))
         for facet in mine:
             blocks += facet_blocks(part, facet, number, headed=len(mine) > 1)
+            blocks += rater_blocks(part, facet, number)
             blocks += bias_blocks(part, facet, number)
     return Section("judges", "The judges", tuple(blocks)) if blocks else None
 
@@ -118,7 +132,7 @@ def _figure(part: Part, facet: str, number: int) -> Figure:
         lambda width: draw_intervals(
             rows,
             width=width,
-            axis=f"{word}, logits (to the right: lower answers)",
+            axis=f"{word}, {part.unit_of(facet)} (to the right: lower answers)",
             reference=0.0,
             skipped=len(frame) - len(kept),
         ),
@@ -143,7 +157,7 @@ def _fit_figure(part: Part, facet: str, number: int) -> Figure:
     )
     word = "severity" if facet in JUDGES else "difficulty"
     return draw(
-        lambda width: draw_fit_bubbles(bubbles, width=width, axis=f"{word}, logits"),
+        lambda width: draw_fit_bubbles(bubbles, width=width, axis=f"{word}, {part.unit_of(facet)}"),
         name=f"fit-{number}-{part.facets.index(facet)}",
         title=f"Infit of {numbered(len(frame), noun)} against {word}",
         reading=f"{text} A bubble reaches one standard error up and down.",
@@ -167,7 +181,7 @@ def _reading(part: Part, facet: str) -> str:
         words = ("most severe", "most lenient") if facet in JUDGES else ("hardest", "easiest")
         text = (
             f"{plain(top['level'], 40)} is the {words[0]}, {plain(bottom['level'], 40)} the {words[1]}: "
-            f"{worded(gap, se)} logits apart."
+            f"{worded(gap, se)} {part.unit_of(facet)} apart."
         )
         if np.isfinite(top["fair_average"]) and np.isfinite(bottom["fair_average"]):
             error = typical_se([top["fair_se"], bottom["fair_se"]])
@@ -195,8 +209,8 @@ def facet_table(part: Part, facet: str, number: int) -> Table:
     word = "severity" if facet in JUDGES else "difficulty"
     shows = [
         Show("level", noun, "label"),
-        Show("estimate", word, "estimate", "In logits; the facet sums to zero", se="se"),
-        Show("se", "SE", "se", "Standard error in logits", se="se"),
+        Show("estimate", word, "estimate", f"In {part.unit_of(facet)}{_origin(part, facet)}", se="se"),
+        Show("se", "SE", "se", f"Standard error in {part.unit_of(facet)}", se="se"),
         Show("lower", f"{part.level:.0%} interval", "range", upper="upper", se="se"),
         Show(
             "fair_average", "fair average", "se", "Expected answer with this level for an average subject", se="fair_se"
@@ -220,6 +234,10 @@ def facet_table(part: Part, facet: str, number: int) -> Table:
     )
 
 
+def _origin(part: Part, facet: str) -> str:
+    return "; the facet sums to zero" if part.fit.spec(facet).identification == "sum_to_zero" else ""
+
+
 def _summary(part: Part, facet: str) -> str:
     found = part.summaries[facet]
     noun = plural(noun_of(part.table, facet))
@@ -229,7 +247,8 @@ def _summary(part: Part, facet: str) -> str:
     text = (
         f"The {noun} {verdict} (χ² = {test.statistic:,.1f} on {test.df:g} degrees of freedom, {size}); their spread "
         "freed of error is "
-        f"{found.population.true_sd:.2f} logits, separation {found.population.separation:.1f}, reliability "
+        f"{found.population.true_sd:.2f} {part.unit_of(facet)}, "
+        f"separation {found.population.separation:.1f}, reliability "
         f"{two_digits(found.population.reliability)}."
     )
     if found.agreement is not None:

@@ -27,12 +27,15 @@ _PANELS, _STEPS = 6, 40
 def instrument_section(evidence: Evidence) -> Section | None:
     """Every facet on one ruler, how the categories work, and the items."""
     blocks: list[Block] = []
-    for number, part in enumerate(evidence.parts):
+    for number, part in enumerate(evidence.wholes):
         if not isinstance(part.table, ResponseTable):
             continue
-        if len(evidence.parts) > 1:
+        if len(evidence.wholes) > 1:
             blocks.append(Heading(plain(part.label, 60)))
-        blocks.append(_wright_map(part, number))
+        for place, mine in enumerate(evidence.parts):
+            if mine.fit is part.fit:
+                blocks += [Heading(plain(mine.label, 60))] if mine.dimension is not None else []
+                blocks.append(_wright_map(mine, place))
         blocks += _categories(part, part.table, number)
         blocks += information_blocks(part, part.table, number)
         if "item" in part.facets:
@@ -50,15 +53,21 @@ def _wright_map(part: Part, number: int) -> Figure:
             frame["estimate"].to_numpy(dtype=float),
             "severe" if facet in JUDGES else "hard",
         )
-        for facet, frame in part.facet_frames.items()
+        for facet, frame in _on_ruler(part)
         if len(frame) > 1
     ]
-    steps = step_ruler(part.fit)
+    # Steps of items stand on the axis of the dimension that their item measures.
+    steps = step_ruler(part.fit) if part.dimension is None else None
     rulers += [steps] if steps is not None and len(steps.labels) <= _STEPS else []
     known = subjects[np.isfinite(subjects)]
     noun = plural(noun_of(part.table, "subject"))
     names = [plain(label, 60) for label in part.measures["level"]]
     text = f"{len(known):,} {noun}, and every level of every facet, on one scale in logits."
+    if part.dimension is not None:
+        name = plain(part.dimension, 40)
+        text = f"{len(known):,} {noun} and the items that measure {name} alone, on its axis in logits."
+    elif part.has_ideal:
+        text = f"{len(known):,} {noun}, items and steps of the ideal category on one scale; judges are not on it."
     if len(known):
         text += (
             f" The {noun} lie around {rounded(float(known.mean()), 0.1)}: with an average level of every facet, the "
@@ -75,6 +84,18 @@ def _wright_map(part: Part, number: int) -> Figure:
     )
 
 
+def _on_ruler(part: Part) -> list[tuple[str, pd.DataFrame]]:
+    """The facets whose levels stand on the part's scale, those of a dimension on its axis."""
+    found = [(facet, frame) for facet, frame in part.facet_frames.items() if part.unit_of(facet) == "logits"]
+    if part.dimension is None:
+        return found
+    slopes, measured = part.slopes, (part.fit.parameters["discrimination"] != 0).sum(axis=1)
+    alone = slopes[(slopes.to_numpy() != 0) & (measured == 1)]
+    frame = part.facet_frames["item"]
+    frame = frame[frame["level"].isin(alone.index)]
+    return [("item", frame.assign(estimate=frame["estimate"] / alone.reindex(frame["level"]).to_numpy()))]
+
+
 def _places(ruler: Ruler) -> str:
     """A ruler for who cannot see it."""
     first = list(zip(ruler.labels, ruler.places.tolist(), strict=True))[:8]
@@ -87,8 +108,10 @@ def _categories(part: Part, responses: ResponseTable, number: int) -> list[Block
     suffix = "" if part.label is None else f"-{number}"
     return [
         Heading("Categories"),
-        _curves(part, list(dict.fromkeys(table["group"])), number),
-        _category_table(table, suffix),
+        Text(("Curves are left out: answers follow the ideal category, which the judges' criteria cut.",), quiet=True)
+        if part.has_ideal
+        else _curves(part, list(dict.fromkeys(table["group"])), number),
+        _category_table(table, suffix, "categories" if part.has_ideal else "logits"),
         *_steps(part, suffix),
     ]
 
@@ -120,7 +143,7 @@ def _curves(part: Part, groups: list[Any], number: int) -> Figure:
     )
 
 
-def _category_table(frame: pd.DataFrame, suffix: str) -> Table:
+def _category_table(frame: pd.DataFrame, suffix: str, unit: str) -> Table:
     shows = [
         Show("group", "steps of", "label"),
         Show("category", "category", "label"),
@@ -130,11 +153,11 @@ def _category_table(frame: pd.DataFrame, suffix: str) -> Table:
             "average_measure",
             "average measure",
             "number",
-            "Mean of the logits behind the answers in this category; should rise",
+            f"Mean of the {unit} behind the answers in this category; should rise",
         ),
         Show("expected_measure", "expected", "number", "What the model expects there"),
         Show("outfit", "outfit", "number", "Mean square; 1 is expected"),
-        Show("threshold", "step", "number", "Logits where this category and the one below are equally likely"),
+        Show("threshold", "step", "number", f"In {unit}, where this category and the one below are equally likely"),
         Show("flag", "flag", "flag"),
     ]
     if "group" in frame.columns and frame["group"].nunique() < 2:
@@ -168,4 +191,12 @@ def _steps(part: Part, suffix: str) -> list[Block]:
         if disordered
         else "The steps rise in order."
     )
-    return [make_table(f"steps{suffix}", frame, shows, caption="Steps between categories", reading=reading)]
+    return [
+        make_table(
+            f"steps{suffix}",
+            frame,
+            shows,
+            caption=f"Steps between {'ideal ' if part.has_ideal else ''}categories",
+            reading=reading,
+        )
+    ]

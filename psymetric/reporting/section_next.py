@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import norm
 
+from psymetric.models.base import DIMENSION
 from psymetric.plots.projection import draw_projection
 from psymetric.reporting.evidence import Evidence, Part
 from psymetric.reporting.rounding import plain, probability
@@ -36,10 +37,15 @@ def project(part: Part, factor: float) -> Array:
         and part.scores.method in ("eap", "sum_eap", "map", "plausible")
         and "population_sd" in part.fit.parameters
     ):
-        prior = 1 / float(np.mean(part.fit.parameters["population_sd"] ** 2))
+        prior = 1 / float(np.mean(_population_sd(part) ** 2))
     with np.errstate(divide="ignore", invalid="ignore"):
         own = np.maximum(1 / se**2 - prior, 0)
         return 1 / np.sqrt(factor * own + prior)
+
+
+def _population_sd(part: Part) -> Array:
+    sd = np.asarray(part.fit.parameters["population_sd"])
+    return sd if part.dimension is None else sd[part.fit.levels[DIMENSION].index(part.dimension)]
 
 
 def next_section(evidence: Evidence) -> Section | None:
@@ -92,6 +98,9 @@ def _one(part: Part, number: int) -> list[Block]:
         f"More answers do not remove what all of these have in common, and {plural(noun)} whose true values are "
         "equal can never be told apart."
     )
+    if part.hangs_together:
+        within = plural(noun_of(part.table, part.hangs_together))
+        caution += f" Answers hang together, so that it takes as many times the {within}."
     return [*blocks, Text((caution,), quiet=True)]
 
 

@@ -12,6 +12,7 @@ from psymetric.plots.intervals import IntervalRow, draw_intervals
 from psymetric.plots.matrix import draw_matrix
 from psymetric.plots.profile import Profile, draw_profiles
 from psymetric.reporting.evidence import Evidence, Part
+from psymetric.reporting.latent_variables import dimension_blocks, left_out
 from psymetric.reporting.rounding import plain, probability, rounded, signed, two_digits, typical_se
 from psymetric.reporting.tables import Show, make_table
 from psymetric.reporting.views import Block, Figure, Heading, Section, Table, Text, draw
@@ -134,6 +135,7 @@ def scores_section(evidence: Evidence) -> Section:
             blocks.append(_caterpillar(part, f"all-{number}"))
         if 2 < len(part.comparisons.known) <= 400:
             blocks.append(_ranks(part, f"ranks-{number}"))
+    blocks += dimension_blocks(evidence)
     first = evidence.first
     if first.scores is not None:
         held = first.scores.carries
@@ -149,6 +151,8 @@ def scores_section(evidence: Evidence) -> Section:
                 quiet=True,
             )
         )
+    elif first.is_composite:
+        blocks.append(left_out("Fair averages are", first))
     return Section("scores", "Scores", tuple(blocks))
 
 

@@ -14,6 +14,7 @@ from psymetric.errors import DataError
 from psymetric.models.base import Label
 from psymetric.plots.recovery import RecoveryPanel, draw_recovery
 from psymetric.reporting.evidence import Evidence, Part
+from psymetric.reporting.latent_variables import left_out
 from psymetric.reporting.rounding import joined, plain
 from psymetric.reporting.tables import Show, make_table
 from psymetric.reporting.views import Block, Heading, Section, Text, draw
@@ -78,6 +79,12 @@ def recovered(part: Part, truth: pd.DataFrame) -> pd.DataFrame:
         if facet not in values or part.fit.spec(facet).anchors or part.fit.spec(facet).random:
             continue
         frame = part.facet_frames[facet]
+        if facet == "item" and part.dimension is not None:
+            # Items are centred within each dimension.
+            frame = frame[frame["level"].map(part.slopes != 0)]
+        if part.unit_of(facet) == "categories":
+            frames.append(_beside(facet, frame, _true(frame["level"], values[facet])))
+            continue
         true = _true(frame["level"], values[facet])
         mean = float(true.mean())
         shift += mean
@@ -152,6 +159,9 @@ def truth_section(evidence: Evidence) -> Section | None:
         return None
     blocks: list[Block] = []
     for number, part in enumerate(evidence.parts):
+        if part.dimension is not None and part.fit.model.scale == "subjects":
+            blocks.append(left_out("True values of subjects are", part))
+            continue
         frame = recovered(part, _truth_of(part, evidence))
         if frame.empty:
             continue

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from psymetric.estimation.fit import Fit
 from psymetric.models.base import ABILITY
+from psymetric.models.nested import AbstractNestedModel
 
 __all__ = ["variance_shares"]
 
@@ -22,7 +23,9 @@ def variance_shares(fit: Fit, *, level: float = 0.95) -> pd.DataFrame:
     The variance of a facet with fixed levels is the mean square of its centred estimates less the mean square of their
     standard errors (never below zero), which removes what estimation error adds; of a random facet and of the subjects
     it is the estimated variance. Levels count equally. The sum supposes that facets are crossed; the randomness of an
-    answer given all of them is not part of it.
+    answer given all of them is not part of it. Of several dimensions the subjects' variance is the mean. What answers
+    of a subject under one level share (`RaschTestlet`) is a line of its own; judges whose severity is in categories
+    (`HierarchicalRater`) are not on this scale and have none.
 
     Args:
         fit: A response model's fit.
@@ -34,9 +37,9 @@ def variance_shares(fit: Fit, *, level: float = 0.95) -> pd.DataFrame:
     names = [
         spec.name
         for spec in fit.model.parameters
-        if "step" not in spec.axes and spec.axes and spec.name in fit.parameters
+        if (spec.name == ABILITY or spec.is_location) and spec.name in fit.parameters
     ]
-    names = [ABILITY, *(name for name in names if name != ABILITY)]
+    names = [ABILITY, *(name for name in names if name != ABILITY), *_halo(fit)]
     estimates = [_variance(fit, name) for name in names]
     values = np.array([value for value, _ in estimates])
     errors = np.array([error for _, error in estimates])
@@ -45,7 +48,7 @@ def variance_shares(fit: Fit, *, level: float = 0.95) -> pd.DataFrame:
     # An estimated variance is positive: its error is taken on the log scale. That of fixed levels may be zero.
     with np.errstate(divide="ignore", invalid="ignore"):
         positive = np.where(values > 0, values * np.exp(noise * errors / values), 0.0)
-    estimated = np.array([_spread_name(name) in fit.parameters for name in names])
+    estimated = np.array([_spread_name(fit, name) in fit.parameters for name in names])
     drawn = np.where(estimated, positive, np.maximum(values + errors * noise, 0))
     total = drawn.sum(axis=1, keepdims=True)
     shares = np.divide(drawn, total, out=np.zeros_like(drawn), where=total > 0)
@@ -64,18 +67,30 @@ def variance_shares(fit: Fit, *, level: float = 0.95) -> pd.DataFrame:
     return pd.concat([frame.head(1), frame.iloc[1:].sort_values("share", ascending=False)], ignore_index=True)
 
 
-def _size(fit: Fit, name: str) -> int:
+def _halo(fit: Fit) -> tuple[str, ...]:
+    """What a subject's responses under one level share, as subject × facet, where it has an sd."""
+    model = fit.model
+    if not isinstance(model, AbstractNestedModel) or model.n_states(len(fit.categories)) is not None:
+        return ()
+    return (model.owner,)
+
+
+def _size(fit: Fit, name: str) -> float:
+    if name in _halo(fit):
+        return float("nan")
     return len(fit.levels["subject"]) if name == ABILITY else int(np.size(fit.parameters[name]))
 
 
-def _spread_name(name: str) -> str:
+def _spread_name(fit: Fit, name: str) -> str:
     """The parameter that holds a standard deviation, where it is estimated."""
+    if isinstance(fit.model, AbstractNestedModel) and name == fit.model.owner:
+        return f"{fit.model.latent}_sd"
     return "population_sd" if name == ABILITY else f"{name}_sd"
 
 
 def _variance(fit: Fit, name: str) -> tuple[float, float]:
     """A variance and its standard error."""
-    spread = _spread_name(name)
+    spread = _spread_name(fit, name)
     if spread in fit.parameters:
         sd, error = fit.parameters[spread], np.nan_to_num(fit.standard_errors[spread])
         # Groups of subjects, each with an sd of its own, count alike; their estimates are nearly independent.

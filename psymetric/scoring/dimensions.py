@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal, final, get_args
 
 import jax
@@ -18,12 +20,13 @@ from psymetric.data.messages import row_error
 from psymetric.errors import ConvergenceError, DataError
 from psymetric.estimation.fit import Fit
 from psymetric.estimation.window_draws import draw_from_windows
-from psymetric.estimation.windows import Integral, Subjects, accuracy, all_moments, group_rows, place_windows
+from psymetric.estimation.window_rows import Subjects, group_rows
+from psymetric.estimation.windows import Integral, accuracy, all_moments, place_windows
 from psymetric.models.base import ABILITY, DIMENSION
 from psymetric.scoring.alignment import AlignedRows
 from psymetric.scoring.posterior import Posterior
 
-__all__ = ["DimensionMethod", "score_dimensions"]
+__all__ = ["DimensionMethod", "masses_of", "score_dimensions", "windows_of"]
 
 Array = NDArray[np.float64]
 DimensionMethod = Literal["eap", "map", "plausible"]
@@ -84,7 +87,7 @@ def score_dimensions(
         if own and method != "map":
             found = _from_draws(fit, method, level, draws, seed)
         else:
-            integral = _integral(fit, rows)
+            integral = windows_of(rows)
             found = (
                 _modes(integral, rows, level)
                 if method == "map"
@@ -93,8 +96,8 @@ def score_dimensions(
     return DimensionScores(_frame(fit, rows, found, ends), own and method != "map")
 
 
-def _integral(fit: Fit, rows: AlignedRows) -> Integral:
-    """The subjects' posteriors on windows of their own."""
+def windows_of(rows: AlignedRows) -> Integral:
+    """The subjects' posteriors on windows of their own; in double precision."""
     pattern = rows.params["discrimination"] != 0
     n_subjects, n_dims = len(rows.subjects), pattern.shape[1]
     groups = group_rows(
@@ -102,8 +105,23 @@ def _integral(fit: Fit, rows: AlignedRows) -> Integral:
         n_subjects=n_subjects, n_categories=len(rows.categories),
     )  # fmt: skip
     subjects = Subjects(groups, jnp.zeros((n_subjects, n_dims)), jnp.ones((n_subjects, n_dims)))
-    integral = Integral(fit.model, subjects, len(rows.categories), 1)
+    integral = Integral(rows.model, subjects, len(rows.categories), 1)
     return place_windows(integral, _known(rows), accuracy(n_dims))[0]
+
+
+@partial(jax.jit, static_argnames="dims")
+def _masses(integral: Integral, params: dict[str, JaxArray], dims: tuple[int, ...]) -> JaxArray:
+    def of(subject: Subjects) -> JaxArray:
+        log_joint = integral.log_joint(params, subject)
+        others = tuple(d for d in range(integral.n_dimensions) if d not in dims)
+        return jnp.sum(jnp.exp(log_joint - jax.nn.logsumexp(log_joint)), axis=others).ravel()
+
+    return integral.each(of)
+
+
+def masses_of(integral: Integral, params: Mapping[str, Any], dims: tuple[int, ...]) -> Array:
+    """Posterior masses on the product of the nodes of some dimensions, shape (S, nodes ** len(dims))."""
+    return np.asarray(_masses(integral, jax.device_put(dict(params)), dims))
 
 
 def _known(rows: AlignedRows) -> dict[str, Any]:
@@ -144,7 +162,7 @@ def _modes(integral: Integral, rows: AlignedRows, level: float) -> _Measures:
     mode: Array = np.asarray(all_moments(integral, params).mean)
 
     def at(point: Array) -> tuple[Array, Array, Array]:
-        one = integral.with_nodes(jax.device_put(point), jnp.ones(point.shape), 1)
+        one = integral.with_windows(rows.params, point, np.ones(point.shape), 1)
         value, gradient, hessian = (np.asarray(array) for array in _derivatives(one, params))
         return value, gradient, -hessian
 

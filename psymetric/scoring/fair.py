@@ -13,7 +13,7 @@ from psymetric.errors import DataError
 from psymetric.estimation.fit import Fit
 from psymetric.models.base import ABILITY, ParamSpec
 from psymetric.models.nested import require_independence
-from psymetric.models.space import POPULATION_MEAN, has_ability
+from psymetric.models.space import POPULATION_MEAN, has_ability, require_one_dimension
 from psymetric.scoring.alignment import KNOWS_DEPENDENCE
 from psymetric.scoring.likelihood import probabilities_at
 
@@ -57,6 +57,7 @@ def fair_averages(fit: Fit, facet: str, *, scores: Scores | None = None, level: 
     """
     if not has_ability(fit.model):
         raise DataError(f"{_WHO}: {type(fit.model).__name__} rates nothing on a scale: it has no expected rating")
+    require_one_dimension(fit.model, _WHO)
     require_independence(fit.model, _WHO, instead=KNOWS_DEPENDENCE)
     labels, measures, estimated = _measures(fit, facet, scores, level)
     params = mean_parameters(fit)

@@ -79,8 +79,8 @@ class NestedRows:
     def log_likelihoods(self, _: AlignedRows, theta: Array) -> Array:
         """Log-likelihood of every subject at its own abilities, shape (S, N), from theta of that shape."""
         total = np.zeros_like(theta)
-        for owners, joint in self._log_joint(theta, 0):
-            np.add.at(total, self.subject[owners], logsumexp(joint[0], axis=2))
+        for owners, joint in self.log_joint(theta):
+            np.add.at(total, self.subject[owners], logsumexp(joint, axis=2))
         return total
 
     def derivatives(self, theta: Array) -> tuple[Array, Array]:
@@ -102,13 +102,37 @@ class NestedRows:
         """
         nodes = np.asarray(self.grid.nodes, np.float64)
         mass, sd = np.empty((len(self.subject), len(nodes))), np.empty(len(self.subject))
-        for owners, joint in self._log_joint(posterior.theta, 0):
-            own = np.exp(joint[0] - logsumexp(joint[0], axis=2, keepdims=True))
+        for owners, joint in self.log_joint(posterior.theta):
+            own = np.exp(joint - logsumexp(joint, axis=2, keepdims=True))
             weight = posterior.weight[self.subject[owners]]
             variance = own @ nodes**2 - (own @ nodes) ** 2
             mass[owners] = np.einsum("on,onm->om", weight, own)
             sd[owners] = np.sqrt(np.maximum(np.sum(weight * variance, axis=1), 0.0))
         return mass, sd
+
+    def owners_of(self, rows: AlignedRows) -> NDArray[np.int64]:
+        """Owner of each of the rows that these were sorted from, shape (R,)."""
+        found = np.empty_like(self.owner)
+        found[np.argsort(rows.subject, kind="stable")] = self.owner
+        return found
+
+    @property
+    def values(self) -> Array:
+        """The variable at its nodes, shape (M,)."""
+        with double_precision():
+            return np.asarray(self.grid.values(self.model, self._params), np.float64)
+
+    def drawn(self, theta: Array, rng: np.random.Generator) -> Array:
+        """The owners' variable drawn given the responses and the subjects' abilities, shape (O, N) from (S, N)."""
+        found = np.empty((len(self.subject), theta.shape[1]))
+        for owners, joint in self.log_joint(theta):
+            chosen = np.argmax(joint + rng.gumbel(size=joint.shape), axis=2)
+            found[owners] = self.values[chosen]
+        return found
+
+    def log_joint(self, theta: Array) -> Iterator[tuple[slice, Array]]:
+        """Blocks of owners with their log of likelihood times mass at abilities (S, N), shape (owners, N, M)."""
+        return ((owners, joint[0]) for owners, joint in self._log_joint(theta, 0))
 
     def _log_joint(self, theta: Array, order: int) -> Iterator[tuple[slice, Array]]:
         """Blocks of owners with their log of likelihood times mass, shape (order + 1, owners, N, M)."""

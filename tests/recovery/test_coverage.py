@@ -11,22 +11,28 @@ import psymetric as ps
 
 METHOD = f"""{recovery_study.N_SUBJECTS} subjects drawn anew from N({recovery_study.MEAN}, {recovery_study.SD}²)
 in every replication, each rated by three of six judges on four items with four categories; facets and steps fixed.
-Many-facet Rasch model with common steps. Subjects are scored by `psymetric.score` (EAP).
+Many-facet Rasch model with common steps. Subjects are scored by `psymetric.score` (EAP), everything else as uncertain
+as the fit says (in one replication of five); or, in the row that says so, taken for known, whose intervals are too
+short by what they leave out.
 
 *Band*: where the coverage of honest 95% intervals lies, {SIGNIFICANCE} binomial standard errors either side, wider
 where the intervals of one replication hit and miss together. *SE / SD*: root mean squared standard error over the
 standard deviation of the estimates. The bias of subjects is that of their mean. Maximum likelihood is unbiased in large
-samples; a posterior mean is not meant to be, and its bias is printed, not checked."""
+samples; sixty subjects leave it a bias of second order, outwards, which is checked to be under a quarter of a standard
+error, where it can be ignored (Efron & Tibshirani, 1993, An Introduction to the Bootstrap, ch. 10). A posterior mean is
+not meant to be unbiased: its bias is printed, not checked."""
 ENGINES = {
     "MarginalML": (ps.MarginalML(), 1_000),
     "ConditionalML": (ps.ConditionalML(), 1_000),
-    "JointML": (ps.JointML(correction="wright_douglas"), 400),
-    "MAP": (ps.MAP(), 200),
+    "JointML": (ps.JointML(correction="wright_douglas"), 1_000),
+    "MAP": (ps.MAP(), 400),
     # Short chains: what counts is the rate over many posteriors, not the precision of one.
     "NUTS": (ps.NUTS(warmup=150, draws=250, chains=2), 200),
 }
 """Engine and replications: as many as half an hour allows."""
 UNBIASED = ("MarginalML", "ConditionalML")
+NEGLIGIBLE = 0.25
+"""Bias in standard errors: it then adds 3% to the root mean squared error."""
 
 
 def check(tallies: dict[str, Tally], facets: tuple[str, ...], *, unbiased: bool = True) -> None:
@@ -35,7 +41,8 @@ def check(tallies: dict[str, Tally], facets: tuple[str, ...], *, unbiased: bool 
         tally = tallies[name]
         assert abs(tally.coverage - LEVEL) < SIGNIFICANCE * tally.coverage_error, name
         assert abs(tally.error_ratio - 1) < SIGNIFICANCE * tally.error_ratio_error, name
-        assert not unbiased or np.all(np.abs(tally.bias) < SIGNIFICANCE * tally.bias_error), name
+        reach = NEGLIGIBLE * tally.mean_error + SIGNIFICANCE * tally.bias_error
+        assert not unbiased or np.all(np.abs(tally.bias) < reach), name
 
 
 @pytest.fixture(scope="module")

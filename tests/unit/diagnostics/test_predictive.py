@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
 from rated_world import naive_probabilities, rated_table
+from scipy.stats import norm
 
 import psymetric as ps
+from psymetric.diagnostics import predictive
 from psymetric.errors import DataError
 
 REPLICATES = 400
@@ -84,6 +88,30 @@ def test_estimates_without_draws_agree_with_draws(marginal, checked, table):
     apart = np.abs(found["expected"] - checked["expected"])
     # Weak priors move the estimates by under a quarter of the spread of the replicates.
     assert (apart <= (0.25 + REACH * np.sqrt(2 / REPLICATES)) * spread + 1e-9).all()
+
+
+@pytest.mark.parametrize("joint", [True, False])
+def test_what_is_drawn_has_a_probability(joint, monkeypatch):
+    """Asymptotes of about .2 with errors of .1 would be drawn below zero, were they drawn where they are bounded."""
+    rng = np.random.default_rng(4)
+    person, item = np.indices((300, 8)).reshape(2, -1)
+    chance = 0.2 + 0.8 / (1 + np.exp(-1.3 * (rng.normal(size=300)[person] - np.linspace(-2, 1, 8)[item])))
+    answers = pd.DataFrame({"person": person, "item": item, "right": (rng.random(len(item)) < chance).astype(int)})
+    table = ps.ResponseTable.from_frame(answers, response="right", subject="person", item="item")
+    fit = ps.fit(ps.ThreePL(), table, engine=ps.MAP())
+    beyond = norm.cdf(-fit.parameters["guessing"] / fit.standard_errors["guessing"])
+    assert np.exp(-REPLICATES * beyond.sum()) < 1e-5  # that none of them would be
+    seen: list[float] = []
+    draw = predictive._draw
+
+    def watched(model, params, codes, uniform, n_categories):
+        seen.extend(np.asarray(params["guessing"]))
+        return draw(model, params, codes, uniform, n_categories)
+
+    monkeypatch.setattr(predictive, "_draw", watched)
+    ps.posterior_predictive(fit if joint else dataclasses.replace(fit, factors={}), table, replicates=REPLICATES)
+    assert len(seen) == 8 * REPLICATES
+    assert 0 < min(seen) < max(seen) < 1
 
 
 def test_same_seed_same_numbers(drawn, table):

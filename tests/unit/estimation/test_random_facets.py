@@ -11,6 +11,10 @@ from scipy.integrate import quad
 from scipy.optimize import minimize_scalar
 
 import psymetric as ps
+from psymetric.core.precision import double_precision
+from psymetric.estimation.curvature import information
+from psymetric.estimation.empirical_bayes import estimate_scales
+from psymetric.estimation.marginal import Climb, solve_marginal
 
 RANDOM = ps.ManyFacetRasch(random=("judge",))
 
@@ -50,6 +54,28 @@ def test_random_judge_against_an_integral(table, fixed):
     assert float(fit.standard_errors["judge_sd"]) / sd == pytest.approx(1 / np.sqrt(information), rel=0.02)
     shrunken = fit.estimates("judge")["estimate"]
     assert np.sqrt(2) * shrunken[1] == pytest.approx(d / (1 + se**2 / sd**2), rel=0.02)
+
+
+def test_curvature_that_follows_the_sd_is_that_of_the_likelihood(table):
+    """What every climb but the first begins with, and what the log-likelihood ends with, against both computed anew."""
+    begun = []
+    with double_precision():
+        solved = solve_marginal(RANDOM, table, prior=False, tolerance=1e-8, max_iterations=200)
+        problem, active = solved.problem, solved.active
+        anew = information(problem, solved.maximum.point, active)
+        np.testing.assert_allclose(solved.maximum.curvature.schur, anew.schur, rtol=1e-12)
+        start = dataclasses.replace(solved.maximum, point=solved.maximum.point + 0.3, origin=solved.maximum.point + 0.3)
+        start = dataclasses.replace(start, curvature=information(problem, start.point, active))
+
+        def polish(point, known):
+            begun.append((known[0].schur, information(problem, known[1], active).schur))
+            return Climb(problem, point, active).polish(1e-8, 0, 200, known=known)
+
+        again = estimate_scales(problem.space, start, active, polish)
+    np.testing.assert_allclose(again.maximum.point, solved.maximum.point, atol=1e-5)
+    assert len(begun) > 4
+    for followed, computed in begun:
+        np.testing.assert_allclose(followed, computed, rtol=1e-9, atol=1e-9 * np.abs(computed).max())
 
 
 def test_random_facet_without_differences():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import reduce
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
@@ -12,7 +14,7 @@ from scipy.special import expit, logsumexp
 
 import psymetric as ps
 from psymetric.core.precision import double_precision
-from psymetric.estimation.multidimensional import multidimensional_problem
+from psymetric.estimation.multidimensional import multidimensional_problem, placed
 from psymetric.estimation.windows import accuracy, all_moments, place_windows
 
 # What `accuracy` promises of a log-likelihood per subject; found when written: 3e-11, 1e-11, 2e-8, 2e-6 and 2e-5.
@@ -90,3 +92,12 @@ def test_marginal_likelihood_and_means(n_dims):
     np.testing.assert_allclose(np.asarray(found), expected, atol=PROMISED[n_dims])
     np.testing.assert_allclose(mean, means, atol=10 * PROMISED[n_dims])
     assert spacing <= accuracy(n_dims).spacing * (1 + 1e-12)
+
+
+def test_windows_elsewhere_share_a_program():
+    """What is compiled depends on the number of nodes, not on where they lie and how closely."""
+    with double_precision():
+        bare = multidimensional_problem(ps.Multidimensional(), table(2), prior=True)
+        problem = placed(bare, bare.space.start(), accuracy(2))
+    closer = replace(problem, spacing=problem.spacing / 2)
+    assert jax.tree.structure(problem) == jax.tree.structure(closer)

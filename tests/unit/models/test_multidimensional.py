@@ -319,7 +319,18 @@ def test_dimensions_that_are_one_are_held_and_noted():
     data = table(frame(correlation=1.0, seed=ONE_DIMENSION_SEED))
     fit = ps.fit(ps.Multidimensional(), data)
     assert fit.parameters["correlation"][0, 1] == pytest.approx(0.99)
-    assert any("held at ±0.99" in note for note in fit.notes)
+    named = "the correlation of dimensions 'E' and 'N' is held at ±0.99"
+    assert any(note.startswith(named) and "or use MAP()" in note for note in fit.notes)
     assert np.isnan(fit.standard_errors["correlation"][0, 1])
     assert np.isfinite(fit.standard_errors["population_sd"]).all()
     assert np.isfinite(ps.score(fit, data).frame["estimate"]).all()
+
+
+def test_a_dimension_without_spread_is_named():
+    """Items of N that contradict one another spread sum scores less than chance does."""
+    rows = FRAME[FRAME["item"].isin(("e1", "e2", "e3", "e4", "n1", "n2"))].copy()
+    right = rows[rows["item"] == "n1"].set_index("subject")["score"]
+    second = rows["item"] == "n2"
+    rows.loc[second, "score"] = 1 - rows.loc[second, "subject"].map(right)
+    with pytest.raises(ps.IdentificationError, match=r"runs to zero on dimension 'N' \(sd 0\.0.*or use MAP\(\)"):
+        ps.fit(ps.Multidimensional(), table(rows))

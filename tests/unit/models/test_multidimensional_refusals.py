@@ -65,8 +65,7 @@ def test_engines_that_do_not_fit(engine):
 
 def test_what_is_for_one_dimension_says_so(rasch):
     for statistic in (
-        ps.fit_statistics, ps.person_fit, ps.item_fit, ps.robust_errors, ps.score_reliability, ps.category_statistics,
-        ps.residual_correlations, ps.residual_components, ps.limited_information, ps.posterior_predictive, ps.report,
+        ps.item_fit, ps.robust_errors, ps.limited_information, ps.characteristic_curves,
     ):  # fmt: skip
         with pytest.raises((DesignError, DataError), match="is for one dimension, and Multidimensional measures"):
             statistic(rasch, TABLE)

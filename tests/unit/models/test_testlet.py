@@ -202,7 +202,7 @@ def test_resampled(fit, resample):
 def test_what_takes_responses_as_independent_refuses(fit):
     asked = {
         "score": lambda: ps.score(fit, TABLE, method="wle"),
-        "fit_statistics": lambda: ps.fit_statistics(fit, TABLE),
+        "person_fit": lambda: ps.person_fit(fit, TABLE),
         "fair_averages": lambda: ps.fair_averages(fit, "judge"),
         "score_table": lambda: ps.score_table(fit),
         "item_fit": lambda: ps.item_fit(fit, TABLE),

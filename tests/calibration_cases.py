@@ -1,0 +1,106 @@
+"""The models that NUTS is calibrated on, each with the smallest design that tells its parameters apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+import psymetric as ps
+from psymetric.models.base import AbstractMeasurementModel
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """A model, and a complete design for it.
+
+    Attributes:
+        model: Its priors are narrow enough for small tables to use all categories.
+        sizes: Levels by facet, subjects first; for pairs, items.
+        n_categories: Number of categories.
+        columns: Facet that a further column describes, and what it says of each of its levels.
+        nodes: Nodes of the subjects' grid. Engines choose it by the data; here it is the finest that tables of this
+            size ask for, so that the sampler is compiled once.
+        latent_nodes: Nodes of a second latent variable.
+        n: Data sets.
+    """
+
+    model: AbstractMeasurementModel
+    sizes: Mapping[str, int]
+    n_categories: int = 2
+    columns: Mapping[str, tuple[str, np.ndarray]] = field(default_factory=dict)
+    nodes: int = 121
+    latent_nodes: int = 31
+    n: int = 200
+
+
+Population, Facets = ps.Population, ps.ManyFacetRasch
+_ITEMS = {"subject": 12, "item": 4}
+_MORE_ITEMS = {"subject": 15, "item": 4}
+_JUDGED = {"subject": 10, "item": 3, "judge": 3}
+_OCCASIONS = {"subject": 8, "judge": 3, "occasion": 3}
+_TIMES = {"occasion": ("occasion", np.array([0.0, 1.0, 3.0]))}
+_GROUP = {"group": ("subject", np.arange(12) % 2)}
+_ABOUT_SUBJECTS = {"age": ("subject", np.arange(12) % 5 / 2.0), "kind": ("subject", np.arange(12) % 2)}
+_ABOUT_ITEMS = {"length": ("item", np.array([1.0, 2.0, 4.0, 4.5]))}
+_WORTHS = {"item": 4}
+_KEY = {"A": (0, 1, 2), "B": (2, 3, 4)}
+
+
+def _judged(**settings: object) -> Facets:
+    return Facets(**({"random": (), "prior_sd": 1.0} | settings))
+
+
+DESIGNS = {
+    "Rasch": Design(ps.Rasch(prior_sd=1.0), _ITEMS),
+    "Rasch, groups": Design(ps.Rasch(prior_sd=1.0, population=Population(groups="group")), _ITEMS, 2, _GROUP, 161),
+    "Rasch, latent regression": Design(
+        ps.Rasch(prior_sd=1.0, population=Population(covariates=("age", "kind"), prior_sd=1.0)),
+        _ITEMS, 2, _ABOUT_SUBJECTS, 161,
+    ),
+    "2PL": Design(ps.TwoPL(prior_sd=1.0), _MORE_ITEMS, nodes=61),
+    "2PL, groups": Design(ps.TwoPL(prior_sd=1.0, population=Population(groups="group")), _ITEMS, 2, _GROUP, 161),
+    "3PL": Design(ps.ThreePL(prior_sd=1.0), _MORE_ITEMS, nodes=61),
+    "4PL": Design(ps.FourPL(prior_sd=1.0), _MORE_ITEMS, nodes=61),
+    "partial credit": Design(Facets(("item",), "item", random=(), prior_sd=1.0), _ITEMS, 3),
+    "generalised partial credit": Design(ps.GeneralizedPartialCredit(prior_sd=1.0), _MORE_ITEMS, 3, nodes=61),
+    "graded response": Design(ps.GradedResponse(prior_sd=1.0), _MORE_ITEMS, 3, nodes=61),
+    "nominal response": Design(ps.NominalResponse(prior_sd=1.0), _MORE_ITEMS, 3, nodes=61),
+    "many-facet": Design(_judged(), _JUDGED, 3),
+    "many-facet, random judges": Design(_judged(random=("judge",)), _JUDGED, 3),
+    "many-facet, an anchored judge": Design(_judged(anchors={"judge": {0: 0.4}}), _JUDGED, 3),
+    "many-facet, slopes": Design(_judged(slopes=("item", "judge")), _JUDGED, 3),
+    "many-facet, interaction": Design(_judged(interactions=(("judge", "item"),)), _JUDGED, 3),
+    "many-facet, random interaction": Design(
+        _judged(interactions=(("judge", "item"),), random=("judge:item",)), _JUDGED, 3
+    ),
+    "many-facet, items explained in full": Design(
+        Facets(("item",), random=(), covariates={"item": ("length",)}, prior_sd=1.0), _ITEMS, 3, _ABOUT_ITEMS
+    ),
+    "many-facet, items explained in part": Design(
+        Facets(("item",), random=("item",), covariates={"item": ("length",)}, prior_sd=1.0), _ITEMS, 3, _ABOUT_ITEMS
+    ),
+    "many-facet, judges in a random walk": Design(
+        Facets(("judge", "occasion"), random=(), drift={"judge:occasion": "walk"}, prior_sd=1.0),
+        _OCCASIONS, 3, _TIMES,
+    ),
+    "many-facet, linear drift of judges": Design(
+        Facets(("judge", "occasion"), random=(), drift={"judge:occasion": "linear"}, prior_sd=0.5),
+        _OCCASIONS, 3, _TIMES,
+    ),
+    "two dimensions, slopes of one": Design(
+        ps.Multidimensional(_KEY, prior_sd=1.0), {"subject": 10, "item": 5}, nodes=25
+    ),
+    "two dimensions, free slopes": Design(
+        ps.Multidimensional(_KEY, discrimination="free", prior_sd=1.0), {"subject": 10, "item": 5}, nodes=25
+    ),
+    "testlet": Design(
+        ps.RaschTestlet(_judged(), halo_prior_sd=1.0), {"subject": 8, "item": 3, "judge": 2}, 2, nodes=61
+    ),
+    "hierarchical rater": Design(
+        ps.HierarchicalRater(steps="common", prior_sd=1.0), {"subject": 10, "item": 3, "judge": 2}, 3, nodes=61
+    ),
+    "Bradley-Terry": Design(ps.BradleyTerry(position=True), _WORTHS),
+    "Bradley-Terry, ties": Design(ps.BradleyTerry(ties="davidson", position=True), _WORTHS, 3),
+}  # fmt: skip
