@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import final
 
-import jax
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
@@ -151,7 +150,7 @@ def score_tests(search: Search, freed: Freed, candidates: list[int]) -> Vector:
     """
     found = search.solve(freed)
     point, active = found.maximum.point, found.active
-    gradient = np.asarray(value_and_gradient(search.problem, jax.device_put(point))[1])
+    gradient = np.asarray(value_and_gradient(search.problem, point)[1])
     whole = information(search.problem, point).schur
     joined = whole[np.ix_(active, ~active)]
     left = whole[np.ix_(~active, ~active)] - joined.T @ cho_solve(cho_factor(whole[np.ix_(active, active)]), joined)

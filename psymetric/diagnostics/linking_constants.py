@@ -193,6 +193,6 @@ def moment_constants(
     level = np.ones(len(codes[0]))
     arrays = [{name: value[name] for name in names if name is not None} for value in (old, new)]
     with double_precision():
-        found = np.asarray(constants(jax.device_put(level), *jax.tree.map(jnp.asarray, arrays)))
+        found = np.asarray(constants(jax.device_put(level), *jax.device_put(arrays)))
         moved = jax.jacrev(constants, argnums=(0, 1, 2))(level, *arrays)
     return Sensitivity(found, *(jax.tree.map(lambda part: np.asarray(part).reshape(2, -1), part) for part in moved))

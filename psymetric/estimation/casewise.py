@@ -19,10 +19,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.scipy.special import logsumexp
+from jax.typing import ArrayLike
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from psymetric.core.parameters import ParameterSpace, constrain
+from psymetric.core.parameters import ParameterSpace, constrain, jacobian
 from psymetric.estimation.fisher import evaluated
 from psymetric.estimation.problems import JointProblem, MarginalProblem, distinct_cells
 from psymetric.models.base import ABILITY, Table
@@ -75,10 +76,10 @@ def _flat(space: ParameterSpace, free: Array) -> Array:
     return jnp.concatenate([values[block.name].ravel() for block in space.blocks])
 
 
-@jax.jit
-def constraint_jacobian(space: ParameterSpace, free: Array) -> Array:
+def constraint_jacobian(space: ParameterSpace, free: ArrayLike) -> Matrix:
     """Derivative of the constrained values, in the order of the blocks, shape (values, parameters)."""
-    return jax.jacfwd(lambda point: _flat(space, point))(free)
+    arrays = jacobian(space, free)
+    return np.concatenate([np.asarray(arrays[block.name]).reshape(-1, space.size) for block in space.blocks])
 
 
 @jax.jit
@@ -114,7 +115,7 @@ def subject_scores(problem: MarginalProblem, free: NDArray[np.float64]) -> Matri
 
     For any population: what a subject's group and covariates contribute belongs to the subject and to none of its rows.
     """
-    return np.asarray(_subject_slopes(problem, jnp.asarray(free)))
+    return np.asarray(_subject_slopes(problem, jax.device_put(free)))
 
 
 @jax.jit

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
@@ -73,7 +72,7 @@ def _solve_dimensions(
                 point, used = Climb(problem, point, active).ascend(max_iterations)
             evaluations += used
             if not prior:
-                check_dimensions(model, table, constrain(problem.space, jnp.asarray(point)), least=_VANISHED)
+                check_dimensions(model, table, constrain(problem.space, point), least=_VANISHED)
                 point, active = _held(problem, point, active)
     found = Climb(problem, point, active).polish(tolerance, evaluations, max_iterations)
     return MarginalSolution(

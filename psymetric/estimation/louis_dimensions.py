@@ -85,7 +85,7 @@ class _Found(NamedTuple):
 
 def dimensions_hessian(problem: MultidimensionalProblem, free: Matrix) -> Matrix:
     """Exact Hessian of the log density in the free vector, shape (parameters, parameters)."""
-    point, subjects = jnp.asarray(free), problem.integral.subjects
+    point, subjects = jax.device_put(free), problem.integral.subjects
     parts = [_Part.of(problem, group) for group in subjects.groups]
     sizes = {block.name: prod(block.bijector.shape) for block in problem.space.blocks}
     offset = dict(zip(sorted(sizes), np.cumsum([0, *(sizes[name] for name in sorted(sizes))]).tolist(), strict=False))
@@ -95,8 +95,8 @@ def dimensions_hessian(problem: MultidimensionalProblem, free: Matrix) -> Matrix
     keys, widths = tuple(part.keys for part in parts), tuple(len(part.values) for part in parts)
     for chosen, times in _pieces(problem, parts):
         some: Subjects = jax.tree.map(lambda leaf, chosen=chosen: leaf[chosen], subjects)
-        places = [jnp.asarray(part.place[chosen]) for part in parts]
-        found = _piece(problem.space, problem.integral, point, some, jnp.asarray(times), places, keys, widths)
+        places = [jax.device_put(part.place[chosen]) for part in parts]
+        found = _piece(problem.space, problem.integral, point, some, jax.device_put(times), places, keys, widths)
         found = jax.tree.map(np.asarray, found)
         _add(total, gradient, parts, known, found, chosen)
     shapes = {block.name: block.bijector.shape for block in problem.space.blocks}

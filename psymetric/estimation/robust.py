@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, final
 
-import jax
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
@@ -258,7 +257,7 @@ def _meat(fit: Fit, mode: _Mode, cluster: str | None) -> tuple[Matrix, dict[str,
 
 def _one_way(mode: _Mode, owner: Index, weight: Matrix, n_clusters: float) -> Matrix:
     """Sum over clusters of the outer products of their gradients, with the small-sample factor."""
-    jacobian = np.asarray(constraint_jacobian(mode.space, jax.device_put(mode.free)))[:, mode.active]
+    jacobian = constraint_jacobian(mode.space, mode.free)[:, mode.active]
     n_rows, n_owners = len(owner), int(owner.max()) + 1
     by_owner = csr_array((weight, (owner, np.arange(n_rows))), shape=(n_owners, n_rows))
     scores, total = by_owner @ mode.scores, np.zeros((jacobian.shape[1], jacobian.shape[1]))

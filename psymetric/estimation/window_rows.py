@@ -8,7 +8,6 @@ from functools import partial
 from typing import final
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from numpy.typing import NDArray
@@ -78,8 +77,8 @@ def group_rows(
         for name, code in codes.items():
             table = np.zeros(shape, np.int32)
             table[owner, slot] = code[rows]
-            dealt[name] = jnp.asarray(table)
+            dealt[name] = jax.device_put(table)
         picked = np.zeros((*shape, n_categories))
         picked[owner, slot, response[rows]] = weight[rows]
-        groups.append(ItemGroup(tuple(np.flatnonzero(kinds[place]).tolist()), dealt, jnp.asarray(picked)))
+        groups.append(ItemGroup(tuple(np.flatnonzero(kinds[place]).tolist()), dealt, jax.device_put(picked)))
     return tuple(groups)

@@ -211,7 +211,7 @@ class Integral:
 
     def with_windows(self, params: Mapping[str, Any], centre: Vector, spacing: Vector, n_nodes: int) -> Integral:
         """The same integral on other windows, for parameters about these."""
-        subjects = replace(self.subjects, centre=jnp.asarray(centre), spacing=jnp.asarray(spacing))
+        subjects = replace(self.subjects, centre=jax.device_put(centre), spacing=jax.device_put(spacing))
         steepest = steepest_rise(params, spacing) * ((n_nodes - 1) / 2) ** 2
         is_plain = self.n_dimensions > 1 and all(len(group.dims) <= 2 for group in subjects.groups)
         return replace(self, subjects=subjects, n_nodes=n_nodes, in_factors=is_plain and steepest < _STEEPEST)

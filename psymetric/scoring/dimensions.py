@@ -121,7 +121,7 @@ def _masses(integral: Integral, params: dict[str, JaxArray], dims: tuple[int, ..
 
 def masses_of(integral: Integral, params: Mapping[str, Any], dims: tuple[int, ...]) -> Array:
     """Posterior masses on the product of the nodes of some dimensions, shape (S, nodes ** len(dims))."""
-    return np.asarray(_masses(integral, {name: jnp.asarray(value) for name, value in params.items()}, dims))
+    return np.asarray(_masses(integral, jax.device_put(dict(params)), dims))
 
 
 def _known(rows: AlignedRows) -> dict[str, Any]:
