@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from psymetric.estimation.marginal import Climb, MarginalSolution, solve_marginal
 from psymetric.estimation.multidimensional import MultidimensionalProblem, multidimensional_problem, placed
-from psymetric.estimation.windows import COARSE, accuracy
+from psymetric.estimation.window_places import COARSE, accuracy
 from psymetric.models.base import AbstractMeasurementModel, Table
 from psymetric.models.space import CORRELATION, has_dimensions
 

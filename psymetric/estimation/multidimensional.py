@@ -13,7 +13,8 @@ from jax import Array
 from numpy.typing import NDArray
 
 from psymetric.core.parameters import ParameterSpace
-from psymetric.estimation.windows import Accuracy, Integral, Subjects, group_rows, place_windows, still_placed
+from psymetric.estimation.window_places import Accuracy, place_windows, still_placed
+from psymetric.estimation.windows import Integral, Subjects, group_rows
 from psymetric.models.base import AbstractMeasurementModel, Table
 from psymetric.models.space import parameter_space
 

@@ -10,7 +10,7 @@ import pytest
 from calibration_study import N_RANKS, SIGNIFICANCE, Ranks, chi_square, distribution_function
 
 import psymetric as ps
-from psymetric.estimation import marginal
+from psymetric.estimation import grids
 
 METHOD = f"""Parameters are drawn from their priors and {calibration_study.N_SUBJECTS} subjects from the population so
 drawn; {calibration_study.N_JUDGES} judges rate each on {calibration_study.N_ITEMS} items with
@@ -40,7 +40,7 @@ def worst(ranks: dict[str, list[int]]) -> dict[str, float]:
 def one_grid() -> Iterator[None]:
     """The finest grid that tables of this size need, for all of them, so that the sampler is compiled once."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(marginal, "_GRIDS", (N_NODES,))
+        patch.setattr(grids, "_GRIDS", (N_NODES,))
         yield
 
 
