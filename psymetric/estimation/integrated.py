@@ -13,7 +13,7 @@ from psymetric.data.messages import listing
 from psymetric.estimation.identification import check_dimensions
 from psymetric.estimation.marginal import Climb, MarginalSolution, solve_marginal
 from psymetric.estimation.multidimensional import MultidimensionalProblem, multidimensional_problem, placed
-from psymetric.estimation.windows import COARSE, accuracy
+from psymetric.estimation.window_places import COARSE, accuracy
 from psymetric.models.base import DIMENSION, AbstractMeasurementModel, Table
 from psymetric.models.space import CORRELATION, has_dimensions
 

@@ -14,32 +14,25 @@ from psymetric.core.optimizers import Maximum, ascend, polish
 from psymetric.estimation.curvature import Information, information, penalty, value_and_gradient
 from psymetric.estimation.empirical_bayes import LEAST_SD, estimate_scales, random_mask, scale_mask
 from psymetric.estimation.fisher import posterior_spread
+from psymetric.estimation.grids import FIRST_HALF_WIDTH, LARGE, first_grid, needed_grid
 from psymetric.estimation.multidimensional import MultidimensionalProblem
 from psymetric.estimation.nested_grid import finer_nested
 from psymetric.estimation.problems import MarginalProblem, Problem, marginal_problem, rough_information
 from psymetric.models.base import AbstractMeasurementModel, Table
 
 __all__ = [
-    "FIRST_HALF_WIDTH",
     "Climb",
     "MarginalSolution",
     "climb",
-    "first_grid",
     "is_resolved",
-    "needed_grid",
     "resolved_problem",
     "solve_marginal",
 ]
 
 Vector = NDArray[np.float64]
 
-_GRIDS = (61, 73, 87, 103, 121, 145, 171, 205, 241, 289, 341, 409, 481, 577, 681, 961, 1361, 1921, 2717, 3841)
-"""Node counts to choose from: few, so that compiled programs are shared, and close enough to waste little."""
 _NEWTON_STEPS = 60
-FIRST_HALF_WIDTH = 6.0
-_SPACING = 1.0
-"""Largest node spacing, in sds of the narrowest posterior: the rectangle rule then errs by about 3e-9."""
-_COARSE_FROM, _COARSE = 20_000, 0.5
+_COARSE_FROM, _COARSE = LARGE, 0.5
 """From this many responses on the climb is made on a grid of this share of the nodes: a second program, half the time,
 and an error that the Newton steps on the full grid mend."""
 _SAMPLE = 10_000
@@ -48,9 +41,6 @@ _NEAR = 1e-3
 """Length of the step at which Newton steps with their curvature give way to those with that of all subjects."""
 _CLOSE = 2.1
 """A climb on a grid this much wider than the last one ends close enough to the top for Newton steps."""
-_EDGE, _REACH = 1e-8, 6.0
-"""Posterior mass that an end node may hold, since about as much lies beyond it; a grid that is too short is made to
-reach this many posterior sds beyond every posterior mean."""
 _SUSPICIOUS_SD = 0.1
 """Logits: an sd under this is checked for being on its way to zero."""
 
@@ -294,40 +284,5 @@ def _hold_at_bound(
     return Climb(problem, near, active).ascend(max_iterations)[0], active
 
 
-def first_grid(table: Table) -> int:
-    """Nodes that resolve the best-measured subject, so that no program is compiled for a grid soon left.
-
-    Supposes θ of variance 1 on large tables and 2 on small ones, where compiling costs more than nodes do.
-    """
-    n_most = float(np.bincount(table.codes["subject"], weights=table.weight).max())
-    variance = 1 if len(table.response) >= _COARSE_FROM else 2
-    per_response = variance * (len(table.categories) ** 2 - 1) / 24
-    return _grid_for(2 * FIRST_HALF_WIDTH / _SPACING * np.sqrt(1 + n_most * per_response))
-
-
-def _grid_for(n_nodes: float) -> int:
-    return next((grid for grid in _GRIDS if grid > n_nodes), _GRIDS[-1])
-
-
 def _needed_grid(problem: MarginalProblem, point: Vector) -> tuple[int, float]:
     return needed_grid(np.asarray(problem.nodes), *posterior_spread(problem, point))
-
-
-def needed_grid(nodes: Vector, mean: Vector, sd: Vector, at_end: float) -> tuple[int, float]:
-    """Nodes and half-width of the grid that resolves all posteriors; those of `nodes` where they do.
-
-    Args:
-        nodes: The present grid.
-        mean: Posterior means of the subjects on it.
-        sd: Posterior sds.
-        at_end: Largest mass of any posterior at an end node.
-    """
-    n_nodes, spacing = len(nodes), float(nodes[1] - nodes[0])
-    half_width = float(nodes[-1])
-    if at_end > _EDGE:
-        half_width = max(half_width + 1, float(np.ceil(np.max(np.abs(mean) + _REACH * sd))))
-    # A posterior narrower than the spacing hides in one node, and its sd reads as nearly zero: refine step by step.
-    narrowest = max(float(sd.min()), spacing / 4)
-    if narrowest * _SPACING >= spacing and half_width <= float(nodes[-1]):
-        return n_nodes, half_width
-    return max(n_nodes, _grid_for(2 * half_width / (_SPACING * narrowest))), half_width

@@ -13,8 +13,9 @@ from jax import Array
 from numpy.typing import NDArray
 
 from psymetric.core.parameters import ParameterSpace, constrain
+from psymetric.estimation.window_places import Accuracy, place_windows, still_placed
 from psymetric.estimation.window_rows import Subjects, group_rows
-from psymetric.estimation.windows import Accuracy, Integral, place_windows, still_placed
+from psymetric.estimation.windows import Integral
 from psymetric.models.base import AbstractMeasurementModel, Table
 from psymetric.models.space import parameter_space
 

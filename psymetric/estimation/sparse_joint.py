@@ -20,7 +20,7 @@ from psymetric.estimation.assemble import Uncertainty
 from psymetric.estimation.bordered import BorderedInformation, centred_contract, centred_extend
 from psymetric.estimation.problems import distinct_cells, guessed_information
 from psymetric.estimation.sparse_marginal import bordered_uncertainty, many_levels
-from psymetric.estimation.sum_score_information import Layout, loads
+from psymetric.estimation.sum_score_layout import Layout, loads
 from psymetric.estimation.sum_scores import is_linear, log_odds
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, Table
 from psymetric.models.space import parameter_space

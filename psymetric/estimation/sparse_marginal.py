@@ -14,9 +14,10 @@ from psymetric.core.optimizers import Maximum, ascend, polish
 from psymetric.core.parameters import ParameterSpace
 from psymetric.estimation.assemble import LARGEST_COVARIANCE, Uncertainty, constrained_uncertainty
 from psymetric.estimation.bordered import BorderedInformation, Inverse
-from psymetric.estimation.marginal import FIRST_HALF_WIDTH, first_grid, needed_grid
+from psymetric.estimation.grids import FIRST_HALF_WIDTH, first_grid, needed_grid
 from psymetric.estimation.problems import guessed_information
-from psymetric.estimation.sum_score_information import Layout, sum_score_information
+from psymetric.estimation.sum_score_information import sum_score_information
+from psymetric.estimation.sum_score_layout import Layout
 from psymetric.estimation.sum_scores import SumScoreProblem, posterior_spread, sum_score_problem, value_and_gradient
 from psymetric.models.base import AbstractMeasurementModel, Table
 from psymetric.models.space import POPULATION_SD

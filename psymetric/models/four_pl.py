@@ -13,16 +13,15 @@ from jax import Array
 from typing_extensions import override
 
 from psymetric.errors import DesignError
-from psymetric.models.base import ABILITY, ParamSpec, Table
-from psymetric.models.checks import require_items, require_two_categories
-from psymetric.models.items import AbstractItemModel, asymptote, distance, locations_and_slopes
+from psymetric.models.base import ABILITY, ParamSpec
+from psymetric.models.items import AbstractAsymptoteModel, asymptote, distance, locations_and_slopes
 
 __all__ = ["FourPL"]
 
 
 @final
 @dataclass(frozen=True)
-class FourPL(AbstractItemModel):
+class FourPL(AbstractAsymptoteModel):
     r"""Four-parameter logistic model (Barton & Lord, 1981).
 
     $$P(X=1) = c_i + (d_i - c_i)\,\mathrm{logistic}(a_i(\theta_s - b_i))$$
@@ -44,10 +43,6 @@ class FourPL(AbstractItemModel):
     Source: Barton & Lord (1981), An upper asymptote for the three-parameter logistic item-response model, ETS RR-81-20.
     """
 
-    prior_sd: float = 2.0
-    slope_prior_sd: float = 0.5
-    asymptote_prior_sd: float = 0.5
-    chance: float = 0.2
     slip: float = 0.05
 
     def __post_init__(self) -> None:
@@ -56,11 +51,6 @@ class FourPL(AbstractItemModel):
             raise DesignError(
                 f"FourPL(chance={self.chance!r}, slip={self.slip!r}) must be above 0 and sum to less than 1"
             )
-
-    @property
-    @override
-    def needs_prior(self) -> bool:
-        return True
 
     @property
     @override
@@ -86,8 +76,3 @@ class FourPL(AbstractItemModel):
             ],
             axis=1,
         )
-
-    @override
-    def check(self, table: Table) -> None:
-        require_two_categories(self, table, "GeneralizedPartialCredit() or GradedResponse()")
-        require_items(self, table, 3)

@@ -9,11 +9,18 @@ from typing import Any, Literal, final
 from jax import Array
 from typing_extensions import override
 
-from psymetric.models.base import ABILITY, AbstractMeasurementModel, ParamSpec
-from psymetric.models.checks import check_prior_sd
+from psymetric.models.base import ABILITY, AbstractMeasurementModel, ParamSpec, Table
+from psymetric.models.checks import check_prior_sd, require_items, require_two_categories
 from psymetric.models.population import Population, as_population
 
-__all__ = ["AbstractItemModel", "asymptote", "check_scales", "distance", "locations_and_slopes"]
+__all__ = [
+    "AbstractAsymptoteModel",
+    "AbstractItemModel",
+    "asymptote",
+    "check_scales",
+    "distance",
+    "locations_and_slopes",
+]
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,35 @@ class AbstractItemModel(AbstractMeasurementModel):
     @override
     def scale(self) -> Literal["items", "subjects"]:
         return "subjects"
+
+
+@dataclass(frozen=True)
+class AbstractAsymptoteModel(AbstractItemModel):
+    """A model of right and wrong answers that can be guessed, which a plain likelihood says little about.
+
+    Args:
+        prior_sd: Scale in logits of the normal prior on the difficulties.
+        slope_prior_sd: Scale of the normal prior on the discriminations, centred at 1.
+        asymptote_prior_sd: Scale of the normal prior on the logits of the asymptotes.
+        chance: Centre of the prior on the guessing.
+    """
+
+    prior_sd: float = 2.0
+    slope_prior_sd: float = 0.5
+    asymptote_prior_sd: float = 0.5
+    chance: float = 0.2
+
+    @property
+    @final
+    @override
+    def needs_prior(self) -> bool:
+        return True
+
+    @final
+    @override
+    def check(self, table: Table) -> None:
+        require_two_categories(self, table, "GeneralizedPartialCredit() or GradedResponse()")
+        require_items(self, table, 3)
 
 
 def check_scales(model: Any) -> None:

@@ -13,16 +13,15 @@ from jax import Array
 from typing_extensions import override
 
 from psymetric.errors import DesignError
-from psymetric.models.base import ABILITY, ParamSpec, Table
-from psymetric.models.checks import require_items, require_two_categories
-from psymetric.models.items import AbstractItemModel, asymptote, distance, locations_and_slopes
+from psymetric.models.base import ABILITY, ParamSpec
+from psymetric.models.items import AbstractAsymptoteModel, asymptote, distance, locations_and_slopes
 
 __all__ = ["ThreePL"]
 
 
 @final
 @dataclass(frozen=True)
-class ThreePL(AbstractItemModel):
+class ThreePL(AbstractAsymptoteModel):
     r"""Three-parameter logistic model (Birnbaum, 1968).
 
     $$P(X=1) = c_i + (1 - c_i)\,\mathrm{logistic}(a_i(\theta_s - b_i))$$
@@ -43,22 +42,12 @@ class ThreePL(AbstractItemModel):
     Source: Birnbaum (1968), in Lord & Novick, Statistical Theories of Mental Test Scores, ch. 17.
     """
 
-    prior_sd: float = 2.0
-    slope_prior_sd: float = 0.5
-    asymptote_prior_sd: float = 0.5
-    chance: float = 0.2
-
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 < self.chance < 1:
             raise DesignError(
                 f"ThreePL(chance={self.chance!r}) must lie between 0 and 1, such as 0.25 for four options"
             )
-
-    @property
-    @override
-    def needs_prior(self) -> bool:
-        return True
 
     @property
     @override
@@ -76,8 +65,3 @@ class ThreePL(AbstractItemModel):
         right, wrong = jax.nn.log_sigmoid(logit), jax.nn.log_sigmoid(-logit)
         guessing = params["guessing"][item]
         return jnp.stack([jnp.log1p(-guessing) + wrong, jnp.logaddexp(right, jnp.log(guessing) + wrong)], axis=1)
-
-    @override
-    def check(self, table: Table) -> None:
-        require_two_categories(self, table, "GeneralizedPartialCredit() or GradedResponse()")
-        require_items(self, table, 3)

@@ -20,8 +20,9 @@ from psymetric.data.messages import row_error
 from psymetric.errors import ConvergenceError, DataError
 from psymetric.estimation.fit import Fit
 from psymetric.estimation.window_draws import draw_from_windows
+from psymetric.estimation.window_places import accuracy, place_windows
 from psymetric.estimation.window_rows import Subjects, group_rows
-from psymetric.estimation.windows import Integral, accuracy, all_moments, place_windows
+from psymetric.estimation.windows import Integral, all_moments
 from psymetric.models.base import ABILITY, DIMENSION
 from psymetric.scoring.alignment import AlignedRows
 from psymetric.scoring.posterior import Posterior

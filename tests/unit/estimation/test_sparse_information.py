@@ -14,7 +14,8 @@ from psymetric.estimation import curvature, sparse_joint, sparse_marginal
 from psymetric.estimation.bordered import BorderedInformation, centred_contract, centred_extend
 from psymetric.estimation.problems import joint_problem, marginal_problem
 from psymetric.estimation.sparse_marginal import many_levels
-from psymetric.estimation.sum_score_information import Layout, sum_score_information
+from psymetric.estimation.sum_score_information import sum_score_information
+from psymetric.estimation.sum_score_layout import Layout
 from psymetric.estimation.sum_scores import sum_score_problem, value_and_gradient
 
 N_SUBJECTS, N_JUDGES = 150, 12

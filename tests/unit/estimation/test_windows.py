@@ -15,7 +15,8 @@ from scipy.special import expit, logsumexp
 import psymetric as ps
 from psymetric.core.precision import double_precision
 from psymetric.estimation.multidimensional import multidimensional_problem, placed
-from psymetric.estimation.windows import accuracy, all_moments, place_windows
+from psymetric.estimation.window_places import accuracy, place_windows
+from psymetric.estimation.windows import all_moments
 
 # What `accuracy` promises of a log-likelihood per subject; found when written: 3e-11, 1e-11, 2e-8, 2e-6 and 2e-5.
 PROMISED = {1: 1e-8, 2: 1e-8, 3: 1e-7, 4: 1e-5, 5: 1e-4}

@@ -161,7 +161,7 @@ def test_without_correlation_the_dimensions_are_separate_fits(rasch):
 
     from psymetric.core.precision import double_precision
     from psymetric.estimation.multidimensional import multidimensional_problem, placed
-    from psymetric.estimation.windows import accuracy
+    from psymetric.estimation.window_places import accuracy
 
     apart = ps.fit_each(ps.ManyFacetRasch(facets=("item",), steps="item"), TABLE, by="trait")
     values = dict(rasch.parameters)
