@@ -10,6 +10,7 @@ from scipy.special import logsumexp
 from two_dimensions import FRAME, GRADED, ITEMS, KEY, TABLE, WITHIN, N, frame, table
 
 import psymetric as ps
+from psymetric.errors import IdentificationError
 
 NODES = np.linspace(-8, 8, 57)
 ONE_DIMENSION_SEED = 1
@@ -332,5 +333,5 @@ def test_a_dimension_without_spread_is_named():
     right = rows[rows["item"] == "n1"].set_index("subject")["score"]
     second = rows["item"] == "n2"
     rows.loc[second, "score"] = 1 - rows.loc[second, "subject"].map(right)
-    with pytest.raises(ps.IdentificationError, match=r"runs to zero on dimension 'N' \(sd 0\.0.*or use MAP\(\)"):
+    with pytest.raises(IdentificationError, match=r"runs to zero on dimension 'N' \(sd 0\.0.*or use MAP\(\)"):
         ps.fit(ps.Multidimensional(), table(rows))
