@@ -295,7 +295,7 @@ def _moved(nested: NestedRows, ability: Posterior) -> Posterior:
     values = nested.values
     theta, weight = np.empty((2, len(nested.subject), _NODES))
     for owners, joint in nested.log_joint(ability.theta):
-        own = np.exp(joint - logsumexp(joint, axis=2, keepdims=True))
+        own = np.exp(joint - np.asarray(logsumexp(joint, axis=2, keepdims=True)))
         who = nested.subject[owners]
         at = ability.theta[who][:, :, None] + values
         line = _on_line(at.reshape(len(who), -1), (ability.weight[who][:, :, None] * own).reshape(len(who), -1))
@@ -327,7 +327,7 @@ def _on_line(at: Array, mass: Array) -> Posterior:
     cell, above = low + _NODES * np.arange(n)[:, None], mass * (place - low)
     weight = np.bincount(cell.ravel(), (mass - above).ravel(), n * _NODES)
     weight += np.bincount(cell.ravel() + 1, above.ravel(), n * _NODES)
-    weight = weight.reshape(n, _NODES)
+    weight = weight.astype(np.float64).reshape(n, _NODES)
     nodes = step * (np.arange(_NODES) - (_NODES - 1) / 2)
     centre = np.sum(weight * nodes, axis=1, keepdims=True)
     wide = np.sqrt(np.sum(weight * (nodes - centre) ** 2, axis=1, keepdims=True))
