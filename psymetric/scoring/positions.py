@@ -269,9 +269,9 @@ class _Shared:
     def anew(self, rng: np.random.Generator) -> Array:
         nested = self.nested
         theta = self.mean + self.sd * rng.standard_normal(len(self.mean))
-        codes = {"subject": nested.subject, nested.model.within: nested.level}
         with double_precision():
-            params = {**nested.rows.params, ABILITY: theta}
+            codes = {"subject": jnp.asarray(nested.subject), nested.model.within: jnp.asarray(nested.level)}
+            params = {name: jnp.asarray(value) for name, value in {**nested.rows.params, ABILITY: theta}.items()}
             drawn, _ = nested.model.with_latent(
                 params, codes, len(nested.rows.categories), seed=int(rng.integers(1 << 31))
             )
