@@ -24,7 +24,7 @@ from scipy.stats import binom, chisquare, norm
 
 import psymetric as ps
 from psymetric.core.precision import double_precision
-from psymetric.estimation import marginal, nested, windows
+from psymetric.estimation import grids, nested, window_places
 from psymetric.models.nested import AbstractNestedModel
 
 N_RANKS = 20
@@ -43,10 +43,10 @@ _MOST_TABLES = 10_000
 def one_grid(design: Design) -> Iterator[None]:
     """One number of nodes for all data sets, so that the sampler is compiled once."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(marginal, "_GRIDS", (design.nodes,))
+        patch.setattr(grids, "_GRIDS", (design.nodes,))
         patch.setattr(nested, "_GRIDS", (design.latent_nodes,))
-        patch.setattr(windows, "_NODES", (design.nodes,))
-        patch.setattr(windows, "_MOST_NODES", {2: design.nodes})
+        patch.setattr(window_places, "_NODES", (design.nodes,))
+        patch.setattr(window_places, "_MOST_NODES", {2: design.nodes})
         yield
 
 

@@ -103,7 +103,7 @@ class NestedRows:
         nodes = np.asarray(self.grid.nodes, np.float64)
         mass, sd = np.empty((len(self.subject), len(nodes))), np.empty(len(self.subject))
         for owners, joint in self.log_joint(posterior.theta):
-            own = np.exp(joint - logsumexp(joint, axis=2, keepdims=True))
+            own = np.exp(joint - np.asarray(logsumexp(joint, axis=2, keepdims=True)))
             weight = posterior.weight[self.subject[owners]]
             variance = own @ nodes**2 - (own @ nodes) ** 2
             mass[owners] = np.einsum("on,onm->om", weight, own)

@@ -269,9 +269,9 @@ class _Shared:
     def anew(self, rng: np.random.Generator) -> Array:
         nested = self.nested
         theta = self.mean + self.sd * rng.standard_normal(len(self.mean))
-        codes: Any = {"subject": nested.subject, nested.model.within: nested.level}
         with double_precision():
-            params: Any = {**nested.rows.params, ABILITY: theta}
+            codes = {"subject": jnp.asarray(nested.subject), nested.model.within: jnp.asarray(nested.level)}
+            params = {name: jnp.asarray(value) for name, value in {**nested.rows.params, ABILITY: theta}.items()}
             drawn, _ = nested.model.with_latent(
                 params, codes, len(nested.rows.categories), seed=int(rng.integers(1 << 31))
             )
@@ -295,7 +295,7 @@ def _moved(nested: NestedRows, ability: Posterior) -> Posterior:
     values = nested.values
     theta, weight = np.empty((2, len(nested.subject), _NODES))
     for owners, joint in nested.log_joint(ability.theta):
-        own = np.exp(joint - logsumexp(joint, axis=2, keepdims=True))
+        own = np.exp(joint - np.asarray(logsumexp(joint, axis=2, keepdims=True)))
         who = nested.subject[owners]
         at = ability.theta[who][:, :, None] + values
         line = _on_line(at.reshape(len(who), -1), (ability.weight[who][:, :, None] * own).reshape(len(who), -1))
@@ -325,9 +325,9 @@ def _on_line(at: Array, mass: Array) -> Posterior:
     place = np.clip((at - mean) / step + (_NODES - 1) / 2, 0.0, _NODES - 1.0)
     low = np.minimum(place.astype(np.int64), _NODES - 2)
     cell, above = low + _NODES * np.arange(n)[:, None], mass * (place - low)
-    weight = np.bincount(cell.ravel(), (mass - above).ravel(), n * _NODES).astype(np.float64)
+    weight = np.bincount(cell.ravel(), (mass - above).ravel(), n * _NODES)
     weight += np.bincount(cell.ravel() + 1, above.ravel(), n * _NODES)
-    weight = weight.reshape(n, _NODES)
+    weight = weight.astype(np.float64).reshape(n, _NODES)
     nodes = step * (np.arange(_NODES) - (_NODES - 1) / 2)
     centre = np.sum(weight * nodes, axis=1, keepdims=True)
     wide = np.sqrt(np.sum(weight * (nodes - centre) ** 2, axis=1, keepdims=True))
