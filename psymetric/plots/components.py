@@ -144,7 +144,7 @@ def _draw_loadings(axes: Axes, values: NDArray[np.float64], labels: list[str], n
     axes.set_axisbelow(True)
     axes.set_xlabel("correlation", labelpad=4, loc="right")
     across = pixels_by_data(axes)
-    for place, label in zip(places, labels, strict=True):
+    for place, label in zip(places.tolist(), labels, strict=True):
         axes.text(names_at, place, label, transform=across, va="center_baseline")
     if skipped:
         axes.text(names_at, half, f"… {skipped:,} more", transform=across, va="center_baseline", color=SOFT)
