@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.scipy.special import logsumexp
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
@@ -26,7 +27,7 @@ from psymetric.estimation.louis import subject_posteriors
 from psymetric.estimation.problems import JointProblem, MarginalProblem, distinct_cells
 from psymetric.models.base import ABILITY, Table
 
-__all__ = ["constraint_jacobian", "joint_scores", "marginal_scores", "structural_space"]
+__all__ = ["constraint_jacobian", "joint_scores", "marginal_scores", "structural_space", "subject_scores"]
 
 Matrix = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -86,6 +87,21 @@ def marginal_scores(problem: MarginalProblem, table: Table, free: NDArray[np.flo
         rows = slice(start, start + size)
         values[rows] = np.einsum("rdn,rn->rd", slopes[entry[rows]], posterior[subject[rows]])
     return _sparse(values, [each.position[cell] for each in directions], problem.space)
+
+
+def subject_scores(problem: MarginalProblem, free: NDArray[np.float64]) -> Matrix:
+    """Gradients of the subjects' marginal log-likelihoods in the free vector, shape (subjects, parameters).
+
+    For any population: what a subject's group and covariates contribute belongs to the subject and to none of its rows.
+    """
+    return np.asarray(_subject_slopes(problem, jnp.asarray(free)))
+
+
+@jax.jit
+def _subject_slopes(problem: MarginalProblem, free: Array) -> Array:
+    """Forward, a parameter at a time: memory stays that of one evaluation."""
+    _, product = jax.linearize(lambda point: logsumexp(problem.log_joint(point), axis=1), free)
+    return jax.lax.map(product, jnp.eye(free.shape[0])).T
 
 
 def joint_scores(problem: JointProblem, table: Table, free: NDArray[np.float64]) -> tuple[csr_array, Matrix]:

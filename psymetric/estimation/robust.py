@@ -16,7 +16,13 @@ from psymetric.data.pairs import PairTable
 from psymetric.data.responses import ResponseTable
 from psymetric.errors import ConvergenceError, DataError, DesignError
 from psymetric.estimation.assemble import constrained_uncertainty
-from psymetric.estimation.casewise import constraint_jacobian, joint_scores, marginal_scores, structural_space
+from psymetric.estimation.casewise import (
+    constraint_jacobian,
+    joint_scores,
+    marginal_scores,
+    structural_space,
+    subject_scores,
+)
 from psymetric.estimation.curvature import Information, information
 from psymetric.estimation.extremes import Rows, find_extremes
 from psymetric.estimation.fit import Fit
@@ -24,7 +30,7 @@ from psymetric.estimation.marginal import resolved_problem
 from psymetric.estimation.problems import joint_problem
 from psymetric.models.base import ABILITY, Table
 from psymetric.models.nested import require_independence
-from psymetric.models.space import POPULATION_SD, has_ability, require_one_dimension
+from psymetric.models.space import POPULATION_MEAN, POPULATION_SD, has_ability, require_one_dimension
 
 __all__ = ["robust_errors"]
 
@@ -48,6 +54,7 @@ class _Mode:
         table: The rows behind the estimates. space: Without the subjects' parameters. free: Its free vector. active:
             Positions of those that were estimated. curvature: Negative Hessian at the mode over them.
         scores: Rows' gradients in the constrained values, weights left out. ability: In the row's own ability, or None.
+        subjects: Subjects' gradients in the active parameters, in place of the rows' where populations differ, or None.
     """
 
     table: Table
@@ -57,6 +64,7 @@ class _Mode:
     curvature: Information
     scores: csr_array
     ability: Matrix | None
+    subjects: Matrix | None = None
 
 
 def robust_errors(fit: Fit, table: ResponseTable | PairTable, *, cluster: str | None = None) -> Fit:
@@ -75,7 +83,8 @@ def robust_errors(fit: Fit, table: ResponseTable | PairTable, *, cluster: str | 
       (Cameron, Gelbach & Miller, 2011, eq. 2.3), from each response's posterior-mean gradient. Its noise grows
       with the responses per subject, so that this takes many clusters and short tests: a difference that is no
       covariance is refused. So is a cluster that is a facet of the model: at the maximum the gradients of a level with
-      a location of its own sum to zero, so that such clusters say nothing about locations.
+      a location of its own sum to zero, so that such clusters say nothing about locations. With several populations
+      (`Population(groups=, covariates=)`) gradients are those of whole subjects, and clusters must hold them whole.
     * **JointML of responses**: gradients have the subjects' own parameters profiled out; a subject's own error stays
       model-based, with the robust uncertainty of everything else carried. The bias of short tests is not removed.
     * **Pairs** (JointML, MAP): the unit is one comparison, or the cluster.
@@ -94,7 +103,8 @@ def robust_errors(fit: Fit, table: ResponseTable | PairTable, *, cluster: str | 
 
     Raises:
         DataError: Another table, a fit of draws, an unknown cluster, fewer than two clusters, or too few for two ways.
-        DesignError: Random facets, several populations, or a cluster that crosses subjects and is a facet of the model.
+        DesignError: Random facets, or a cluster that crosses subjects and is a facet of the model, or crosses those of
+            several populations.
         ConvergenceError: The fit did not converge.
 
     Source: Huber (1967), Proc. 5th Berkeley Symposium 1, 221-233; White (1982), Econometrica 50, 1-25; Liang & Zeger
@@ -117,8 +127,8 @@ def robust_errors(fit: Fit, table: ResponseTable | PairTable, *, cluster: str | 
         errors[name] = np.full_like(errors[name], np.nan)
         covariances.pop(name, None)
         factors.pop(name, None)
-    if ABILITY not in fit.parameters and np.isnan(fit.standard_errors.get(POPULATION_SD, np.zeros(()))):
-        errors[POPULATION_SD] = np.full((), np.nan)
+    if mode.ability is None and (known := fit.standard_errors.get(POPULATION_SD)) is not None:
+        errors[POPULATION_SD] = np.where(np.isnan(known), np.nan, errors[POPULATION_SD])
     provenance = replace(fit.provenance, settings=fit.provenance.settings | {"robust_errors": {"cluster": cluster}})
     return replace(
         fit,
@@ -148,11 +158,6 @@ def _check(fit: Fit, table: ResponseTable | PairTable, cluster: str | None) -> N
         )
     require_one_dimension(fit.model, "robust_errors")
     require_independence(fit.model, "robust_errors", instead="bootstrap()")
-    if fit.model.population.columns:
-        raise DesignError(
-            f"robust_errors knows one population, and {list(fit.model.population.columns)} tell several apart: use "
-            "bootstrap()"
-        )
     known = [name for name in table.codes if name not in ("left", "right")]
     if cluster is not None and cluster not in known:
         raise DataError(f"robust_errors(cluster={cluster!r}) is not a column of the table: it has {known}")
@@ -161,11 +166,15 @@ def _check(fit: Fit, table: ResponseTable | PairTable, cluster: str | None) -> N
 def _marginal(fit: Fit, table: Table) -> _Mode:
     problem, free = resolved_problem(fit.model, table, fit.parameters, prior=fit.penalised)
     active = np.ones(len(free), bool)
-    # An sd held at its lower bound has no standard error and was not estimated.
-    active[problem.space.slices()[POPULATION_SD]] = np.isfinite(fit.standard_errors[POPULATION_SD])
+    # An sd held at its lower bound has no standard error and was not estimated; one that is known has an error of zero.
+    errors = np.ravel(fit.standard_errors[POPULATION_SD])
+    active[problem.space.slices()[POPULATION_SD]] = np.isfinite(errors[errors != 0])
     curvature = information(problem, free, None if active.all() else active)
-    scores = marginal_scores(problem, table, free)
-    return _Mode(table, problem.space, free, np.flatnonzero(active), curvature, scores, None)
+    places = np.flatnonzero(active)
+    if problem.background is not None:
+        subjects = subject_scores(problem, free)[:, places]
+        return _Mode(table, problem.space, free, places, curvature, csr_array((0, 0)), None, subjects)
+    return _Mode(table, problem.space, free, places, curvature, marginal_scores(problem, table, free), None)
 
 
 def _joint(fit: Fit, table: Table) -> _Mode:
@@ -227,6 +236,8 @@ def _meat(fit: Fit, mode: _Mode, cluster: str | None) -> tuple[Matrix, dict[str,
     n_clusters = len(np.unique(owner[weight > 0]))
     if n_clusters < 2:
         raise DataError(f"robust_errors(cluster={name!r}): {n_clusters} cluster shows no spread between clusters")
+    if mode.subjects is not None:
+        return _of_subjects(mode, mode.subjects, owner, name), {name: n_clusters}, False
     first = _one_way(mode, owner, weight, n_clusters)
     if mode.ability is not None or "subject" not in codes or name == "subject":
         return first, {name: n_clusters}, False
@@ -265,6 +276,28 @@ def _one_way(mode: _Mode, owner: Index, weight: Matrix, n_clusters: float) -> Ma
     return total * n_clusters / (n_clusters - 1)
 
 
+def _of_subjects(mode: _Mode, subjects: Matrix, owner: Index, name: str) -> Matrix:
+    """As `_one_way`, from the gradients of whole subjects.
+
+    Raises:
+        DesignError: A cluster that holds a part of a subject.
+    """
+    used = mode.table.weight > 0
+    subject, owner = mode.table.codes["subject"][used], owner[used]
+    whole = np.zeros(len(subjects), np.int64)
+    whole[subject] = owner
+    if crossing := len(np.unique(subject[whole[subject] != owner])):
+        raise DesignError(
+            f"robust_errors(cluster={name!r}): {crossing} of {len(subjects)} subjects have responses in several "
+            "clusters, and with several populations a subject's gradient has parts that belong to none of its "
+            f'responses. Use cluster="subject", or bootstrap(resample={name!r})'
+        )
+    n_clusters = len(np.unique(owner))
+    gradient = np.zeros((int(owner.max()) + 1, subjects.shape[1]))
+    np.add.at(gradient, whole, subjects)
+    return gradient.T @ gradient * n_clusters / (n_clusters - 1)
+
+
 def _check_definite(covariance: Matrix, sizes: dict[str, int]) -> None:
     values = np.linalg.eigvalsh(covariance)
     if values[0] < -_ROUNDING * values[-1]:
@@ -281,11 +314,12 @@ def _own(fit: Fit, cluster: str | None, errors: dict[str, Matrix]) -> list[str]:
     """Parameters that belong to the clusters themselves; a subject's ability has a model-based error instead."""
     if cluster is None:
         return []
-    return [
+    own = [
         spec.name
         for spec in fit.model.parameters
         if cluster in spec.axes and spec.name in errors and spec.name != ABILITY and not spec.anchors
     ]
+    return own + [POPULATION_MEAN, POPULATION_SD] * (cluster == fit.model.population.groups)
 
 
 def _notes(sizes: dict[str, int], n_parameters: int) -> list[str]:
