@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal, final
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, final, get_args
 
 import numpy as np
 import pandas as pd
@@ -22,10 +22,12 @@ from psymetric.diagnostics.differential_cells import (
     searched_populations,
     tested_cells,
 )
-from psymetric.diagnostics.differential_design import Comparison, check_model, compare
-from psymetric.diagnostics.differential_model import Cells, DifferentialModel
+from psymetric.diagnostics.differential_design import Comparison, check_model, check_steps, compare
+from psymetric.diagnostics.differential_model import SLOPE, Cells, DifferentialModel, step_names
+from psymetric.diagnostics.differential_omnibus import OMNIBUS_COLUMNS, omnibus_rows
 from psymetric.diagnostics.differential_report import Correction, labelled
 from psymetric.diagnostics.differential_search import Freed, lone_anchors, purify, start_search
+from psymetric.diagnostics.differential_steps import step_rows
 from psymetric.errors import DataError
 from psymetric.estimation.fit import Fit
 from psymetric.estimation.fitting import fit as fit_model
@@ -50,7 +52,7 @@ class DifferentialFunctioning:
 
     Attributes:
         method: How differences were tested.
-        kind: What was tested: location, slope or both.
+        kind: What was tested: location, slope or both, steps or both of these.
         facet: Whose levels were compared.
         group: The facet of the groups.
         reference: The group that the others are compared with.
@@ -58,6 +60,12 @@ class DifferentialFunctioning:
         populations: One row per group: group, subjects, mean, mean_se, sd, sd_se of its abilities, in logits. The
             difference of the means (impact) is no differential functioning.
         notes: What a reader of the numbers must know, as sentences.
+        omnibus: With three groups or more ("lr" and "wald") one row per level, whether any two of the groups differ:
+            level, groups (compared), anchor, easiest, hardest (groups furthest apart), range and se (logits between
+            them), statistic, df, p, p_holm, p_bh, delta, effect_class (by the range), flag, note. Else empty.
+        steps: With kind "steps" or "thresholds" one row per level, focal group and step: level, focal, step (from 1),
+            category (that it leads into), estimate, se, lower, upper (its whole shift, logits; positive is harder),
+            p (by normal approximation, unadjusted) and effect_class (the ETS bounds; Penfield, 2008). Else empty.
     """
 
     method: Method
@@ -68,22 +76,26 @@ class DifferentialFunctioning:
     frame: pd.DataFrame
     populations: pd.DataFrame
     notes: tuple[str, ...] = ()
+    omnibus: pd.DataFrame = field(default_factory=pd.DataFrame)
+    steps: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def flagged(self) -> pd.DataFrame:
-        """The rows with a flag."""
+        """The rows of `frame` with a flag."""
         return self.frame[self.frame["flag"] != ""].reset_index(drop=True)
 
     def __str__(self) -> str:
         first = f"{self.kind} differential functioning of {self.facet!r} by {self.group!r} ({self.method}), reference "
         lines = [f"{first}{self.reference!r}: {len(self.flagged)} of {len(self.frame)} flagged"]
         lines += [f"  {row.level} in {row.focal}: {row.flag}" for row in self.flagged.itertuples()]
+        lines += [f"  {row.level}: {row.flag}" for row in self.omnibus.itertuples() if row.flag]
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
 
     def _repr_html_(self) -> str:
         from html import escape
 
-        tables = [frame.to_html(index=False, escape=True) for frame in (self.frame, self.populations)]
+        frames = [frame for frame in (self.frame, self.omnibus, self.steps, self.populations) if len(frame)]
+        tables = [frame.to_html(index=False, escape=True) for frame in frames]
         return "".join(tables) + "".join(f"<p>{escape(note)}</p>" for note in self.notes)
 
 
@@ -128,7 +140,9 @@ def differential_functioning(
         facet: Whose levels may differ: "item", or "judge" for judges that are severer on some subjects.
         reference: The group to compare with; by default the largest.
         method: See above.
-        kind: "uniform" tests locations, "nonuniform" slopes (locations free in both models), "both" together.
+        kind: "uniform" tests locations, "nonuniform" slopes (locations free in both models), "both" together. Of three
+            categories or more "steps" tests whether steps are shifted unequally (locations free in both models), and
+            "thresholds" locations and steps together.
         anchors: See above.
         alpha: Level of the tests, of purification and of classes; for "posterior", the probability of a negligible
             difference below which a row is flagged.
@@ -149,44 +163,74 @@ def differential_functioning(
           unsigned in points, standardised) and essd_size in Cohen's words;
         * flag (why to look, in words; empty where the test or the size is within bounds) and note (why a row is empty).
 
+        `omnibus` compares several groups at once, level by level; `steps` has the shift of every step.
+
         Missing responses are left out of the likelihood (ignorable), never scored.
 
     Raises:
         DataError: Groups that are unknown, vary within a subject, are fewer than two or have fewer than five subjects;
             a facet that the model lacks or of one level; unknown anchors; settings out of range.
-        DesignError: A model without locations, with random facets, or which needs a prior (the last two: "posterior").
+        DesignError: A model without locations, with random facets, or which needs a prior (the last two: "posterior"),
+            or without steps between neighbouring categories where these are to be tested.
 
     Source: Thissen, Steinberg & Wainer (1993), in Holland & Wainer, Differential Item Functioning, 67-113; Lord
     (1980), Applications of Item Response Theory, ch. 14; Kopf, Zeileis & Strobl (2015), Applied Psychological
-    Measurement 39, 83-103 (choice of anchors); Muthén & Asparouhov (2012), Psychological Methods 17, 313-335 (small
-    priors in place of anchors); Holm (1979), Scandinavian Journal of Statistics 6, 65-70; Benjamini & Hochberg (1995),
-    JRSS B 57, 289-300.
+    Measurement 39, 83-103 (choice of anchors); Penfield (2007), Journal of Educational Measurement 44, 187-210
+    (steps); Muthén & Asparouhov (2012), Psychological Methods 17, 313-335 (small priors in place of anchors); Holm
+    (1979), Scandinavian Journal of Statistics 6, 65-70; Benjamini & Hochberg (1995), JRSS B 57, 289-300.
     """
     base = model.model if isinstance(model, Fit) else model
     _check_settings(method, kind, alpha, level, prior_sd, correction)
     check_model(base, facet, group, method, who=_WHO)
-    comparison = compare(base, table, facet, group, reference, anchors, who=_WHO)
+    by_step = kind in ("steps", "thresholds")
+    if by_step:
+        check_steps(base, table, method, who=_WHO)
+    comparison = compare(base, table, facet, group, reference, anchors, by_step=by_step, who=_WHO)
     table = replace(table, weight=comparison.weight)
-    found = DifferentialModel(
-        _without_population(base), group, comparison.reference, kind != "uniform", prior_sd, prior_sd / 2
-    )
+    shapes = step_names(len(table.categories)) if by_step else () if kind == "uniform" else (SLOPE,)
+    found = DifferentialModel(_without_population(base), group, comparison.reference, shapes, prior_sd, prior_sd / 2)
     if method == "posterior":
-        frame, populations, notes = _posterior(found, table, comparison, engine or Laplace(), level)
+        tested = _posterior(found, table, comparison, engine or Laplace(), level)
     elif engine is not None:
         raise DataError(f'{_WHO}: engine= is for method="posterior"; {method!r} is by MarginalML')
     else:
-        frame, populations, notes = _tested(found, table, comparison, method, kind, anchors, alpha, level)
-    rows = labelled(comparison, frame, correction=correction, alpha=alpha)
+        settings = _Settings(method, kind, alpha, level, correction)
+        tested = _tested(found, table, comparison, anchors, settings)
     return DifferentialFunctioning(
         method,
         kind,
         facet,
         group,
         comparison.reference,
-        rows,
-        _groups(comparison, populations),
-        comparison.notes + notes,
+        labelled(comparison, tested.cells, correction=correction, alpha=alpha),
+        _groups(comparison, tested.populations),
+        comparison.notes + tested.notes,
+        tested.omnibus,
+        step_rows(comparison, tested.cells, alpha=alpha, level=level),
     )
+
+
+@final
+@dataclass(frozen=True)
+class _Settings:
+    """How differences are tested."""
+
+    method: Literal["lr", "wald"]
+    kind: Kind
+    alpha: float
+    level: float
+    correction: Correction
+
+
+@final
+@dataclass(frozen=True)
+class _Tested:
+    """What was found in the cells, before labels; the groups' means and sds with their errors; levels as a whole."""
+
+    cells: pd.DataFrame
+    populations: tuple[Array, Array]
+    notes: tuple[str, ...] = ()
+    omnibus: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=OMNIBUS_COLUMNS))
 
 
 def _without_population(model: AbstractMeasurementModel) -> AbstractMeasurementModel:
@@ -198,7 +242,7 @@ def _without_population(model: AbstractMeasurementModel) -> AbstractMeasurementM
 def _check_settings(method: str, kind: str, alpha: float, level: float, prior_sd: float, correction: str) -> None:
     for name, value, known in (
         ("method", method, ("lr", "wald", "posterior")),
-        ("kind", kind, ("uniform", "nonuniform", "both")),
+        ("kind", kind, get_args(Kind)),
         ("correction", correction, ("holm", "fdr_bh", "none")),
     ):
         if value not in known:
@@ -214,12 +258,9 @@ def _tested(
     model: DifferentialModel,
     table: ResponseTable,
     comparison: Comparison,
-    method: Literal["lr", "wald"],
-    kind: Kind,
     anchors: str | Sequence[Label],
-    alpha: float,
-    level: float,
-) -> tuple[pd.DataFrame, tuple[Array, Array], tuple[str, ...]]:
+    by: _Settings,
+) -> _Tested:
     cells, facet = comparison.cells, comparison.facet
     none = Cells(cells.level[:0], cells.group[:0], ())
     alike = fit_model(model, none.mark(table, facet, model.group), engine=MarginalML())
@@ -228,23 +269,34 @@ def _tested(
         chosen: tuple[int, ...] = () if anchors == "others" else tuple(range(search.n_cells))
         notes: tuple[str, ...] = ()
         if anchors == "purified":
-            pure = purify(search, cells, comparison.n_possible, alpha=alpha)
+            pure = purify(search, cells, comparison.n_possible, alpha=by.alpha)
             chosen, notes = pure.cells, (pure.note,) * bool(pure.note)
-        freed = Freed(frozenset(chosen), frozenset(chosen) if model.with_slopes else frozenset())
+        freed = Freed(frozenset(chosen), frozenset(chosen) if model.shapes else frozenset())
         alone = lone_anchors(cells, chosen, comparison.n_possible)
-        frame = tested_cells(search, freed, alone, kind=kind, method=method, level=level)
-        return frame, searched_populations(search, search.solve(freed)), notes
+        frame = tested_cells(search, freed, alone, kind=by.kind, method=by.method, level=by.level)
+        omnibus = omnibus_rows(
+            search,
+            freed,
+            alone,
+            comparison,
+            frame["discrimination"].to_numpy(np.float64),
+            kind=by.kind,
+            method=by.method,
+            correction=by.correction,
+            alpha=by.alpha,
+        )
+        return _Tested(frame, searched_populations(search, search.solve(freed)), notes, omnibus)
 
 
 def _posterior(
     model: DifferentialModel, table: ResponseTable, comparison: Comparison, engine: Laplace | NUTS, level: float
-) -> tuple[pd.DataFrame, tuple[Array, Array], tuple[str, ...]]:
+) -> _Tested:
     if not isinstance(engine, (Laplace, NUTS)):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise DataError(f"{_WHO}: engine={engine!r} gives no draws: use Laplace() or NUTS()")
     marked = comparison.cells.mark(table, comparison.facet, model.group)
     drawn = fit_model(model, marked, engine=engine)
     with double_precision():
-        return drawn_cells(drawn, model, marked, comparison.cells, level=level), drawn_populations(drawn), ()
+        return _Tested(drawn_cells(drawn, model, marked, comparison.cells, level=level), drawn_populations(drawn))
 
 
 def _groups(comparison: Comparison, populations: tuple[Array, Array]) -> pd.DataFrame:

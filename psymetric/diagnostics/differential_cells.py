@@ -24,15 +24,18 @@ from psymetric.diagnostics.differential_model import (
     DifferentialModel,
 )
 from psymetric.diagnostics.differential_search import Freed, Search, Solution, wald_statistic
+from psymetric.diagnostics.differential_steps import step_shifts
 from psymetric.estimation.assemble import constrain
 from psymetric.estimation.fit import Fit
 from psymetric.estimation.problems import MarginalProblem, marginal_problem
 from psymetric.models.space import POPULATION_MEAN, POPULATION_SD
 
-__all__ = ["Kind", "drawn_cells", "drawn_populations", "searched_populations", "tested_cells"]
+__all__ = ["RELATIVE", "Kind", "drawn_cells", "drawn_populations", "searched_populations", "tested_cells"]
 
 Array = NDArray[np.float64]
-Kind = Literal["uniform", "nonuniform", "both"]
+Kind = Literal["uniform", "nonuniform", "both", "steps", "thresholds"]
+RELATIVE = ("nonuniform", "steps")
+"""Kinds that test slopes or steps with the locations free in both models."""
 
 
 @final
@@ -46,9 +49,9 @@ class _Contrast:
 
 
 def _contrast(search: Search, freed: Freed, cell: int, kind: Kind) -> _Contrast:
-    own, both = search.places(cell), kind != "uniform"
-    larger = freed.plus(cell, slope=both)
-    if kind == "nonuniform":
+    own = search.places(cell)
+    larger = freed.plus(cell, shape=kind != "uniform")
+    if kind in RELATIVE:
         return _Contrast(own[1:], larger, larger.minus(cell, shift=False))
     return _Contrast(own, larger, larger.minus(cell))
 
@@ -70,7 +73,7 @@ def tested_cells(
     ]
     frame = pd.DataFrame(rows)
     z = float(norm.ppf((1 + level) / 2))
-    for name in ("estimate", "log_slope") if search.model.with_slopes else ("estimate",):
+    for name in _names(search):
         frame[f"{name}_lower"], frame[f"{name}_upper"] = (
             frame[name] + side * z * frame[f"{name}_se"] for side in (-1, 1)
         )
@@ -86,10 +89,10 @@ def _tested(
     row: dict[str, object] = {"anchor": cell not in freed.shifts, "statistic": np.nan, "df": df, "p": np.nan}
     if not found.is_determined:
         return row | _untested(search, cell, "the likelihood has no single maximum") | {"anchor": row["anchor"]}
-    names = ("estimate", "log_slope")[: len(own)]
-    errors = np.sqrt(np.diag(found.covariance(own)))
-    for name, place, error in zip(names, own, errors, strict=True):
-        row |= {name: found.maximum.point[place], f"{name}_se": error}
+    values, covariance = found.maximum.point[own], found.covariance(own)
+    for name, value, error in zip(_names(search), values, np.sqrt(np.diag(covariance)), strict=False):
+        row |= {name: value, f"{name}_se": error}
+    row |= step_shifts(search.model, values, covariance)
     effect = score_effects(search.problem, search.model, counts, found.maximum.point, cell)
     params = {
         name: np.asarray(value)
@@ -106,10 +109,14 @@ def _tested(
     return row | {"statistic": statistic, "p": float(chi2.sf(statistic, df)), "note": ""}
 
 
+def _names(search: Search) -> tuple[str, ...]:
+    return ("estimate", "log_slope") if search.model.with_slopes else ("estimate",)
+
+
 def _untested(search: Search, cell: int, note: str) -> dict[str, object]:
-    names = ("estimate", "log_slope")[: len(search.places(cell))]
+    names = _names(search)
     empty = [*names, *(f"{name}_se" for name in names), "statistic", "p", "discrimination", "sids", "uids", "essd"]
-    known: dict[str, object] = {"anchor": True, "df": len(names), "note": note}
+    known: dict[str, object] = {"anchor": True, "df": len(search.places(cell)), "note": note}
     return known | dict.fromkeys(empty, np.nan)
 
 

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from psymetric.data.coding import Label
 from psymetric.data.messages import counted, listing, nearest
 from psymetric.data.responses import ResponseTable
-from psymetric.diagnostics.differential_model import Cells
+from psymetric.diagnostics.differential_model import Cells, has_steps
 from psymetric.errors import DataError, DesignError
 from psymetric.models.base import ABILITY, AbstractMeasurementModel
 from psymetric.models.space import has_ability
 
-__all__ = ["NAMED", "Comparison", "check_groups", "check_model", "compare", "reference_group"]
+__all__ = ["NAMED", "Comparison", "check_groups", "check_model", "check_steps", "compare", "reference_group"]
 
 NAMED = "named as an anchor"
 _LEAST_SUBJECTS, _FEW_SUBJECTS = 5, 100
@@ -30,6 +30,7 @@ class Comparison:
 
     Attributes:
         facet: Whose levels.
+        categories: Labels of the categories, low to high.
         levels: Their labels.
         groups: Labels of the groups.
         reference: The one the others are compared with.
@@ -44,6 +45,7 @@ class Comparison:
     """
 
     facet: str
+    categories: tuple[Label, ...]
     levels: tuple[Label, ...]
     groups: tuple[Label, ...]
     reference: Label
@@ -54,6 +56,19 @@ class Comparison:
     n_possible: NDArray[np.int64]
     weight: NDArray[np.float64]
     notes: tuple[str, ...]
+
+
+def check_steps(model: AbstractMeasurementModel, table: ResponseTable, method: str, *, who: str) -> None:
+    """Raise where there are no steps that could move apart, or no test of them."""
+    if method == "posterior":
+        raise DataError(f'{who}: steps are tested by method="lr" or "wald": {method!r} has shifts and slopes only')
+    if not has_steps(model):
+        raise DesignError(
+            f"{who}: {type(model).__name__} has no steps between neighbouring categories that could shift: use "
+            "ManyFacetRasch or GeneralizedPartialCredit"
+        )
+    if len(table.categories) < 3:
+        raise DataError(f'{who}: two categories have one step, which is the location: use kind="uniform"')
 
 
 def check_model(model: AbstractMeasurementModel, facet: str, group: str, method: str, *, who: str) -> None:
@@ -141,9 +156,10 @@ def compare(
     reference: Label | None,
     anchors: str | Sequence[Label],
     *,
+    by_step: bool,
     who: str,
 ) -> Comparison:
-    """Who is compared with whom, where.
+    """Who is compared with whom, where; `by_step` where every step must have responses on both of its sides.
 
     Raises:
         DataError: What `check_groups` and `reference_group` raise, a facet of one level, or unknown anchors.
@@ -160,12 +176,16 @@ def compare(
     fixed = _anchors(levels, anchors, facet, who=who)
     n, low, high = (_cell_sums(table, facet, group, part) for part in ("n", "low", "high"))
     stuck = (n > 0) & ((n == low) | (n == high))
+    lacking = _lacks_category(table, facet, group) if by_step else np.zeros(n.shape, bool)
     wanted = np.ones(n.shape, bool)
     wanted[:, first] = False
     excluded = tuple(
         (level, focal, reason)
         for level, focal in zip(*np.nonzero(wanted), strict=True)
-        if (reason := _reason(level, (first, focal), groups, n, stuck) or (NAMED if levels[level] in fixed else ""))
+        if (
+            reason := _reason(level, (first, focal), groups, n, stuck, lacking)
+            or (NAMED if levels[level] in fixed else "")
+        )
     )
     for level, focal, _ in excluded:
         wanted[level, focal] = False
@@ -182,7 +202,9 @@ def compare(
     weight = np.where(stuck[table.codes[facet], table.codes[group]], 0.0, table.weight)
     usable = (n > 0) & ~stuck
     n_possible = np.sum(usable & usable[:, [first]], axis=0)
-    return Comparison(facet, levels, groups, groups[first], cells, excluded, n, size, n_possible, weight, notes)
+    return Comparison(
+        facet, table.categories, levels, groups, groups[first], cells, excluded, n, size, n_possible, weight, notes
+    )
 
 
 def _anchors(levels: Sequence[Label], anchors: str | Sequence[Label], facet: str, *, who: str) -> set[Label]:
@@ -214,8 +236,21 @@ def _cell_sums(table: ResponseTable, facet: str, group: str, part: str) -> NDArr
     return flat.astype(np.float64).reshape(n_levels, n_groups)
 
 
+def _lacks_category(table: ResponseTable, facet: str, group: str) -> NDArray[np.bool_]:
+    """Whether a level is without some category in a group, shape (levels, groups)."""
+    shape = (len(table.levels[facet]), len(table.levels[group]), len(table.categories))
+    counts = np.zeros(shape)
+    np.add.at(counts, (table.codes[facet], table.codes[group], table.response), table.weight)
+    return (counts == 0).any(axis=2)
+
+
 def _reason(
-    level: int, pair: tuple[int, int], groups: Sequence[Label], n: NDArray[np.float64], stuck: NDArray[np.bool_]
+    level: int,
+    pair: tuple[int, int],
+    groups: Sequence[Label],
+    n: NDArray[np.float64],
+    stuck: NDArray[np.bool_],
+    lacking: NDArray[np.bool_],
 ) -> str:
     """Why a level cannot be compared between a pair of groups, or nothing."""
     for group in pair:
@@ -223,4 +258,6 @@ def _reason(
             return f"no responses in group {groups[group]!r}"
         if stuck[level, group]:
             return f"all lowest or all highest in group {groups[group]!r}: no finite difference"
+        if lacking[level, group]:
+            return f"a category is not used in group {groups[group]!r}: a step beside it has no finite shift"
     return ""

@@ -13,7 +13,7 @@ from jax import Array as JaxArray
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from psymetric.diagnostics.differential_model import CELL, SHIFT, SLOPE, DifferentialModel
+from psymetric.diagnostics.differential_model import CELL, SHIFT, DifferentialModel
 from psymetric.estimation.problems import MarginalProblem
 
 __all__ = [
@@ -110,7 +110,7 @@ def score_effects(
     share = counts[rows] / counts[rows].sum()
     focal, reference = (
         share @ np.asarray(scores)[rows]
-        for scores in _expected(problem, jnp.asarray(free), cell + 1, model.with_slopes)
+        for scores in _expected(problem, jnp.asarray(free), cell + 1, (SHIFT, *model.shapes))
     )
     weight = np.exp(np.asarray(problem.log_weights))
     weight = weight / weight.sum()
@@ -120,11 +120,11 @@ def score_effects(
     return ScoreEffect(signed, float(weight @ np.abs(gap)), signed / pooled if pooled > 0 else float("nan"))
 
 
-@partial(jax.jit, static_argnames="with_slopes")
-def _expected(problem: MarginalProblem, free: JaxArray, cell: int, with_slopes: bool) -> tuple[JaxArray, JaxArray]:
+@partial(jax.jit, static_argnames="names")
+def _expected(problem: MarginalProblem, free: JaxArray, cell: int, names: tuple[str, ...]) -> tuple[JaxArray, JaxArray]:
     """Expected scores with and without one cell's difference, shape (combinations, nodes) each."""
     params = problem.space.constrain(free)
-    alike = params | {name: params[name].at[cell].set(0.0) for name in (SHIFT, SLOPE)[: 1 + with_slopes]}
+    alike = params | {name: params[name].at[cell].set(0.0) for name in names}
     score = jnp.arange(problem.n_categories, dtype=free.dtype)
 
     def curve(values: dict[str, JaxArray]) -> JaxArray:

@@ -1,4 +1,4 @@
-"""A measurement model with one shift, and one ratio of slopes, for every level of a facet in every focal group."""
+"""A measurement model with a shift, and a ratio of slopes or shifts of steps, for every level in every focal group."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, final
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -16,16 +17,40 @@ from psymetric.data.coding import Label
 from psymetric.data.responses import ResponseTable
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, ParamSpec, Table
 
-__all__ = ["CELL", "IMPACT_MEAN", "IMPACT_LOG_SD", "SHIFT", "SLOPE", "Cells", "DifferentialModel", "is_slope"]
+__all__ = [
+    "CELL",
+    "IMPACT_LOG_SD",
+    "IMPACT_MEAN",
+    "SHIFT",
+    "SLOPE",
+    "Cells",
+    "DifferentialModel",
+    "has_steps",
+    "is_slope",
+    "step_names",
+]
 
 CELL, _NONE = "differential cell", "none"
-SHIFT, SLOPE = "differential shift", "differential slope"
+SHIFT, SLOPE, _STEP = "differential shift", "differential slope", "differential step"
 IMPACT_MEAN, IMPACT_LOG_SD = "impact mean", "impact log sd"
 
 
 def is_slope(spec: ParamSpec) -> bool:
     """Whether a parameter multiplies the distance between a subject and a level."""
     return bool(spec.axes) and spec.unit == "slope"
+
+
+def has_steps(model: AbstractMeasurementModel) -> bool:
+    """Whether a model has steps between neighbouring categories, whose logits a step's shift moves."""
+    return any(
+        "step" in spec.axes and spec.support == "real" and spec.identification == "sum_to_zero"
+        for spec in model.parameters
+    )
+
+
+def step_names(n_categories: int) -> tuple[str, ...]:
+    """Parameters that move a cell's steps apart: all but the first, which is minus the sum of the others."""
+    return tuple(f"{_STEP} {step}" for step in range(2, n_categories))
 
 
 @final
@@ -67,6 +92,8 @@ class DifferentialModel(AbstractMeasurementModel):
     In a cell with shift s and log ratio of slopes r a subject of ability θ responds as, in the reference group, one of
     ability $\lambda + e^r(\theta - \lambda - s)$, where λ is the location of the response (difficulty, plus severity):
     the slope becomes $e^r$ times what it was, the location $\lambda + s$, and steps keep their distance in logits.
+    Where steps move instead, the logit of category k against the one below loses the slope times $s + \delta_k$,
+    with $\sum_k \delta_k = 0$ (Penfield, 2007, by adjacent categories).
 
     Focal groups have a mean and an sd of their own, as in `Population(groups=...)`: a subject's ability is a linear
     function of one drawn as in the reference group. Written so, all subjects share one grid, the reference group
@@ -76,17 +103,24 @@ class DifferentialModel(AbstractMeasurementModel):
         base: The model without it.
         group: The facet of the groups.
         reference: Its level that the others are compared with.
-        with_slopes: Whether cells have ratios of slopes.
+        shapes: Names of the cells' parameters besides the shift: that of the slope, those of the steps, or none.
         prior_sd: Scale in logits of the normal prior on shifts, around 0.
         slope_prior_sd: Scale of the normal prior on the logs of the ratios.
+
+    Source: Penfield (2007), Journal of Educational Measurement 44, 187-210.
     """
 
     base: AbstractMeasurementModel
     group: str
     reference: Label
-    with_slopes: bool = False
+    shapes: tuple[str, ...] = ()
     prior_sd: float = 0.5
     slope_prior_sd: float = 0.25
+
+    @property
+    def with_slopes(self) -> bool:
+        """Whether cells have ratios of slopes."""
+        return SLOPE in self.shapes
 
     @property
     @override
@@ -108,13 +142,18 @@ class DifferentialModel(AbstractMeasurementModel):
     def parameters(self) -> tuple[ParamSpec, ...]:
         at_zero, alike = ((_NONE, 0.0),), ((self.reference, 0.0),)
         shift = ParamSpec(SHIFT, (CELL,), anchors=at_zero, prior_sd=self.prior_sd)
-        slope = ParamSpec(SLOPE, (CELL,), anchors=at_zero, prior_sd=self.slope_prior_sd, unit="log slope")
+        shapes = [
+            ParamSpec(name, (CELL,), anchors=at_zero, prior_sd=self.slope_prior_sd, unit="log slope")
+            if name == SLOPE
+            else ParamSpec(name, (CELL,), anchors=at_zero, prior_sd=self.prior_sd)
+            for name in self.shapes
+        ]
         return (
             *self.base.parameters,
             ParamSpec(IMPACT_MEAN, (self.group,), anchors=alike, prior_sd=5.0),
             ParamSpec(IMPACT_LOG_SD, (self.group,), anchors=alike, prior_sd=1.0, unit="log sd"),
             shift,
-            *((slope,) if self.with_slopes else ()),
+            *shapes,
         )
 
     @override
@@ -134,7 +173,17 @@ class DifferentialModel(AbstractMeasurementModel):
             location = self.location(params, codes)
             ability = location + jnp.exp(params[SLOPE][cell]) * (ability - location)
         every = jnp.arange(ability.shape[0])
-        return self.base.category_log_probs({**params, ABILITY: ability}, {**codes, "subject": every}, n_categories)
+        log_probs = self.base.category_log_probs(
+            {**params, ABILITY: ability}, {**codes, "subject": every}, n_categories
+        )
+        if not self.shapes or self.with_slopes:
+            return log_probs
+        later = jnp.stack([params[name][cell] for name in self.shapes], axis=1)
+        steps = jnp.concatenate([-later.sum(axis=1, keepdims=True), later], axis=1)
+        slope = jnp.broadcast_to(self.discrimination(params, codes), ability.shape)
+        return jax.nn.log_softmax(
+            log_probs - slope[:, None] * jnp.pad(jnp.cumsum(steps, axis=1), ((0, 0), (1, 0))), axis=1
+        )
 
     def location(self, params: Mapping[str, Array], codes: Mapping[str, Array]) -> Array:
         """Where on the subjects' scale each response is decided in the reference group, shape (responses,)."""

@@ -11,13 +11,14 @@ from statsmodels.stats.multitest import multipletests
 
 from psymetric.diagnostics.differential_design import NAMED, Comparison
 from psymetric.diagnostics.differential_effects import DELTA, LARGE, MODERATE, essd_size, ets_class
+from psymetric.diagnostics.differential_steps import largest_step
 
-__all__ = ["Correction", "adjusted", "labelled", "shown_p"]
+__all__ = ["CLASS_WORDS", "Correction", "adjusted", "labelled", "shown_p"]
 
 Array = NDArray[np.float64]
 Correction = Literal["holm", "fdr_bh", "none"]
 
-_CLASSES = {"A": "negligible", "B": "moderate", "C": "large"}
+CLASS_WORDS = {"A": "negligible", "B": "moderate", "C": "large"}
 _SHOWN_P = 0.001
 
 
@@ -80,7 +81,7 @@ def _with_slopes(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _most_probable(probabilities: Array) -> NDArray[np.str_]:
     known = np.isfinite(probabilities).all(axis=1)
-    best = np.array(list(_CLASSES))[np.argmax(np.nan_to_num(probabilities), axis=1)]
+    best = np.array(list(CLASS_WORDS))[np.argmax(np.nan_to_num(probabilities), axis=1)]
     return np.where(known, best, "")
 
 
@@ -94,12 +95,16 @@ def _flag(row: dict[Any, Any], comparison: Comparison, correction: Correction, a
         name = {"holm": "p_holm", "fdr_bh": "p_bh", "none": "p"}[correction]
         sure, why = row[name] < alpha, f"{name} {shown_p(row[name])}"
     parts: list[str] = []
+    step, shift, size_class = largest_step(row, alpha=alpha)
+    if size_class in ("B", "C"):
+        category = comparison.categories[step]
+        parts.append(f"step into {category!r} {shift:+.2f} logits, {CLASS_WORDS[size_class]}")
     if row["effect_class"] != "A":
         way = "harder or more severe" if row["estimate"] > 0 else "easier or more lenient"
         bounds = f"{MODERATE:.2f} to {LARGE:.2f}" if row["effect_class"] == "B" else f"{LARGE:.2f} or more"
         parts.append(
             f"{way} for {row['focal']!r} than for {comparison.reference!r} by {abs(row['estimate']):.2f} logits, "
-            f"{_CLASSES[row['effect_class']]} ({row['effect_class']}: {bounds})"
+            f"{CLASS_WORDS[row['effect_class']]} ({row['effect_class']}: {bounds})"
         )
     if not 1 / _RATIO < row.get("slope_ratio", 1.0) < _RATIO:
         parts.append(f"slope {row['slope_ratio']:.2f} times that for {comparison.reference!r}")

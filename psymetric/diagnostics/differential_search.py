@@ -14,7 +14,7 @@ from scipy.stats import chi2
 
 from psymetric.core.optimizers import Maximum
 from psymetric.data.responses import ResponseTable
-from psymetric.diagnostics.differential_model import SHIFT, SLOPE, Cells, DifferentialModel
+from psymetric.diagnostics.differential_model import SHIFT, Cells, DifferentialModel
 from psymetric.estimation.curvature import Information, information, value_and_gradient
 from psymetric.estimation.fit import Fit
 from psymetric.estimation.marginal import Climb, resolved_problem
@@ -42,18 +42,18 @@ _SOUND = 2.0
 @final
 @dataclass(frozen=True)
 class Freed:
-    """Cells whose shifts, and cells whose ratios of slopes, are estimated; the others are at zero."""
+    """Cells whose shifts, and cells whose slopes or steps, are estimated; the others are at zero."""
 
     shifts: frozenset[int] = frozenset()
-    slopes: frozenset[int] = frozenset()
+    shapes: frozenset[int] = frozenset()
 
-    def plus(self, cell: int, *, shift: bool = True, slope: bool = False) -> Freed:
-        """With one more cell."""
-        return Freed(self.shifts | ({cell} if shift else set()), self.slopes | ({cell} if slope else set()))
+    def plus(self, *cells: int, shape: bool = False) -> Freed:
+        """With more cells."""
+        return Freed(self.shifts | {*cells}, self.shapes | ({*cells} if shape else set()))
 
-    def minus(self, cell: int, *, shift: bool = True, slope: bool = True) -> Freed:
-        """With one cell less."""
-        return Freed(self.shifts - ({cell} if shift else set()), self.slopes - ({cell} if slope else set()))
+    def minus(self, *cells: int, shift: bool = True) -> Freed:
+        """Without some cells, or without their slopes and steps alone."""
+        return Freed(self.shifts - ({*cells} if shift else set()), self.shapes - {*cells})
 
 
 @final
@@ -100,18 +100,16 @@ class Search:
     solved: dict[Freed, Solution] = field(default_factory=dict[Freed, Solution])
 
     def places(self, cell: int) -> NDArray[np.int64]:
-        """Where a cell's shift, and its log ratio of slopes where there is one, are in the free vector."""
+        """Where a cell's shift, and its slope or steps where it has them, are in the free vector."""
         where = self.problem.space.slices()
-        names = (SHIFT, SLOPE) if self.model.with_slopes else (SHIFT,)
-        return np.array([where[name].start + cell for name in names])
+        return np.array([where[name].start + cell for name in (SHIFT, *self.model.shapes)])
 
     def active(self, freed: Freed) -> NDArray[np.bool_]:
         """Which parameters a model estimates, shape (parameters,)."""
         found, where = np.ones(len(self.start), bool), self.problem.space.slices()
-        for name, cells in ((SHIFT, freed.shifts), (SLOPE, freed.slopes)):
-            if name in where:
-                found[where[name]] = False
-                found[where[name].start + np.array(sorted(cells), np.int64)] = True
+        for name, cells in ((SHIFT, freed.shifts), *((shape, freed.shapes) for shape in self.model.shapes)):
+            found[where[name]] = False
+            found[where[name].start + np.array(sorted(cells), np.int64)] = True
         return found
 
     def solve(self, freed: Freed, near: Freed | None = None) -> Solution:
@@ -138,8 +136,7 @@ def start_search(model: DifferentialModel, table: ResponseTable, cells: Cells, a
         cells: The cells.
         alike: Fit of the model to the table without cells.
     """
-    names = (SHIFT, SLOPE) if model.with_slopes else (SHIFT,)
-    parameters = {**alike.parameters, **dict.fromkeys(names, np.zeros(len(cells.labels) + 1))}
+    parameters = {**alike.parameters, **dict.fromkeys((SHIFT, *model.shapes), np.zeros(len(cells.labels) + 1))}
     problem, start = resolved_problem(model, table, parameters, prior=False)
     return Search(problem, model, start, len(cells.labels))
 
@@ -197,8 +194,8 @@ def purify(search: Search, cells: Cells, n_levels: NDArray[np.int64], *, alpha: 
         n_levels: By group, how many levels could be anchors, shape (groups,).
         alpha: Level of the tests.
     """
-    both = search.model.with_slopes
-    df, everyone = 2 if both else 1, set(range(search.n_cells))
+    shape = bool(search.model.shapes)
+    df, everyone = 1 + len(search.model.shapes), set(range(search.n_cells))
     seen, chosen = set[frozenset[int]](), Freed()
     while chosen.shifts not in seen:
         seen.add(chosen.shifts)
@@ -209,7 +206,7 @@ def purify(search: Search, cells: Cells, n_levels: NDArray[np.int64], *, alpha: 
         worst = int(np.argmax(statistics))
         if chi2.sf(statistics[worst], df) >= alpha:
             return Purified(tuple(sorted(chosen.shifts)))
-        previous, chosen = chosen, chosen.plus(candidates[worst], slope=both)
+        previous, chosen = chosen, chosen.plus(candidates[worst], shape=shape)
         if not search.solve(chosen, near=previous).is_determined:
             return Purified(tuple(sorted(previous.shifts)), f"{cells.labels[candidates[worst]]} could not be freed")
         p = {cell: chi2.sf(wald_statistic(search, chosen, search.places(cell)), df) for cell in chosen.shifts}
