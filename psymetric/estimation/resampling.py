@@ -72,11 +72,11 @@ def resampler(fit: Fit, table: ResponseTable | PairTable, resample: str | None) 
     if resample == "parametric":
         return _parametric(fit, table)
     unit = resample or ("subject" if has_ability(fit.model) else "comparison")
-    if unit == "comparison" and table.required == PairTable.required:
+    if unit == "comparison" and unit not in table.codes and table.required == PairTable.required:
         counts = _counts(table, "resample='comparison'")
         share, n_drawn = counts / counts.sum(), int(counts.sum())
         return Resampler(table, unit, lambda rng: Weights(rng.multinomial(n_drawn, share).astype(np.float64), None))
-    known = [name for name in table.codes if name not in ("left", "right")]
+    known = [name for name in table.codes if name in table.levels]
     if unit not in known:
         raise DataError(f"bootstrap(resample={resample!r}) is neither 'parametric' nor a column of the table: {known}")
     owner = table.codes[unit]
