@@ -78,9 +78,7 @@ class ParameterSpace:
         """Blocks that a response depends on: not the scales and weights of others, nor what is constant."""
         indirect = {name for block in self.blocks for name in (block.scale, *block.weights)}
         return tuple(
-            block
-            for block in self.blocks
-            if block.name not in indirect and (block.bijector.size or block.weights)
+            block for block in self.blocks if block.name not in indirect and (block.bijector.size or block.weights)
         )
 
     def start(self) -> NDArray[np.float64]:

@@ -62,7 +62,9 @@ def code_attributes(
     if _ITEM in frame.columns:
         frame = frame.set_index(_ITEM)
     elif not isinstance(items, pd.DataFrame):
-        raise DataError(f"{who}: items= has columns {listing(frame.columns)} and no column 'item'; name the items in it.")
+        raise DataError(
+            f"{who}: items= has columns {listing(frame.columns)} and no column 'item'; name the items in it."
+        )
     names = facet_names([str(name) for name in frame.columns], who=who)
     if not names:
         raise DataError(f"{who}: items= has no column beside the items; give at least one attribute, or leave it out.")
@@ -70,9 +72,7 @@ def code_attributes(
         raise DataError(f"{who}: {both[0]!r} is a facet of the comparisons and an attribute in items=; rename one.")
     rows = _rows_of(frame.index, labels, who=who, column=column)
     used = frame.iloc[rows].reset_index(drop=True)
-    coded = {
-        str(name): code_labels(used[name], who=f"{who}(items=)", column=str(name)) for name in frame.columns
-    }
+    coded = {str(name): code_labels(used[name], who=f"{who}(items=)", column=str(name)) for name in frame.columns}
     idle = len(frame) - len(labels)
     notes = (f"{counted(idle, 'row')} of items= tell of items that were never compared.",) if idle else ()
     return ItemAttributes(

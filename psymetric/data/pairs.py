@@ -265,9 +265,9 @@ class PairTable(CodedTable):
         if "comparison" in self.codes:
             halves = np.bincount(self.codes["comparison"]) > 1
             yield (
-                f"{counted(int(halves.sum()), 'row')} of ties {'counts' if halves.sum() == 1 else 'count'} as half a win "
-                "for each side: a quasi-likelihood, under which worths shrink and AIC and likelihood ratios mean nothing. "
-                "For standard errors use robust_errors(fit, table); better, model the ties (BradleyTerry(ties=...))."
+                f"Quasi-likelihood: {counted(int(halves.sum()), 'tied row')} counted as half a win for each side. "
+                "Worths shrink, and AIC and likelihood ratios mean nothing. For standard errors use "
+                "robust_errors(fit, table); better, model the ties (BradleyTerry(ties=...))."
             )
 
 

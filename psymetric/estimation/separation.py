@@ -161,9 +161,7 @@ def _null_direction(design: Matrix) -> Matrix | None:
     return vectors[:, 0] / size if values[0] < _ROUNDING * design.shape[1] else None
 
 
-def _separation(
-    design: Matrix, outcome: NDArray[np.int32], weight: Matrix
-) -> tuple[Matrix | None, float]:
+def _separation(design: Matrix, outcome: NDArray[np.int32], weight: Matrix) -> tuple[Matrix | None, float]:
     """A direction along which no row goes the other way and some move, and how many of these."""
     if not design.shape[1]:
         return None, 0.0
@@ -174,10 +172,12 @@ def _separation(
     tied = csr_array(scaled[outcome == 2])
     n_rows, n_columns = won.shape
     # Variables: the direction's positive and negative parts, and how far each decided row moves, at most one.
-    balance = vstack([hstack([won, -won, -eye_array(n_rows)]), hstack([tied, -tied, csr_array((tied.shape[0], n_rows))])])
+    balance = vstack(
+        [hstack([won, -won, -eye_array(n_rows)]), hstack([tied, -tied, csr_array((tied.shape[0], n_rows))])]
+    )
     price = np.concatenate([np.full(2 * n_columns, _PRICE), -np.ones(n_rows)])
     bounds = [(0, None)] * (2 * n_columns) + [(0, 1)] * n_rows
-    found = linprog(price, A_eq=csr_array(balance), b_eq=np.zeros(balance.shape[0]), bounds=bounds, method="highs")
+    found = linprog(price, A_eq=balance, b_eq=np.zeros(balance.shape[0]), bounds=bounds)  # pyright: ignore[reportArgumentType, reportCallIssue]
     if found.x is None or found.x[2 * n_columns :].sum() < 0.5:
         return None, 0.0
     moves = np.concatenate([weight[outcome == 0], weight[outcome == 1]]) @ (found.x[2 * n_columns :] > 0.5)

@@ -1,4 +1,4 @@
-"""Bradley-Terry model: which of two was preferred, with ties, position, judges, and what is known of items and contests."""
+"""Bradley-Terry model: which of two was preferred, and what sways that: ties, position, judges, covariates, time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jax import Array
 from typing_extensions import override
 
 from psymetric.core.parameters import Block
-from psymetric.data.coding import SIDES, Label
+from psymetric.data.coding import SIDES
 from psymetric.errors import DataError, DesignError
 from psymetric.models.base import AbstractMeasurementModel, ParamSpec, Table
 from psymetric.models.checks import check_prior_sd
@@ -111,18 +111,18 @@ class BradleyTerry(AbstractMeasurementModel):
                 raise DataError(f"BradleyTerry({setting}={value!r}) is not known: use {none}one of {known}")
         if self.ties == "davidson" and self.link == "probit":
             raise DesignError(
-                'BradleyTerry(ties="davidson", link="probit"): Davidson\'s rule follows from Luce\'s choice axiom, which '
+                'BradleyTerry(ties="davidson", link="probit"): Davidson\'s rule rests on Luce\'s choice axiom, which '
                 'holds for the logit alone; use ties="rao_kupper" (with the probit: Glenn & David\'s threshold)'
             )
         if self.ties is None and self.tie_owner != _COMMON:
-            raise DesignError(f"BradleyTerry(tie_owner={self.tie_owner!r}) needs a rule for ties: ties=\"davidson\"")
+            raise DesignError(f'BradleyTerry(tie_owner={self.tie_owner!r}) needs a rule for ties: ties="davidson"')
         if unknown := set(self.random) - {"item", *self.drift}:
             raise DesignError(f"BradleyTerry(random=...) names {sorted(unknown)}; it takes 'item' and pairs in drift=")
         for pair, course in self.drift.items():
             item, _, occasion = pair.partition(":")
             if item != "item" or not occasion or course not in ("walk", "linear"):
                 raise DesignError(
-                    f"BradleyTerry(drift={{{pair!r}: {course!r}}}) must name the items and a facet, and \"walk\" or "
+                    f'BradleyTerry(drift={{{pair!r}: {course!r}}}) must name the items and a facet, and "walk" or '
                     '"linear", as in {"item:occasion": "walk"}'
                 )
         named = [*self.covariates, *self.contest, *((self.family,) if self.family else ())]
@@ -175,9 +175,7 @@ class BradleyTerry(AbstractMeasurementModel):
             yield ParamSpec("tie", _axes(self.tie_owner), prior_sd=sd, unit=unit)
         elif self.ties:
             start, spread = log(_FIRST_THRESHOLD), _THRESHOLD_PRIOR_SD
-            yield ParamSpec(
-                "tie", _axes(self.tie_owner), support="positive", centre=start, prior_sd=spread, unit=unit
-            )
+            yield ParamSpec("tie", _axes(self.tie_owner), support="positive", centre=start, prior_sd=spread, unit=unit)
         for facet in self.slopes:
             yield ParamSpec(
                 f"{facet}_slope",
@@ -219,11 +217,11 @@ class BradleyTerry(AbstractMeasurementModel):
 
     @override
     def check(self, table: Table) -> None:
-        owners = {"position": self.position, "tie_owner": self.tie_owner} | {"slopes": f for f in self.slopes}
+        owners = [("position", self.position), ("tie_owner", self.tie_owner), *(("slopes", f) for f in self.slopes)]
         check_pairs(
             table,
             ties=self.ties,
-            owners={setting: owner for setting, owner in owners.items() if owner not in (None, _COMMON)},
+            owners=tuple((setting, str(owner)) for setting, owner in owners if owner not in (None, _COMMON)),
             attributes=(*self.covariates, *((self.family,) if self.family else ())),
             family=self.family,
             contest=self.contest,

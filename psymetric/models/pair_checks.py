@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,7 +20,7 @@ def check_pairs(
     table: Table,
     *,
     ties: str | None,
-    owners: Mapping[str, object],
+    owners: tuple[tuple[str, str], ...],
     attributes: tuple[str, ...],
     family: str | None,
     contest: tuple[str, ...],
@@ -32,18 +30,18 @@ def check_pairs(
     Args:
         table: Comparisons.
         ties: The rule for ties.
-        owners: Setting -> facet whose levels own a parameter.
+        owners: Settings, and the facets whose levels own a parameter by them.
         attributes: What is to be known of the items.
         family: The one of them that groups the items.
         contest: Columns of numbers that belong to comparisons.
     """
     _check_ties(table, ties)
-    for setting, facet in owners.items():
-        labels = table.levels[str(facet)]
+    for setting, facet in owners:
+        labels = table.levels[facet]
         if len(labels) == 1:
             raise DataError(
-                f"{_WHO}({setting}={facet!r}): the facet has one level, {labels[0]!r}, which nothing tells from what is "
-                "common to all comparisons; leave the setting at its default"
+                f"{_WHO}({setting}={facet!r}): the facet has one level, {labels[0]!r}, which nothing tells from "
+                "what is common to all comparisons; leave the setting at its default"
             )
     for name in attributes:
         if not code_names(table.codes, name):

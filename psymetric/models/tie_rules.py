@@ -54,7 +54,7 @@ def _log_between(ahead: Array, tie: Array, link: Link) -> Array:
         # F(x) − F(y) = F(x) F(−y) (1 − exp(y − x)) of the logistic.
         both = jax.nn.log_sigmoid(tie + ahead) + jax.nn.log_sigmoid(tie - ahead)
         return both + jnp.log(-jnp.expm1(-2 * tie))
-    # In the lower tail, where both terms are small and their ratio is known; no kink at zero, unlike the absolute value.
+    # In the lower tail, where both are small and their ratio is known; unlike the absolute value, without a kink.
     behind = jnp.where(ahead > 0, -ahead, ahead)
     upper, lower = log_ndtr(behind + tie), log_ndtr(behind - tie)
     return upper + jnp.log(-jnp.expm1(lower - upper))
