@@ -80,10 +80,11 @@ def estimate_scales(
     settled = False
     for _ in range(_ROUNDS):
         point, change = found.point.copy(), 0.0
+        variance = _variances(space, found, active)
         for block in space.blocks:
             if block.scale is None:
                 continue
-            squares, trace, levels = _moments(where[block.name], found, active)
+            squares, trace, levels = _moments(where[block.name], found, variance)
             old = float(point[where[block.scale]][0])
             move = 0.5 * float(np.log(max(squares, 1e-300) / max(levels - trace, 1e-300)))
             new = max(old + float(np.clip(move, -_LONGEST_STEP, _LONGEST_STEP)), float(np.log(LEAST_SD)))
@@ -99,11 +100,21 @@ def estimate_scales(
     return Scales(found, _errors(space, found, active, polish, at_bound), at_bound)
 
 
-def _moments(levels: slice, found: Maximum[Information], active: NDArray[np.bool_]) -> tuple[float, float, int]:
+def _variances(space: ParameterSpace, found: Maximum[Information], active: NDArray[np.bool_]) -> Vector:
+    """Posterior variances of the standardised levels of all random facets together, zero elsewhere, shape (size,).
+
+    Together, because facets that are nested, such as families and their members, leave each other uncertain.
+    """
+    random = random_mask(space)
+    rows = (np.cumsum(active) - 1)[random]
+    variances = np.zeros(space.size)
+    variances[random] = np.diag(np.linalg.inv(found.curvature.schur[np.ix_(rows, rows)]))
+    return variances
+
+
+def _moments(levels: slice, found: Maximum[Information], variance: Vector) -> tuple[float, float, int]:
     """Sum of squared modes and of posterior variances of the standardised levels, and their number."""
-    rows = (np.cumsum(active) - 1)[levels]
-    variance = np.linalg.inv(found.curvature.schur[np.ix_(rows, rows)])
-    return float(np.sum(found.point[levels] ** 2)), float(np.trace(variance)), len(rows)
+    return float(np.sum(found.point[levels] ** 2)), float(np.sum(variance[levels])), levels.stop - levels.start
 
 
 def _errors(
@@ -122,7 +133,8 @@ def _errors(
         return errors
 
     def gradient(at: Maximum[Information]) -> Vector:
-        moments = [_moments(where[block.name], at, active) for block in inside]
+        variance = _variances(space, at, active)
+        moments = [_moments(where[block.name], at, variance) for block in inside]
         return np.array([squares + trace - levels for squares, trace, levels in moments])
 
     information = np.zeros((len(inside), len(inside)))

@@ -40,8 +40,8 @@ _SUBJECT_STEPS = 50
 class JointML:
     """Joint maximum likelihood, as FACETS and Winsteps fit; plain maximum likelihood for models without subjects.
 
-    Random worths, families and walks of models without subjects are integrated out by Laplace's method, with their sds
-    at the maximum (empirical Bayes).
+    Random worths, families and walks of models without subjects are integrated out by Laplace's method, their sds by
+    empirical Bayes.
 
     Newton steps on all parameters at once, the subjects' diagonal block eliminated. Elements with an extreme score
     are set aside and get an estimate from an adjusted score afterwards, flagged in the results.

@@ -24,7 +24,9 @@ __all__ = ["fit_random_worths"]
 def fit_random_worths(
     model: AbstractMeasurementModel, table: Table, engine: Any, *, tolerance: float, max_iterations: int
 ) -> Fit:
-    """Fit a model without subjects: sds at the maximum of Laplace's approximation, everything else at the mode there.
+    """Fit a model without subjects: sds by `estimate_scales`, everything else at the mode given them.
+
+    The log-likelihood has the random levels integrated out by Laplace's method.
 
     Args:
         model: Has parameters whose levels are draws from N(0, sd²).
@@ -33,7 +35,7 @@ def fit_random_worths(
         tolerance: Largest last Newton step, in logits.
         max_iterations: Cap on quasi-Newton iterations, and on Newton steps.
 
-    Source: Breslow & Clayton (1993), JASA 88, 9-25, section 2.1.
+    Source: Breslow & Clayton (1993), JASA 88, 9-25, sections 2.1 and 2.3.
     """
     problem = joint_problem(model, table, prior=False)
     space = problem.space

@@ -31,8 +31,10 @@ __all__ = ["check_comparisons"]
 
 Matrix = NDArray[np.float64]
 
-_MOST = 20_000_000
-"""Numbers of a design that is still checked: comparisons that differ × parameters."""
+_MOST = 300_000
+"""Numbers of a design, comparisons that differ × parameters, up to which the programme takes a fraction of a second. A
+maximum that is found is itself the proof that nothing separates; larger tables are left to the search, which names the
+directions in which it runs off."""
 _ROUNDING = 1e-9
 _PRICE = 1e-6
 """What a unit of a parameter costs beside a comparison won: of all directions that separate as much, the smallest."""
@@ -58,8 +60,9 @@ def check_comparisons(model: AbstractMeasurementModel, table: PairTable) -> None
             _check_count(model, table, spec)
         if spec.name == "tie" and spec.axes:
             _check_ties(table, spec)
-    linear = [spec for spec in model.parameters if spec.support == "real" and spec.name not in ("worth", "tie")]
-    if worth is None or not (linear or worth.covariates):
+    # A common position beside free worths is left to the search: it takes every comparison won from one side.
+    linear = [spec for spec in model.parameters if spec.support == "real" and spec.axes and spec.name != "tie"]
+    if worth is None or (linear == [worth] and not worth.covariates):
         return
     with double_precision():
         problem = joint_problem(model, table, prior=False)

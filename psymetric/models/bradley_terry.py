@@ -49,7 +49,7 @@ class BradleyTerry(AbstractMeasurementModel):
     * `item:<occasion>` by `drift`, shape (items, occasions): departures of an item from its mean over occasions.
 
     `JointML` is plain maximum likelihood, which needs a strongly connected win graph unless covariates explain the
-    worths; where items are random, their sds are at the maximum of Laplace's approximation, as in `MarginalML`.
+    worths; where items are random, they are integrated out by Laplace's method, their sds as in `MarginalML`.
 
     Args:
         ties: None (a table with ties is then an error), "davidson", or "rao_kupper" (with the probit link: Glenn &
