@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike
 _LATER = "rankings, mixed and conditional comparisons belong to later work"
 _NAGQ = "Laplace's method over crossed effects; the same data with subjects integrated out exactly are held above"
 NOT_HELD = {
-    "BradleyTerry2/flatlizards_br": "bias-reduced (Firth) estimates, which psymetric does not offer; its graph is refused",
-    "BradleyTerry2/flatlizards_random": "PQL with restricted equations for the sd; compared to a fraction of the errors",
+    "BradleyTerry2/flatlizards_br": "bias-reduced (Firth): not offered, and its graph is refused",
+    "BradleyTerry2/flatlizards_random": "PQL with restricted equations: held to a fraction of the errors",
     "PlackettLuce/pudding": "Davidson's pudding with ties, held from the README (O7)",
     "PlackettLuce/nascar*": _LATER,
     "PlackettLuce/toy*": _LATER,

@@ -262,10 +262,10 @@ class PairTable(CodedTable):
 
     def _half_wins(self) -> Iterator[str]:
         """What a reader of ties that count as half wins must know: it follows from the rows, and so stays with them."""
-        if "comparison" in self.codes:
-            halves = np.bincount(self.codes["comparison"]) > 1
+        halves = int(np.count_nonzero(np.bincount(self.codes.get("comparison", self.response[:0])) > 1))
+        if halves:
             yield (
-                f"Quasi-likelihood: {counted(int(halves.sum()), 'tied row')} counted as half a win for each side. "
+                f"Quasi-likelihood: {counted(halves, 'tied row')} counted as half a win for each side. "
                 "Worths shrink, and AIC and likelihood ratios mean nothing. For standard errors use "
                 "robust_errors(fit, table); better, model the ties (BradleyTerry(ties=...))."
             )

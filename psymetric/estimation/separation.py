@@ -123,10 +123,14 @@ def _check_design(model: AbstractMeasurementModel, table: PairTable, problem: Jo
         return _listed(moved_parameters(_free_blocks(space), start, tangent, levels))
 
     if (null := _null_direction(design)) is not None:
+        others = np.where(_of_items(space)[fixed], 0.0, null)
+        alone = np.abs(others).max() > _ROUNDING
+        also = ", and items with it," if alone and np.abs(null - others).max() > _ROUNDING else ""
+        what = named(others if alone else null)
         raise IdentificationError(
-            f"the comparisons do not determine every parameter: moving {named(null)} together changes no probability. "
-            "A covariate of a contest that is a difference of something known of the items, one that hardly varies "
-            "beside the position, or one that others add up to does this: leave one of them out"
+            f"the comparisons do not determine every parameter: moving {what}{also} changes no probability. A covariate "
+            "of a contest that is a difference of something known of the items, one that hardly varies beside the "
+            "position, or one that others add up to does this: leave one of them out"
         )
     direction, n_decided = _separation(design, outcome, np.asarray(problem.weight)[used])
     if direction is not None:
@@ -146,6 +150,13 @@ def _fixed(model: AbstractMeasurementModel, space: ParameterSpace) -> NDArray[np
         if block.scale is None and not block.is_scale and block.name not in nonlinear
     ]
     return np.concatenate([np.zeros(0, np.int64), *kept])
+
+
+def _of_items(space: ParameterSpace) -> NDArray[np.bool_]:
+    """Which places of the free vector are the items' own worths."""
+    mask, where = np.zeros(space.size, bool), space.slices()
+    mask[where["worth"]] = True
+    return mask
 
 
 def _free_blocks(space: ParameterSpace) -> ParameterSpace:

@@ -140,7 +140,7 @@ def test_choix_map(held):
 
 
 # evalica's simple.csv: left, right, who won (oracles/README.md, O9).
-SIMPLE = "01t 02R 02t 04t 10L 14t 12t 12t 13t 24t 30L 31L 32L 34t 34t 40L 43L"
+SIMPLE = "01t 02R 02t 04t 10L 12t 12t 13t 24t 30L 31L 32L 34t 34t 40L 43L"
 
 
 def evalica() -> ps.PairTable:
