@@ -128,9 +128,9 @@ def _check_design(model: AbstractMeasurementModel, table: PairTable, problem: Jo
         also = ", and items with it," if alone and np.abs(null - others).max() > _ROUNDING else ""
         what = named(others if alone else null)
         raise IdentificationError(
-            f"the comparisons do not determine every parameter: moving {what}{also} changes no probability. A covariate "
-            "of a contest that is a difference of something known of the items, one that hardly varies beside the "
-            "position, or one that others add up to does this: leave one of them out"
+            f"the comparisons do not determine every parameter: moving {what}{also} changes no probability. A "
+            "covariate of a contest that is a difference of something known of the items, one that hardly varies "
+            "beside the position, or one that others add up to does this: leave one of them out"
         )
     direction, n_decided = _separation(design, outcome, np.asarray(problem.weight)[used])
     if direction is not None:

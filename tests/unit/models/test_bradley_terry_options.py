@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pytest
+import statsmodels.api as sm
 from scipy.special import expit, ndtr
 
 import psymetric as ps
@@ -173,6 +174,22 @@ def test_thresholds_in_closed_form():
         fit = ps.fit(ps.BradleyTerry(ties="rao_kupper", link=link), pairs)
         gap, tie = fit.parameters["worth"][0] - fit.parameters["worth"][1], float(fit.parameters["tie"])
         np.testing.assert_allclose([below(gap - tie), below(-gap - tie)], [0.5, 0.2], atol=1e-7)
+
+
+def test_robust_errors_are_those_of_logistic_regression():
+    """With covariates of items and contests, and positions by judge, each row depends on several blocks."""
+    model = ps.BradleyTerry(covariates=("size",), contest=("length",), position="judge")
+    fit = ps.fit(model, DECIDED)
+    codes, size = DECIDED.codes, SIZE[[list(ITEMS).index(item) for item in DECIDED.levels["item"]]]
+    length = np.array(DECIDED.levels["length"], float)[codes["length"]]
+    design = np.column_stack([size[codes["left"]] - size[codes["right"]], length, np.eye(3)[codes["judge"]]])
+    theirs = sm.Logit((DECIDED.response == 0).astype(float), design).fit(disp=0, tol=1e-12, cov_type="HC0")
+    for errors, expected in (
+        (fit.standard_errors, np.sqrt(np.diag(np.linalg.inv(-theirs.model.hessian(theirs.params))))),
+        (ps.robust_errors(fit, DECIDED).standard_errors, theirs.bse * np.sqrt(N / (N - 1))),
+    ):
+        ours = [*errors["worth_weight"], *errors["length_weight"], *errors["position"]]
+        np.testing.assert_allclose(ours, expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
