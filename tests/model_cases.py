@@ -35,6 +35,11 @@ _VARIANTS: tuple[AbstractMeasurementModel, ...] = (
     BradleyTerry(ties="davidson"),
     BradleyTerry(position=True),
     BradleyTerry(ties="davidson", position=True),
+    BradleyTerry(ties="rao_kupper", position="judge", tie_owner="judge"),
+    BradleyTerry(ties="rao_kupper", link="probit"),
+    BradleyTerry(ties="davidson", position="judge", slopes=("judge",), contest=("length",)),
+    BradleyTerry(covariates=("size", "kind"), contest=("length",), drift={"item:occasion": "linear"}),
+    BradleyTerry(covariates=("size",), family="kind", drift={"item:occasion": "walk"}),
 )
 
 
@@ -65,7 +70,14 @@ def pair_frame(outcomes: tuple[str, ...], *, seed: int = 1) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     names = [f"m{i}" for i in range(5)]
     frame = pd.DataFrame([(a, b) for a in names for b in names if a != b for _ in range(4)], columns=["left", "right"])
-    return frame.assign(winner=rng.permutation(np.resize(outcomes, len(frame))))
+    frame["winner"] = rng.permutation(np.resize(outcomes, len(frame)))
+    frame["judge"] = rng.permutation(np.resize(["j1", "j2", "j3"], len(frame)))
+    frame["length"] = rng.permutation(np.resize([-1.5, 0, 0.5, 2], len(frame)))
+    return frame.assign(occasion=rng.permutation(np.resize([1, 2, 4], len(frame))))
+
+
+# What is known of the items of `pair_frame`.
+ITEMS = pd.DataFrame({"size": [1.0, 2.0, 2.5, 4.0, 0.5], "kind": list("aabba")}, index=[f"m{i}" for i in range(5)])
 
 
 def response_table(frame: pd.DataFrame, weight: str | None = None) -> ResponseTable:
@@ -76,7 +88,15 @@ def response_table(frame: pd.DataFrame, weight: str | None = None) -> ResponseTa
 
 
 def pair_table(frame: pd.DataFrame, weight: str | None = None) -> PairTable:
-    return PairTable.from_frame(frame, left="left", right="right", outcome="winner", weight=weight)
+    return PairTable.from_frame(
+        frame,
+        left="left",
+        right="right",
+        outcome="winner",
+        facets=("judge", "length", "occasion"),
+        weight=weight,
+        items=ITEMS,
+    )
 
 
 def frame_for(model: AbstractMeasurementModel) -> pd.DataFrame:

@@ -41,8 +41,8 @@ class Block:
         centre: Mean of the prior on the free vector, and where engines start.
         is_scale: Whether this is the sd of a population or of a random facet.
         lkj: Concentration of the LKJ prior of a correlation matrix, which replaces the normal prior.
-        weights: Name of the parameter whose product with `design` is added to this block, or None.
-        design: Shape (values, weights): what covariates say of each value.
+        weights: Names of the parameters, all before this one, whose products with `design` are added to this block.
+        design: For each of them, shape (values, weights): what covariates or a group say of each value.
     """
 
     name: str
@@ -52,8 +52,8 @@ class Block:
     labels: tuple[str, ...] = ()
     centre: float = 0.0
     is_scale: bool = False
-    weights: str | None = None
-    design: Array | None = None
+    weights: tuple[str, ...] = ()
+    design: tuple[Array, ...] = ()
     lkj: float | None = None
 
 
@@ -77,11 +77,9 @@ class ParameterSpace:
 
     def seen(self) -> tuple[Block, ...]:
         """Blocks that a response depends on: not the scales and weights of others, nor what is constant."""
-        indirect = {name for block in self.blocks for name in (block.scale, block.weights)}
+        indirect = {name for block in self.blocks for name in (block.scale, *block.weights)}
         return tuple(
-            block
-            for block in self.blocks
-            if block.name not in indirect and (block.bijector.size or block.weights is not None)
+            block for block in self.blocks if block.name not in indirect and (block.bijector.size or block.weights)
         )
 
     def start(self) -> NDArray[np.float64]:
@@ -95,8 +93,8 @@ class ParameterSpace:
         for block in self.blocks:
             if block.scale is not None:
                 values[block.name] = values[block.name] * values[block.scale]
-            if block.weights is not None and block.design is not None:
-                values[block.name] = values[block.name] + block.design @ values[block.weights]
+            for weights, design in zip(block.weights, block.design, strict=True):
+                values[block.name] = values[block.name] + design @ values[weights]
         return values
 
     def unconstrain(self, values: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
@@ -104,8 +102,8 @@ class ParameterSpace:
         parts: list[NDArray[np.float64]] = []
         for block in self.blocks:
             value = np.asarray(values[block.name], np.float64)
-            if block.weights is not None:
-                value = value - np.asarray(block.design) @ np.asarray(values[block.weights])
+            for weights, design in zip(block.weights, block.design, strict=True):
+                value = value - np.asarray(design) @ np.asarray(values[weights])
             if block.scale is not None:
                 value = value / np.asarray(values[block.scale])
             parts.append(block.bijector.inverse(value))

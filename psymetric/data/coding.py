@@ -12,10 +12,23 @@ from numpy.typing import NDArray
 
 from psymetric.data.messages import row_error
 
-__all__ = ["Label", "code_labels", "drop_unused", "kinds_of", "label_array", "natural_key", "plain"]
+__all__ = [
+    "SIDES",
+    "Label",
+    "code_labels",
+    "code_names",
+    "drop_unused",
+    "kinds_of",
+    "label_array",
+    "natural_key",
+    "plain",
+]
 
 Label = str | int | float
 """What a level or category may be called. Labels keep the type they had in the source."""
+
+SIDES = ("left", "right")
+"""Codes of the two items of a pair; what is known of an item has codes `left.<name>` and `right.<name>`."""
 
 _DIGITS = re.compile("([0-9]+)")
 
@@ -52,6 +65,15 @@ def kinds_of(labels: Iterable[Label]) -> set[str]:
 def label_array(levels: tuple[Label, ...], codes: NDArray[np.int32]) -> pd.Index[Any]:
     """The label of each code, in a column type that fits the labels."""
     return pd.Index(list(levels)).take(codes)
+
+
+def code_names(codes: Iterable[str], facet: str) -> tuple[str, ...]:
+    """The codes that index the levels of a facet: two where it belongs to the items of a pair, none where unknown."""
+    known = set(codes)
+    if facet in known:
+        return (facet,)
+    sides = SIDES if facet == "item" else tuple(f"{side}.{facet}" for side in SIDES)
+    return tuple(name for name in sides if name in known)
 
 
 def drop_unused(

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from psymetric.data.messages import listing, nearest, row_error
 from psymetric.errors import DataError
 
-__all__ = ["RESERVED", "code_weights", "facet_names", "pick_columns"]
+__all__ = ["RESERVED", "code_weights", "facet_names", "native_frame", "pick_columns"]
 
 RESERVED = frozenset(
     {
-        *("subject", "item", "left", "right", "response", "weight", "reason", "outcome"),
+        *("subject", "item", "left", "right", "response", "weight", "reason", "outcome", "comparison"),
         *("step", "ability", "worth", "tie", "estimate", "population_mean", "population_sd"),
     }
 )
@@ -66,6 +66,18 @@ def pick_columns(frame: Any, roles: Mapping[str, str], *, who: str) -> pd.DataFr
     for role, column in roles.items():
         _refuse_objects(picked[role], who=who, column=column)
     return picked
+
+
+def native_frame(frame: Any, *, who: str) -> pd.DataFrame:
+    """The whole frame as pandas, whatever narwhals reads; a pandas frame keeps its index.
+
+    Raises:
+        DataError: Not a frame, no rows, or two columns of one name.
+    """
+    found = _eager(frame, who=who).to_pandas()
+    if found.empty and not len(found):
+        raise DataError(f"{who}: the frame has columns {listing(found.columns)} and no rows; give at least one row.")
+    return found
 
 
 def _refuse_objects(values: pd.Series[Any], *, who: str, column: str) -> None:

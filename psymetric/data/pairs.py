@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from psymetric.data import files, notes, storage
-from psymetric.data.coding import Label, code_labels, drop_unused, kinds_of, label_array
+from psymetric.data.attributes import code_attributes, refuse_side_names
+from psymetric.data.coding import SIDES, Label, code_labels, code_names, drop_unused, kinds_of, label_array
 from psymetric.data.columns import code_weights, facet_names, pick_columns
-from psymetric.data.messages import row_error
+from psymetric.data.messages import counted, row_error
 from psymetric.data.missing import read_reasons
 from psymetric.data.outcomes import OUTCOMES, code_outcomes
 from psymetric.data.table import CodedTable
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from narwhals.typing import IntoFrame
 
 __all__ = ["PairTable"]
+
+_TIE = 2
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -36,7 +39,8 @@ class PairTable(CodedTable):
     weight w counts as w comparisons. `left` is the item shown first wherever order matters, so that a position effect
     has a sign.
 
-    `codes` holds `left` and `right`, which both index `levels["item"]`, and every further facet; `categories` is always
+    `codes` holds `left` and `right`, which both index `levels["item"]`, every further facet, and for each attribute of
+    the items `left.<name>` and `right.<name>`, which index `levels[<name>]`; `categories` is always
     `("left", "right", "tie")`. See `CodedTable` for the rest.
     """
 
@@ -54,8 +58,9 @@ class PairTable(CodedTable):
     @staticmethod
     @override
     def level_of(code: str) -> str:
-        """`left` and `right` index the levels of `item`, other codes those of their own name."""
-        return "item" if code in ("left", "right") else code
+        """`left` and `right` index the levels of `item`, `left.<name>` those of `name`, others those of their own."""
+        side, dot, name = code.partition(".")
+        return code if side not in SIDES else name if dot else "item"
 
     @classmethod
     def from_frame(
@@ -70,6 +75,7 @@ class PairTable(CodedTable):
         weight: str | None = None,
         outcomes: Mapping[Any, str | None] | None = None,
         reason: str | None = None,
+        items: IntoFrame | None = None,
     ) -> Self:
         """Code a long frame, one row per comparison.
 
@@ -85,6 +91,8 @@ class PairTable(CodedTable):
             outcomes: What other labels in `outcome` mean: label -> `"left"`, `"right"`, `"tie"`, or None for a
                 non-response. Comes before every other reading of a label.
             reason: Column that names why a row has no outcome, a `NonResponse` value; `missing` where it is empty.
+            items: What is known of the items: a frame of one row each, with their labels in a column `item` or in the
+                index. Every other column is an attribute, coded as `left.<name>` and `right.<name>`.
 
         Returns:
             The table. Rows without an outcome go to `missing`, never into the arrays.
@@ -100,6 +108,7 @@ class PairTable(CodedTable):
         """
         who = cls.__name__
         names = facet_names(facets, who=who)
+        refuse_side_names(names, who=who)
         if judge is not None and "judge" in names:
             raise DataError(f"{who}: 'judge' is given by judge= and again in facets=; name it once.")
         own = ({} if judge is None else {"judge": judge}) | {name: name for name in names}
@@ -108,6 +117,10 @@ class PairTable(CodedTable):
         roles = {"left": left, "right": right, **own, "outcome": outcome, **optional}
         picked = pick_columns(df, roles, who=who)
         codes, levels = _code_pairs(picked, roles, own, who=who)
+        aside: tuple[str, ...] = ()
+        if items is not None:
+            known = code_attributes(items, levels["item"], taken=own, who=who, column=left)
+            codes, levels, aside = codes | known.on_sides(codes), levels | dict(known.levels), known.notes
         response, why = code_outcomes(
             picked["outcome"], codes["left"], codes["right"], levels["item"], outcomes=outcomes, who=who, column=outcome
         )
@@ -124,7 +137,7 @@ class PairTable(CodedTable):
             missing=pd.DataFrame({**lost, "reason": pd.Series(reasons, dtype="str")}),
             columns={"response" if role == "outcome" else role: column for role, column in roles.items()},
         )
-        return table.noted(*why)
+        return table.noted(*why, *aside)
 
     @classmethod
     def read(
@@ -139,6 +152,7 @@ class PairTable(CodedTable):
         weight: str | None = None,
         outcomes: Mapping[Any, str | None] | None = None,
         reason: str | None = None,
+        items: IntoFrame | None = None,
     ) -> Self:
         """Read a table from `.parquet`, `.csv`, `.tsv` or `.jsonl` (text also with `.gz`).
 
@@ -164,18 +178,50 @@ class PairTable(CodedTable):
             weight=weight,
             outcomes=outcomes,
             reason=reason,
+            items=items,
         )
+
+    def ties_as_half_wins(self) -> Self:
+        """The table with every tie as two rows of half its weight, one that the left item won and one the right.
+
+        A quasi-likelihood: no model of comparisons gives such rows their probability, worths shrink as ties grow more
+        frequent, and likelihood ratios and criteria such as AIC mean nothing. A note says so in every fit. Prefer a
+        model of ties (`BradleyTerry(ties=...)`). The halves of a tie share a level of the new facet `comparison`, so
+        that `robust_errors` takes them for one observation; it counts a row of weight w as one comparison then, so that
+        its errors need one row per comparison.
+
+        Raises:
+            DataError: No comparison is a tie, or they are halved already.
+        """
+        who = type(self).__name__
+        tied = self.response == _TIE
+        if "comparison" in self.codes or not tied.any():
+            why = "are half wins already" if "comparison" in self.codes else "do not occur"
+            raise DataError(f"{who}: ties {why}; use the table as it is.")
+        rows = np.repeat(np.arange(self.n_rows), 1 + tied)
+        again = np.flatnonzero(np.diff(rows, prepend=-1) == 0)
+        response = self.response[rows].copy()
+        response[again], response[again - 1] = 1, 0
+        whole = replace(
+            self,
+            codes={name: code[rows] for name, code in self.codes.items()} | {"comparison": rows.astype(np.int32)},
+            levels={**self.levels, "comparison": tuple(range(1, self.n_rows + 1))},
+            response=response,
+            weight=self.weight[rows] / np.where(tied, 2, 1)[rows],
+            missing=self.missing.assign(comparison=0),
+        )
+        return whole.noted(*(note for note in self.notes if note not in set(self._observations())))
 
     def counts(self, facet: str) -> pd.DataFrame:
         """Comparisons per level of a facet.
 
         Returns:
             One row per level, those without any outcome last: `level`, `n` (rows), `weight` (their sum), `missing`
-            (rows without an outcome), and weights by result: for `item` its `wins`, `losses` and `ties`, for other
-            facets `left`, `right` and `tie`.
+            (rows without an outcome), and weights by result: for `item` and its attributes `wins`, `losses` and
+            `ties`, for other facets `left`, `right` and `tie`.
         """
         labels = self.levels[self._checked_facet(facet)]
-        owners = [name for name in self.codes if self.level_of(name) == facet]
+        owners = code_names(self.codes, facet)
         silent = [label for label in self._labels_in_missing(facet) if label not in set(labels)]
         every = [*labels, *silent]
 
@@ -190,10 +236,11 @@ class PairTable(CodedTable):
             "weight": sum(total(None, name) for name in owners),
             "missing": lost.reindex(every, fill_value=0).to_numpy(dtype=np.int64),
         }
-        if facet == "item":
-            frame["wins"] = total(0, "left") + total(1, "right")
-            frame["losses"] = total(1, "left") + total(0, "right")
-            frame["ties"] = total(2, "left") + total(2, "right")
+        if len(owners) == len(SIDES):
+            left, right = owners
+            frame["wins"] = total(0, left) + total(1, right)
+            frame["losses"] = total(1, left) + total(0, right)
+            frame["ties"] = total(2, left) + total(2, right)
         else:
             frame |= {str(label): total(code, facet) for code, label in enumerate(OUTCOMES)}
         return pd.DataFrame(frame)
@@ -206,17 +253,29 @@ class PairTable(CodedTable):
             yield f"The {side} item won every comparison, so an effect of position cannot be told from the items."
         elif used.sum() == 1:
             yield "Every comparison is a tie; no item can be told from another."
-        owners = {name: self.level_of(name) for name in self.codes}
+        # Non-responses have no number among the comparisons.
+        owners = {name: self.level_of(name) for name in self.codes if name != "comparison"}
+        yield from self._half_wins()
         yield from notes.missing_notes(self.missing, self.n_rows)
         yield from notes.facet_notes(self.levels, self.missing, owners, self.dimension)
         yield from notes.weight_note(self.weight)
+
+    def _half_wins(self) -> Iterator[str]:
+        """What a reader of ties that count as half wins must know: it follows from the rows, and so stays with them."""
+        halves = int(np.count_nonzero(np.bincount(self.codes.get("comparison", self.response[:0])) > 1))
+        if halves:
+            yield (
+                f"Quasi-likelihood: {counted(halves, 'tied row')} counted as half a win for each side. "
+                "Worths shrink, and AIC and likelihood ratios mean nothing. For standard errors use "
+                "robust_errors(fit, table); better, model the ties (BradleyTerry(ties=...))."
+            )
 
 
 def _code_pairs(
     picked: pd.DataFrame, roles: Mapping[str, str], further: Iterable[str], *, who: str
 ) -> tuple[dict[str, NDArray[np.int32]], dict[str, tuple[Label, ...]]]:
     """Codes of both items over one set of levels, and of the further facets."""
-    sides = {side: code_labels(picked[side], who=who, column=roles[side]) for side in ("left", "right")}
+    sides = {side: code_labels(picked[side], who=who, column=roles[side]) for side in SIDES}
     kinds = {side: kinds_of(labels) for side, (_, labels) in sides.items()}
     if kinds["left"] != kinds["right"]:
         found = " and ".join(f"{roles[side]!r} holds {', '.join(kind)}" for side, kind in kinds.items())

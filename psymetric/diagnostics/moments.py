@@ -13,6 +13,7 @@ from jax import Array as JaxArray
 from numpy.typing import NDArray
 
 from psymetric.core.precision import double_precision
+from psymetric.data.coding import code_names
 from psymetric.data.pairs import PairTable
 from psymetric.data.responses import ResponseTable
 from psymetric.errors import DataError
@@ -203,8 +204,6 @@ def owners(table: ResponseTable | PairTable, facet: str, *, who: str) -> list[ND
     Raises:
         DataError: The table has no such facet.
     """
-    if isinstance(table, PairTable) and facet == "item":
-        return [table.codes["left"], table.codes["right"]]
     if facet not in table.facets:
         raise DataError(f"{who}: the table has no facet {facet!r}: it has {list(table.facets)}")
-    return [table.codes[facet]]
+    return [table.codes[name] for name in code_names(table.codes, facet)]

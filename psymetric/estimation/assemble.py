@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from math import prod
 from typing import Any, final
@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from psymetric.core.optimizers import Maximum
 from psymetric.core.parameters import ParameterSpace, jacobian
 from psymetric.core.provenance import Provenance
+from psymetric.data.coding import code_names
 from psymetric.estimation.boundaries import boundary_notes
 from psymetric.estimation.curvature import Information
 from psymetric.estimation.fit import Fit, FitStatus
 from psymetric.models.base import ABILITY, DIMENSION, AbstractMeasurementModel, Table
-from psymetric.models.covariates import level_terms
-from psymetric.models.space import COVARIATE_WEIGHT, weight_name
+from psymetric.models.space import term_names
 
 __all__ = [
     "LARGEST_COVARIANCE",
@@ -110,10 +110,9 @@ def level_counts(model: AbstractMeasurementModel, table: Table) -> dict[str, Arr
             total = np.bincount(table.codes[owner], weights=table.weight, minlength=len(levels[owner]))
             counts[spec.name] = np.repeat(total[:, None], len(levels[DIMENSION]), axis=1).astype(np.float64)
             continue
-        columns = _columns(model, spec.axes)
         sizes = tuple(len(table.levels[axis]) for axis in spec.axes)
         total = np.zeros(int(np.prod(sizes)))
-        for group in columns:
+        for group in _columns(table, spec.axes):
             own = tuple(table.codes[column] for column in group)
             flat = own[0] if len(own) == 1 else np.ravel_multi_index(own, sizes)
             total += np.bincount(flat, weights=table.weight, minlength=len(total))
@@ -121,10 +120,11 @@ def level_counts(model: AbstractMeasurementModel, table: Table) -> dict[str, Arr
     return counts
 
 
-def _columns(model: AbstractMeasurementModel, axes: tuple[str, ...]) -> list[tuple[str, ...]]:
-    if model.table_kind == "pairs" and axes == ("item",):
-        return [("left",), ("right",)]
-    return [axes]
+def _columns(table: Table, axes: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """The codes behind the axes of a parameter: once for each side where these belong to the items of a pair."""
+    names = [code_names(table.codes, axis) for axis in axes]
+    for side in range(max(len(each) for each in names)):
+        yield tuple(each[side if len(each) > 1 else 0] for each in names)
 
 
 def build_fit(
@@ -151,10 +151,7 @@ def build_fit(
     # A facet may have no parameter of its own, as that within which ratings of a subject hang together.
     facets |= set(model.facets)
     levels = {facet: tuple(labels) for facet, labels in model.levels(table).items() if facet in facets}
-    # The terms that covariates make go by the name of the parameter that holds their weights.
-    owners = {COVARIATE_WEIGHT: ("subject", model.population.covariates)}
-    owners |= {weight_name(spec.name): (spec.axes[0], spec.covariates) for spec in model.parameters if spec.covariates}
-    levels |= {name: level_terms(table, *owner)[0] for name, owner in owners.items() if owner[1]}
+    levels |= term_names(model, table)
     return Fit(
         model=model,
         engine=type(engine).__name__,

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from psymetric.core.parameters import ParameterSpace, constrain, jacobian
+from psymetric.data.coding import SIDES
 from psymetric.estimation.fisher import evaluated
 from psymetric.estimation.problems import JointProblem, MarginalProblem, distinct_cells
 from psymetric.models.base import ABILITY, Table
@@ -44,7 +45,6 @@ _Key = tuple[str, int, int | None]
 
 _CHUNK = 4_000_000
 """Numbers in memory at a time: rows × directions × nodes."""
-_SIDES = ("left", "right")
 
 
 @final
@@ -191,11 +191,11 @@ def _directions(space: ParameterSpace, codes: Mapping[str, NDArray[np.int32]], n
     first, seen = 0, [block.name for block in space.seen()]
     for block in space.blocks:
         facets = tuple(axis for axis in block.labels if axis != "step")
-        sides = len(_SIDES) if facets[:1] == ("item",) and _SIDES[0] in codes else 1
+        sides = len(SIDES) if facets[:1] == ("item",) and SIDES[0] in codes else 1
         for side in range(sides if block.name in seen else 0):
             level = np.zeros(n_rows, np.int64)
             for facet, size in zip(facets, block.bijector.shape, strict=False):
-                level = level * size + codes[_SIDES[side] if sides > 1 and facet == "item" else facet]
+                level = level * size + codes[SIDES[side] if sides > 1 and facet == "item" else facet]
             if "step" in block.labels:
                 stride = block.bijector.shape[-1]
                 found += [_Direction(block.name, side, s, first + level * stride + s) for s in range(stride)]
@@ -235,7 +235,7 @@ def _chosen(
     """
     values = {name: jnp.concatenate([value] * 2) if name in doubled else value for name, value in params.items()}
     if doubled:
-        codes = codes | {_SIDES[1]: codes[_SIDES[1]] + params[doubled[0]].shape[0]}
+        codes = codes | {SIDES[1]: codes[SIDES[1]] + params[doubled[0]].shape[0]}
 
     def chosen(values: dict[str, Array]) -> Array:
         log_probs = problem.model.category_log_probs(values, codes, problem.n_categories)

@@ -82,8 +82,9 @@ def estimate_scales(
     names = [block.scale for block in space.blocks if block.scale is not None]
     settled, last, taken = False, dict[str, float](), dict[str, float]()
     for _ in range(_ROUNDS):
+        variance = _variances(space, found, active)
         moves = {
-            block.name: _move(_moments(where[block.name], found, active), float(found.point[where[block.scale]][0]))
+            block.name: _move(_moments(where[block.name], found, variance), float(found.point[where[block.scale]][0]))
             for block in space.blocks
             if block.scale is not None
         }
@@ -131,11 +132,21 @@ def _moved(
     return point / unit, (replace(found.curvature, schur=schur), origin / unit)
 
 
-def _moments(levels: slice, found: Maximum[Information], active: NDArray[np.bool_]) -> tuple[float, float, int]:
+def _variances(space: ParameterSpace, found: Maximum[Information], active: NDArray[np.bool_]) -> Vector:
+    """Posterior variances of the standardised levels of all random facets together, zero elsewhere, shape (size,).
+
+    Together, because facets that are nested, such as families and their members, leave each other uncertain.
+    """
+    random = random_mask(space)
+    rows = (np.cumsum(active) - 1)[random]
+    variances = np.zeros(space.size)
+    variances[random] = np.diag(np.linalg.inv(found.curvature.schur[np.ix_(rows, rows)]))
+    return variances
+
+
+def _moments(levels: slice, found: Maximum[Information], variance: Vector) -> tuple[float, float, int]:
     """Sum of squared modes and of posterior variances of the standardised levels, and their number."""
-    rows = (np.cumsum(active) - 1)[levels]
-    variance = np.linalg.inv(found.curvature.schur[np.ix_(rows, rows)])
-    return float(np.sum(found.point[levels] ** 2)), float(np.trace(variance)), len(rows)
+    return float(np.sum(found.point[levels] ** 2)), float(np.sum(variance[levels])), levels.stop - levels.start
 
 
 def _errors(
@@ -154,7 +165,8 @@ def _errors(
         return errors
 
     def gradient(at: Maximum[Information]) -> Vector:
-        moments = [_moments(where[block.name], at, active) for block in inside]
+        variance = _variances(space, at, active)
+        moments = [_moments(where[block.name], at, variance) for block in inside]
         return np.array([squares + trace - levels for squares, trace, levels in moments])
 
     information = np.zeros((len(inside), len(inside)))

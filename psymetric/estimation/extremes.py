@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from psymetric.core.distinct import distinct
-from psymetric.data.coding import Label
+from psymetric.data.coding import Label, code_names
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, Table
 from psymetric.models.space import step_groups
 
@@ -43,7 +43,7 @@ class Rows:
         """The rows in `keep`, shape (rows,)."""
         codes, levels = dict(table.codes), dict(table.levels)
         for facet, labels in table.levels.items():
-            columns = ("left", "right") if "left" in codes and facet == "item" else (facet,)
+            columns = code_names(codes, facet)
             present = distinct(np.concatenate([table.codes[column][keep] for column in columns]), len(labels))
             recode = np.full(len(labels), -1, np.int32)
             recode[present] = np.arange(len(present))

@@ -24,6 +24,7 @@ from psymetric.estimation.map_laplace import MAP, Laplace
 from psymetric.estimation.marginal_ml import MarginalML
 from psymetric.estimation.nuts import NUTS
 from psymetric.estimation.pymc_nuts import PyMCNUTS
+from psymetric.estimation.separation import check_comparisons
 from psymetric.estimation.svi import SVI
 from psymetric.models.base import AbstractMeasurementModel, ParamSpec, Table
 from psymetric.models.space import has_ability
@@ -108,9 +109,7 @@ def _check_connected(model: AbstractMeasurementModel, table: ResponseTable | Pai
     if isinstance(engine, _PENALISED):
         return
     if isinstance(table, PairTable):
-        found = connectivity(table)
-        if found.n_strong > 1:
-            raise IdentificationError(f"{found.describe()} Or give the worths a prior: engine=MAP() or NUTS().")
+        check_comparisons(model, table)
         return
     fixed = [spec.axes[0] for spec in model.parameters if _needs_linking(spec)]
     facets = tuple(facet for facet in fixed if len(table.levels[facet]) > 1)

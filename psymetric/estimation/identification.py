@@ -25,6 +25,7 @@ __all__ = [
     "check_extremes",
     "check_table",
     "crowded_notes",
+    "moved_parameters",
     "require_ability",
     "require_one_population",
 ]
@@ -229,19 +230,26 @@ def check_curvature(
         return
     tangent = np.zeros(space.size)
     tangent[np.flatnonzero(active)[-len(null) :]] = null[:, 0]
-    _, moves = jax.jvp(space.constrain, (jax.device_put(found.point),), (jax.device_put(tangent),))
+    named = moved_parameters(space, found.point, tangent, levels)
+    raise IdentificationError(
+        f"the data do not determine {null.shape[1]} direction(s) of the parameters: moving {_listed(named)} together "
+        f"leaves the likelihood as it is. A level that is only ever low or only ever high, a category used too rarely, "
+        f"or facets that never cross do this. {_MEND}"
+    )
+
+
+def moved_parameters(
+    space: ParameterSpace, point: NDArray[np.float64], tangent: NDArray[np.float64], levels: Levels
+) -> list[str]:
+    """What a direction of the free vector moves most, in words, the largest first."""
+    _, moves = jax.jvp(space.constrain, (jax.device_put(point),), (jax.device_put(tangent),))
     loads = [
         (float(load), _name(block, place, levels))
         for block in space.blocks
         for place, load in np.ndenumerate(np.asarray(moves[block.name]))
     ]
     most = max(abs(load) for load, _ in loads)
-    named = [f"{name} by {load / most:+.2f}" for load, name in sorted(loads, key=_by_size) if abs(load) > _SHARE * most]
-    raise IdentificationError(
-        f"the data do not determine {null.shape[1]} direction(s) of the parameters: moving {_listed(named)} together "
-        f"leaves the likelihood as it is. A level that is only ever low or only ever high, a category used too rarely, "
-        f"or facets that never cross do this. {_MEND}"
-    )
+    return [f"{name} by {load / most:+.2f}" for load, name in sorted(loads, key=_by_size) if abs(load) > _SHARE * most]
 
 
 def _by_size(entry: tuple[float, str]) -> float:

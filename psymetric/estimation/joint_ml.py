@@ -19,6 +19,7 @@ from psymetric.estimation.fit import Fit, FitStatus
 from psymetric.estimation.identification import check_curvature, check_extremes, require_one_population
 from psymetric.estimation.marginal import Climb, climb
 from psymetric.estimation.problems import JointProblem, joint_problem
+from psymetric.estimation.random_worths import fit_random_worths
 from psymetric.estimation.sparse_joint import SparseJointSolution, joint_uncertainty, solve_joint
 from psymetric.estimation.suitability import use_instead
 from psymetric.estimation.win_counts import covers, solve_wins
@@ -38,6 +39,9 @@ _SUBJECT_STEPS = 50
 @dataclass(frozen=True)
 class JointML:
     """Joint maximum likelihood, as FACETS and Winsteps fit; plain maximum likelihood for models without subjects.
+
+    Random worths, families and walks of models without subjects are integrated out by Laplace's method, their sds by
+    empirical Bayes.
 
     Newton steps on all parameters at once, the subjects' diagonal block eliminated. Elements with an extreme score
     are set aside and get an estimate from an adjusted score afterwards, flagged in the results.
@@ -74,7 +78,8 @@ class JointML:
 
     def run(self, model: AbstractMeasurementModel, table: Table) -> Fit:
         """Fit `model` to `table`; call it through `psymetric.fit`, which checks the table first."""
-        if random := [spec.name for spec in model.parameters if spec.random and spec.name != ABILITY]:
+        random = [spec.name for spec in model.parameters if spec.random and spec.name != ABILITY]
+        if random and has_ability(model):
             raise DesignError(f"JointML cannot estimate the sd of random facet {random[0]!r}: {use_instead(model)}")
         require_one_population(model, "JointML")
         require_independence(model, "JointML", instead=use_instead(model).removeprefix("use "))
@@ -87,6 +92,10 @@ class JointML:
             _check_correctable(model)
         with double_precision():
             if not has_ability(model):
+                if random:
+                    return fit_random_worths(
+                        model, table, self, tolerance=self.tolerance, max_iterations=self.max_iterations
+                    )
                 return self._fit(model, table, table, {})
             keep, sides = find_extremes(model, table, ("subject", *model.facets))
             if not keep.any():

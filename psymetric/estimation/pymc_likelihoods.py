@@ -137,12 +137,26 @@ def _(model: ThreePL | FourPL, params: Tensors, table: Table) -> Any:
 @response_log_probs.register
 def _(model: BradleyTerry, params: Tensors, table: Table) -> Any:
     pt = load_pymc()[1]
+    if model.family is not None:
+        raise DesignError(f"PyMCNUTS does not know families ({model.family!r}) of {type(model).__name__}: use NUTS()")
     left, right = (params["worth"][table.codes[side]] for side in ("left", "right"))
-    strengths = [pt.exp(left + params["position"]) if model.position else pt.exp(left), pt.exp(right)]
-    if model.ties:
-        strengths.append(pt.exp(params["tie"]) * pt.sqrt(pt.exp(left) * pt.exp(right)))
-    shares = pt.stack(strengths, axis=1)
-    return _of_responses(pt.log(shares / shares.sum(axis=1, keepdims=True)), table)
+    first, tie = (
+        params[name] if owner == "common" else params[name][table.codes[str(owner)]] if owner else 0.0
+        for name, owner in (("position", model.position), ("tie", model.ties and model.tie_owner))
+    )
+    for facet in model.slopes:
+        slope = params[f"{facet}_slope"][table.codes[facet]]
+        left, right = slope * left, slope * right
+    if model.ties == "davidson" or (model.ties is None and model.link == "logit"):
+        strengths = [pt.exp(left + first), pt.exp(right)]
+        if model.ties:
+            strengths.append(pt.exp(tie) * pt.sqrt(pt.exp(left) * pt.exp(right)))
+        shares = pt.stack(strengths, axis=1)
+        return _of_responses(pt.log(shares / shares.sum(axis=1, keepdims=True)), table)
+    below = pt.sigmoid if model.link == "logit" else (lambda x: 0.5 * pt.erfc(-x / np.sqrt(2)))
+    wins, losses = below(left + first - right - tie), below(right - left - first - tie)
+    chances = pt.stack([wins, losses, 1 - wins - losses] if model.ties else [wins, losses], axis=1)
+    return _of_responses(pt.log(chances), table)
 
 
 def _of_responses(log_probs: Any, table: Table) -> Any:

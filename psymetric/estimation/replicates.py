@@ -14,6 +14,7 @@ from psymetric.core.optimizers import polish
 from psymetric.core.parameters import constrain
 from psymetric.core.precision import double_precision
 from psymetric.core.steps import UNUSED
+from psymetric.data.coding import code_names
 from psymetric.data.pairs import PairTable
 from psymetric.data.responses import ResponseTable
 from psymetric.errors import ConvergenceError, DataError, DesignError, IdentificationError
@@ -161,7 +162,7 @@ def _axes(fit: Fit) -> dict[str, tuple[str, ...]]:
 
 
 def _columns(axis: str, table: Table) -> tuple[str, ...]:
-    return ("left", "right") if axis == "item" and "left" in table.codes else (axis,)
+    return code_names(table.codes, axis)
 
 
 def has_absent(fit: Fit, table: Table, weight: Vector) -> bool:

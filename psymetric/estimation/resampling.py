@@ -75,13 +75,13 @@ def resampler(fit: Fit, table: ResponseTable | PairTable, resample: str | None) 
     if resample == "parametric":
         return _parametric(fit, table)
     unit = resample or ("subject" if has_ability(fit.model) else COMPARISON)
-    if unit == COMPARISON and isinstance(table, PairTable):
+    if unit == COMPARISON and unit not in table.codes and isinstance(table, PairTable):
         _counts(table, "resample='comparison'")
         table = _merged(fit, table)
         counts = np.rint(table.weight).astype(np.int64)
         share, n_drawn = counts / counts.sum(), int(counts.sum())
         return Resampler(table, unit, lambda rng: Weights(rng.multinomial(n_drawn, share).astype(np.float64), None))
-    known = [name for name in table.codes if name not in ("left", "right")]
+    known = [name for name in table.codes if name in table.levels]
     if unit not in known:
         raise DataError(f"bootstrap(resample={resample!r}) is neither 'parametric' nor a column of the table: {known}")
     owner = table.codes[unit]

@@ -110,6 +110,8 @@ def robust_errors(fit: Fit, table: ResponseTable | PairTable, *, cluster: str | 
     (1986), Biometrika 73, 13-22; Cameron, Gelbach & Miller (2011), J. Bus. Econ. Stat. 29, 238-249; Yuan, Cheng &
     Patton (2014), Psychometrika 79, 232-254 (item response models).
     """
+    # The halves of a tie that counts as half a win for each side are one comparison.
+    cluster = "comparison" if cluster is None and "comparison" in table.codes else cluster
     _check(fit, table, cluster)
     with double_precision():
         mode = _joint(fit, table) if ABILITY in fit.parameters or not has_ability(fit.model) else _marginal(fit, table)
@@ -157,7 +159,7 @@ def _check(fit: Fit, table: ResponseTable | PairTable, cluster: str | None) -> N
         )
     require_one_dimension(fit.model, "robust_errors")
     require_independence(fit.model, "robust_errors", instead="bootstrap()")
-    known = [name for name in table.codes if name not in ("left", "right")]
+    known = [name for name in table.codes if name in table.levels]
     if cluster is not None and cluster not in known:
         raise DataError(f"robust_errors(cluster={cluster!r}) is not a column of the table: it has {known}")
 

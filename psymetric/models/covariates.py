@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from psymetric.data.coding import Label
+from psymetric.data.coding import Label, code_names
 from psymetric.errors import DataError
 from psymetric.models.checks import Table
 
-__all__ = ["by_level", "check_spread", "known_codes", "level_terms"]
+__all__ = ["are_numbers", "by_level", "check_spread", "known_codes", "level_terms"]
 
 Matrix = NDArray[np.float64]
 
@@ -26,10 +26,14 @@ def by_level(table: Table, name: str, owner: str) -> NDArray[np.int32]:
     Raises:
         DataError: No such column, or one that varies within a level.
     """
-    if name not in table.codes:
-        others = [column for column in table.codes if column not in ("subject", "item")]
+    if not (names := code_names(table.codes, name)):
+        others = [column for column in table.levels if column not in ("subject", "item")]
         raise DataError(f"the model reads column {name!r}, which the table does not have: its facets are {others}")
-    level, code = table.codes[owner], table.codes[name]
+    owners = code_names(table.codes, owner)
+    if len(names) != len(owners):
+        raise DataError(f"column {name!r} tells comparisons apart and not the levels of {owner!r}: give it by items=")
+    level = np.concatenate([table.codes[column] for column in owners])
+    code = np.concatenate([table.codes[column] for column in names])
     value = np.zeros(len(table.levels[owner]), np.int32)
     value[level] = code
     if np.any(wrong := value[level] != code):
@@ -63,7 +67,7 @@ def level_terms(
     for name in columns:
         code, labels = by_level(table, name, owner), table.levels[name]
         known = labels if levels is None else levels[name]
-        if _are_numbers(known):
+        if are_numbers(known):
             names.append(name)
             terms.append(_numbers(labels, name)[code])
             continue
@@ -103,12 +107,13 @@ def known_codes(
     return np.array([place[label] for label in labels], np.int32)[code]
 
 
-def _are_numbers(labels: tuple[Label, ...]) -> bool:
+def are_numbers(labels: tuple[Label, ...]) -> bool:
+    """Whether all labels are numbers, truth values not among them."""
     return all(isinstance(label, (int, float)) and not isinstance(label, bool) for label in labels)
 
 
 def _numbers(labels: tuple[Label, ...], name: str) -> Matrix:
-    if not _are_numbers(labels):
+    if not are_numbers(labels):
         text: Any = next(label for label in labels if not isinstance(label, (int, float)))
         raise DataError(f"covariate {name!r} was numbers where the model was fitted, and has the label {text!r} here")
     return np.array(labels, np.float64)

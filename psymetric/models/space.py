@@ -29,7 +29,7 @@ from psymetric.core.steps import Ordered, Steps
 from psymetric.data.coding import Label
 from psymetric.errors import DataError, DesignError
 from psymetric.models.base import ABILITY, DIMENSION, AbstractMeasurementModel, ParamSpec, Table
-from psymetric.models.covariates import check_spread, level_terms
+from psymetric.models.covariates import by_level, check_spread, level_terms
 from psymetric.models.population import Background, population_shape
 
 __all__ = [
@@ -40,14 +40,18 @@ __all__ = [
     "POPULATION_MEAN_PRIOR_SD",
     "POPULATION_SD",
     "SCALE_PRIOR_SD",
+    "explained_blocks",
     "has_ability",
     "has_dimensions",
     "parameter_space",
     "require_one_dimension",
     "step_groups",
     "subject_moments",
+    "term_names",
     "weight_name",
 ]
+
+Matrix = NDArray[np.float64]
 
 POPULATION_MEAN, POPULATION_SD, CORRELATION = "population_mean", "population_sd", "correlation"
 COVARIATE_WEIGHT, COVARIATE_MEAN = "covariate_weight", "covariate_mean"
@@ -139,7 +143,7 @@ def _population_blocks(model: AbstractMeasurementModel, table: Table) -> list[Bl
 
 def _blocks(spec: ParamSpec, table: Table) -> list[Block]:
     if spec.covariates:
-        return _explained_blocks(spec, table)
+        return explained_blocks(spec, table)
     bijector = _bijector(spec, table)
     if spec.support == "scale":
         return [Block(spec.name, bijector, spec.prior_sd, None, spec.axes, is_scale=True)]
@@ -152,24 +156,37 @@ def _blocks(spec: ParamSpec, table: Table) -> list[Block]:
     ]
 
 
-def _explained_blocks(spec: ParamSpec, table: Table) -> list[Block]:
-    """Weights of the covariates, and the facet they add up to."""
-    facet = spec.axes[0]
-    names, terms = level_terms(table, facet, spec.covariates)
-    check_spread(names, terms, np.ones((len(terms), 1)), facet)
-    weight, scale = weight_name(spec.name), f"{spec.name}_sd"
-    blocks = [
-        Block(weight, Scaled((len(names),), jax.device_put(1 / terms.std(axis=0))), spec.prior_sd, labels=(weight,))
-    ]
-    # Centred like the facet itself, so that the origin stays where it was.
-    design = jax.device_put(terms - terms.mean(axis=0))
+def explained_blocks(spec: ParamSpec, table: Table, *, group: str | None = None) -> list[Block]:
+    """Weights of the covariates, and the facet they add up to.
+
+    Args:
+        spec: A facet with covariates, or a group, or both.
+        table: Has their columns.
+        group: Column whose levels have a parameter of that name, placed before this one, which is added as well.
+    """
+    facet, scale = spec.axes[0], f"{spec.name}_sd"
+    blocks, sources = list[Block](), dict[str, Matrix]()
+    if spec.covariates:
+        names, terms = level_terms(table, facet, spec.covariates)
+        check_spread(names, terms, np.ones((len(terms), 1)), facet)
+        weight = weight_name(spec.name)
+        blocks.append(
+            Block(weight, Scaled((len(names),), jax.device_put(1 / terms.std(axis=0))), spec.prior_sd, labels=(weight,))
+        )
+        sources[weight] = terms
+    if group is not None:
+        sources[group] = np.eye(len(table.levels[group]))[by_level(table, group, facet)]
+    # Centred like the facet itself, so that the origin stays where it was; a free one has its origin at zero.
+    centred = spec.identification == "sum_to_zero"
+    design = tuple(jax.device_put(terms - centred * terms.mean(axis=0)) for terms in sources.values())
+    names, n_levels = tuple(sources), len(table.levels[facet])
     if not spec.random:
-        nothing = Fixed.build(np.zeros(len(terms)))
-        return [*blocks, Block(spec.name, nothing, 1.0, None, spec.axes, weights=weight, design=design)]
-    residual = Centred((len(terms),))
+        nothing = Fixed.build(np.zeros(n_levels))
+        return [*blocks, Block(spec.name, nothing, 1.0, None, spec.axes, weights=names, design=design)]
+    residual = Centred((n_levels,))
     return [
         *blocks,
-        Block(spec.name, residual, spec.prior_sd, scale, spec.axes, spec.centre, weights=weight, design=design),
+        Block(spec.name, residual, spec.prior_sd, scale, spec.axes, spec.centre, weights=names, design=design),
         Block(scale, Positive(()), SCALE_PRIOR_SD, is_scale=True),
     ]
 
@@ -177,6 +194,13 @@ def _explained_blocks(spec: ParamSpec, table: Table) -> list[Block]:
 def weight_name(facet: str) -> str:
     """Name of the parameter that holds the weights of a facet's covariates."""
     return f"{facet}_weight"
+
+
+def term_names(model: AbstractMeasurementModel, table: Table) -> dict[str, tuple[str, ...]]:
+    """The terms that covariates make, by the name of the parameter that holds their weights."""
+    owners = {COVARIATE_WEIGHT: ("subject", model.population.covariates)}
+    owners |= {weight_name(spec.name): (spec.axes[0], spec.covariates) for spec in model.parameters if spec.covariates}
+    return {name: level_terms(table, *owner)[0] for name, owner in owners.items() if owner[1]}
 
 
 def _times(labels: tuple[Label, ...]) -> NDArray[np.float64]:

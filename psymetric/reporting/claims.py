@@ -10,6 +10,7 @@ import pandas as pd
 
 from psymetric.data.pairs import PairTable
 from psymetric.data.responses import ResponseTable
+from psymetric.reporting.chances import first_share
 from psymetric.reporting.evidence import Evidence, Part
 from psymetric.reporting.missing import missing_totals
 from psymetric.reporting.rounding import counted_share, joined, percent, plain, probability, typical_se, worded
@@ -182,10 +183,10 @@ def _effects(part: Part) -> list[Claim]:
 
 
 def _position(part: Part) -> list[Claim]:
-    if not isinstance(part.table, PairTable) or "position" not in part.fit.parameters:
+    if not isinstance(part.table, PairTable) or np.ndim(part.fit.parameters.get("position", ())):
         return []
     estimate, lower, upper = part.scalar("position")
-    share = 1 / (1 + np.exp(-estimate))
+    share = first_share(part, estimate)
     if lower <= 0 <= upper:
         return [Claim("Being shown first makes no difference that stands out from the noise.", "open")]
     word = "helps" if estimate > 0 else "hurts"

@@ -9,6 +9,7 @@ import pandas as pd
 
 from psymetric.models.base import ABILITY
 from psymetric.plots.shares import Share, draw_shares
+from psymetric.reporting.chances import first_share
 from psymetric.reporting.evidence import Evidence, Part
 from psymetric.reporting.missing import missing_totals
 from psymetric.reporting.rounding import joined, percent, plain, two_digits
@@ -92,8 +93,8 @@ def _pairs(part: Part) -> KeyFigure | None:
     response, weight = part.table.response, part.table.weight
     total = float(weight.sum())
     ties = float(weight[response == 2].sum())
-    if "position" in part.fit.parameters:
-        share, low, high = (1 / (1 + math.exp(-value)) for value in part.scalar("position"))
+    if np.ndim(part.fit.parameters.get("position", ())) == 0:
+        share, low, high = (first_share(part, value) for value in part.scalar("position"))
         text = (
             f"So often the item shown first wins against an equal one ({percent(low)} to {percent(high)}); 50% would "
             "be fair."

@@ -30,6 +30,8 @@ _SOURCES = {
     "common": "Andrich, D. (1978). A rating formulation for ordered response categories. Psychometrika, 43, 561–573.",
     "owned": "Masters, G. N. (1982). A Rasch model for partial credit scoring. Psychometrika, 47, 149–174.",
     "davidson": "Davidson, R. R. (1970). On extending the Bradley–Terry model to accommodate ties. JASA, 65, 317–328.",
+    "rao_kupper": "Rao, P. V., & Kupper, L. L. (1967). Ties in paired-comparison experiments: A generalization of the "
+    "Bradley–Terry model. JASA, 62, 194–204.",
     "position": "Davidson, R. R., & Beaver, R. J. (1977). On extending the Bradley–Terry model to incorporate "
     "within-pair order effects. Biometrics, 33, 693–702.",
     "MarginalML": "Bock, R. D., & Aitkin, M. (1981). Marginal maximum likelihood estimation of item parameters. "
@@ -83,6 +85,15 @@ _SCORES = {
     "plausible": "plausible values",
 }
 
+_LINKS = {
+    "logit": "the Bradley–Terry model: the logit",
+    "probit": "Thurstone's model (Case V): the probit",
+}
+_TIES = {
+    "davidson": " Ties follow Davidson's extension.",
+    "rao_kupper": " An advantage below a threshold, which is estimated, is a tie (Rao & Kupper).",
+}
+
 
 @final
 @dataclass(frozen=True)
@@ -122,12 +133,15 @@ def _model(part: Part) -> str:
     model = part.fit.model
     if part.is_pairs:
         text = (
-            "Comparisons were analysed with the Bradley–Terry model: the logit of preferring one item to another is "
-            "the difference of their worths."
+            f"Comparisons were analysed with {_LINKS[getattr(model, 'link', 'logit')]} of preferring one item to "
+            "another is the difference of their worths."
         )
+        if slopes := getattr(model, "slopes", ()):
+            owners = joined(noun_of(part.table, facet) for facet in slopes)
+            text += f" It is multiplied by a discrimination of each {owners}."
         if "position" in part.fit.parameters:
             text += " A constant is added for the item shown first."
-        return text + (" Ties follow Davidson's extension." if "tie" in part.fit.parameters else "")
+        return text + _TIES.get(str(getattr(model, "ties", None)), "")
     if part.has_ideal:
         return _ideal_model(part)
     facets = joined(noun_of(part.table, facet) for facet in part.facets)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from psymetric.data.pairs import PairTable
 from psymetric.plots.matrix import draw_matrix
+from psymetric.reporting.chances import between_equals, chances_of, first_share
 from psymetric.reporting.evidence import Evidence, Part
 from psymetric.reporting.rounding import percent, plain, rounded
 from psymetric.reporting.tables import Show, make_table
@@ -37,10 +36,8 @@ def pairs_section(evidence: Evidence) -> Section | None:
 def preference(part: Part, chosen: NDArray[np.intp]) -> NDArray[np.float64]:
     """Probability that the row's item is preferred to the column's once, half of a tie counted, in neutral order."""
     worth = part.measures["estimate"].to_numpy(dtype=float)[chosen]
-    gap = worth[:, None] - worth[None]
-    first, second = np.exp(gap / 2), np.exp(-gap / 2)
-    tie = math.exp(float(part.fit.parameters["tie"])) if "tie" in part.fit.parameters else 0.0
-    table = (first + tie / 2) / (first + second + tie)
+    chances = chances_of(part, (worth[:, None] - worth[None]).ravel(), 0.0).reshape(len(worth), len(worth), -1)
+    table = chances[..., 0] + chances[..., 2:].sum(axis=2) / 2
     np.fill_diagonal(table, np.nan)
     return table
 
@@ -96,14 +93,14 @@ def _effects(part: Part) -> Table | None:
     frame = frame[frame["level"].isin(["position", "tie"])].reset_index(drop=True)
     if frame.empty:
         return None
-    words = {"position": "being shown first", "tie": "readiness to tie (log ν)"}
+    words = {"position": "being shown first", "tie": "readiness to tie"}
     meaning: list[str] = []
     for row in frame.to_dict("records"):
-        odds = math.exp(row["estimate"])
         if row["level"] == "position":
-            meaning.append(f"against an equal, the first wins {percent(odds / (1 + odds))} of decided comparisons")
+            share = first_share(part, row["estimate"])
+            meaning.append(f"against an equal, the first wins {percent(share)} of decided comparisons")
         else:
-            meaning.append(f"equals tie in {percent(odds / (2 + odds))} of comparisons")
+            meaning.append(f"equals tie in {percent(between_equals(part, 0.0)[-1])} of comparisons")
     frame = frame.assign(effect=[words[name] for name in frame["level"]], meaning=meaning)
     shows = [
         Show("effect", "effect", "label"),

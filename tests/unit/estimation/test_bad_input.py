@@ -76,7 +76,9 @@ def test_engine_settings():
         ps.Laplace(draws=1)
     with pytest.raises(DataError, match=r"needs warmup >= 1, draws >= 4, chains >= 1"):
         ps.NUTS(chains=0)
-    with pytest.raises(DataError, match=r'BradleyTerry\(ties=\'rao\'\) is not known: use None or "davidson"'):
+    with pytest.raises(
+        DataError, match=r"BradleyTerry\(ties='rao'\) is not known: use None or one of \['davidson', 'rao_kupper'\]"
+    ):
         ps.BradleyTerry(ties="rao")
 
 
