@@ -137,7 +137,9 @@ def _wide(
     """Names of the item columns, the picked frame, and what belongs to each row as a whole."""
     named = [cells] if isinstance(cells, str) else list(cells)
     if len(named) < 2:
-        raise DataError(f"{who}: {keyword}={named!r} names {counted(len(named), 'column')} of items; two are the least.")
+        raise DataError(
+            f"{who}: {keyword}={named!r} names {counted(len(named), 'column')} of items; two are the least."
+        )
     columns = [f"cell:{place}" for place in range(len(named))]
     roles = dict(zip(columns, named, strict=True)) | dict(chosen) | dict(own)
     roles |= {name: column for name, column in {"task": task, "weight": weight}.items() if column is not None}

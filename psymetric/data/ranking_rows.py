@@ -154,7 +154,9 @@ def _any(mask: NDArray[np.bool_], owner: NDArray[np.int64]) -> NDArray[np.int64]
 
 def _name(table: RankingTable, row: int | np.integer[Any]) -> str:
     """A row's ranking in words: `task 't1', judge 'j2'`."""
-    return ", ".join(f"{name} {table.levels[name][code[row]]!r}" for name, code in table.codes.items() if name != "item")
+    return ", ".join(
+        f"{name} {table.levels[name][code[row]]!r}" for name, code in table.codes.items() if name != "item"
+    )
 
 
 def _refused(table: RankingTable, what: str, wrong: NDArray[np.bool_], fix: str) -> DataError:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from psymetric.core.optimizers import Maximum
 from psymetric.core.parameters import ParameterSpace
 from psymetric.core.provenance import Provenance
+from psymetric.data.rankings import RankingTable
 from psymetric.estimation.boundaries import boundary_notes
 from psymetric.estimation.curvature import Information
 from psymetric.estimation.fit import Fit, FitStatus
@@ -116,7 +117,7 @@ def level_counts(model: AbstractMeasurementModel, table: Table) -> dict[str, Arr
     """Weighted number of responses behind every value of every facet parameter."""
     counts: dict[str, Array] = {}
     for spec in model.parameters:
-        if not spec.axes or "step" in spec.axes:
+        if not spec.axes or "step" in spec.axes or spec.axes[0] not in table.levels:
             continue
         if DIMENSION in spec.axes:
             # All responses of a subject bear on each of its abilities, all those to an item on each of its slopes.
@@ -172,7 +173,7 @@ def build_fit(
         status=status,
         log_likelihood=log_likelihood,
         n_parameters=n_parameters,
-        n_responses=float(table.weight.sum()),
+        n_responses=float((table.rankings if isinstance(table, RankingTable) else table).weight.sum()),
         parameters=arrays,
         standard_errors=uncertainty.standard_errors,
         covariances=uncertainty.covariances,

@@ -19,14 +19,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, vstack
 
 from psymetric.core.parameters import ParameterSpace
 from psymetric.estimation.louis import subject_posteriors
 from psymetric.estimation.problems import JointProblem, MarginalProblem, distinct_cells
 from psymetric.models.base import ABILITY, Table
+from psymetric.models.choice import Choices
 
-__all__ = ["constraint_jacobian", "joint_scores", "marginal_scores", "structural_space"]
+__all__ = ["choice_scores", "constraint_jacobian", "joint_scores", "marginal_scores", "structural_space"]
 
 Matrix = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -105,6 +106,34 @@ def joint_scores(problem: JointProblem, table: Table, free: NDArray[np.float64])
     slopes = np.asarray(_row_slopes(problem, jnp.asarray(free), codes, response, doubled, keys))
     ability = slopes[len(directions)] if has_own else np.zeros(len(table.response))
     return _sparse(slopes[: len(directions)].T, [each.position for each in directions], space), ability
+
+
+def choice_scores(problem: JointProblem, choices: Choices, free: NDArray[np.float64]) -> csr_array:
+    """Gradients of the rankings' log-probabilities in the constrained values, weights left out, (rankings, values)."""
+    n_values = sum(prod(block.bijector.shape) for block in problem.space.blocks)
+    size, parts = max(_CHUNK // n_values, 1), list[csr_array]()
+    for start in range(0, len(choices.weight), size):
+        rows = slice(start, start + size)
+        codes = {name: jnp.asarray(code[rows]) for name, code in choices.codes.items()}
+        slopes = _ranking_slopes(problem, jnp.asarray(free), codes, jnp.asarray(choices.response[rows]))
+        parts.append(csr_array(np.asarray(slopes)))
+    return csr_array(vstack(parts))
+
+
+@jax.jit
+def _ranking_slopes(problem: JointProblem, free: Array, codes: dict[str, Array], response: Array) -> Array:
+    """Derivative of every ranking's log-probability, shape (rankings, values)."""
+    params = problem.space.constrain(free)
+
+    def one(code: dict[str, Array], answer: Array) -> Array:
+        def log_prob(values: dict[str, Array]) -> Array:
+            row = {name: value[None] for name, value in code.items()}
+            return problem.model.response_log_probs(values, row, answer[None], problem.n_categories)[0]
+
+        slopes = jax.grad(log_prob)(params)
+        return jnp.concatenate([slopes[block.name].ravel() for block in problem.space.blocks])
+
+    return jax.vmap(one)(codes, response)
 
 
 def _directions(space: ParameterSpace, codes: Mapping[str, NDArray[np.int32]], n_rows: int) -> list[_Direction]:

@@ -16,6 +16,7 @@ from psymetric.core.optimizers import polish
 from psymetric.core.precision import double_precision
 from psymetric.core.steps import UNUSED
 from psymetric.data.pairs import PairTable
+from psymetric.data.rankings import RankingTable
 from psymetric.data.responses import ResponseTable
 from psymetric.errors import ConvergenceError, DataError, DesignError, IdentificationError
 from psymetric.estimation.assemble import constrain
@@ -27,6 +28,7 @@ from psymetric.estimation.marginal import Climb, is_resolved, resolved_problem
 from psymetric.estimation.problems import JointProblem, MarginalProblem, joint_problem, marginal_problem
 from psymetric.estimation.resampling import Resampler, Weights, present_rows, with_copies
 from psymetric.models.base import ABILITY, Table
+from psymetric.models.choice import AbstractChoiceModel, distinct_choices
 from psymetric.models.space import POPULATION_SD, has_ability, step_groups
 
 __all__ = ["Replicate", "refit"]
@@ -57,7 +59,7 @@ class Replicate:
 
 def refit(
     fit: Fit,
-    table: ResponseTable | PairTable,
+    table: ResponseTable | PairTable | RankingTable,
     engine: Engine,
     source: Resampler,
     generators: list[np.random.Generator],
@@ -94,7 +96,7 @@ def _steps(fit: Fit, table: Table) -> tuple[NDArray[np.bool_], ...]:
     return tuple(step_groups(spec, table) for spec in fit.model.parameters if "step" in spec.axes)
 
 
-def _warm(fit: Fit, table: ResponseTable | PairTable) -> _Warm | None:
+def _warm(fit: Fit, table: ResponseTable | PairTable | RankingTable) -> _Warm | None:
     """None for fits that replicates cannot start from: joint ones, random facets, a population sd at its bound."""
     random = any(spec.random and spec.name != ABILITY for spec in fit.model.parameters)
     if ABILITY in fit.parameters or random or _is_near_bound(fit, fit.parameters):
@@ -176,6 +178,7 @@ def _columns(axis: str, table: Table) -> tuple[str, ...]:
 def _has_absent(fit: Fit, table: Table, weight: Vector) -> bool:
     """Whether a level of the model's facets has no data; absent subjects that are integrated out count for nothing."""
     facets = {axis for name, axes in _axes(fit).items() for axis in axes if name in fit.parameters}
+    facets &= set(table.levels)
     used = weight > 0
     for axis in facets:
         seen = np.zeros(len(table.levels[axis]), bool)
@@ -193,7 +196,7 @@ def _without_unused(value: Vector) -> Vector:
 
 def _from_scratch(fit: Fit, engine: Engine, table: Any, weights: Weights) -> Replicate:
     """The replicate fitted as any table is."""
-    if ABILITY in fit.parameters or isinstance(table, PairTable):
+    if ABILITY in fit.parameters or not isinstance(table, ResponseTable):
         total = weights.total(table.codes.get("subject"))
         own = present_rows(table, total) if np.any(total > 0) else None
     else:
@@ -221,9 +224,8 @@ def _spread(fit: Fit, own: Table, axes: tuple[str, ...], value: Vector, shape: t
         return value
     whole = np.full(shape, np.nan)
     places = [{label: code for code, label in enumerate(fit.levels[axis])} for axis in axes]
-    whole[np.ix_(*([place[label] for label in own.levels[axis]] for place, axis in zip(places, axes, strict=True)))] = (
-        value
-    )
+    levels = fit.model.levels(own)
+    whole[np.ix_(*([place[label] for label in levels[axis]] for place, axis in zip(places, axes, strict=True)))] = value
     return whole
 
 
@@ -235,13 +237,13 @@ def _refit_pairs(
     with double_precision():
         problem = joint_problem(fit.model, table, prior=fit.penalised)
         start = problem.space.unconstrain(fit.parameters)
-        row = _distinct_row(problem, table)
+        chosen, row = _distinct_row(problem, table)
     n_distinct = len(np.asarray(problem.weight))
     size = max(_TOGETHER // n_distinct, 1)
     for first in range(0, len(generators), size):
         with double_precision():
             drawn = [source.draw(generator) for generator in generators[first : first + size]]
-            stacked = np.stack([np.bincount(row, weights=each.rows, minlength=n_distinct) for each in drawn])
+            stacked = np.stack([np.bincount(row, each.rows[chosen], minlength=n_distinct) for each in drawn])
             found = _newton(problem, jnp.asarray(start), jnp.asarray(stacked), engine.tolerance)
             values = {name: np.asarray(value) for name, value in jax.vmap(problem.space.constrain)(found[0]).items()}
             reached = np.asarray(found[1]) < engine.tolerance
@@ -253,14 +255,16 @@ def _refit_pairs(
                 yield _from_scratch(fit, engine, table, weights)
 
 
-def _distinct_row(problem: JointProblem, table: Table) -> NDArray[np.int64]:
-    """The problem's row of every row of the table."""
+def _distinct_row(problem: JointProblem, table: Table) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows of the table that hold the weights of comparisons or rankings, and the problem's row of each."""
+    if isinstance(table, RankingTable) and isinstance(problem.model, AbstractChoiceModel):
+        return table.rankings.row, distinct_choices(problem.model, table)[1]
     columns = [(np.asarray(code), table.codes[name]) for name, code in problem.codes.items()]
     columns.append((np.asarray(problem.response), table.response))
     sizes = tuple(int(code.max()) + 1 for _, code in columns)
     theirs, ours = (np.ravel_multi_index(tuple(pair[side] for pair in columns), sizes) for side in (0, 1))
     order = np.argsort(theirs)
-    return order[np.searchsorted(theirs, ours, sorter=order)]
+    return np.arange(len(ours)), order[np.searchsorted(theirs, ours, sorter=order)]
 
 
 @jax.jit
