@@ -81,6 +81,7 @@ _EXPORTS = {
     "martin_loef_test": "psymetric.diagnostics.rasch_tests",
     "norms": "psymetric.scoring.norms",
     "p_best": "psymetric.scoring.ranks",
+    "pairs_from_ratings": "psymetric.data.rated_pairs",
     "person_fit": "psymetric.diagnostics.person_fit",
     "plan": "psymetric.design.plan",
     "plot_bias": "psymetric.plots.bias_map",
@@ -131,6 +132,7 @@ if TYPE_CHECKING:
     from psymetric.data.nonresponse import NonResponse as NonResponse
     from psymetric.data.pairs import PairTable as PairTable
     from psymetric.data.rankings import RankingTable as RankingTable
+    from psymetric.data.rated_pairs import pairs_from_ratings as pairs_from_ratings
     from psymetric.data.responses import ResponseTable as ResponseTable
     from psymetric.data.scores import Scores as Scores
     from psymetric.design.plan import Plan as Plan, plan as plan

@@ -65,8 +65,9 @@ class Connectivity:
         nested_subjects: The same for the subject and another facet: each subject meets only the levels of its group.
             A model that takes subjects for a random sample can still be fitted, since it supposes that the groups of
             subjects are alike; one that gives each subject a parameter of its own cannot.
-        strong: For pairs and rankings one row per item: `level`, `group`, and the weights of its group's `wins` and `losses` against
-            items outside. Items of one group have beaten each other, directly or through others. None for responses.
+        strong: For pairs and rankings one row per item: `level`, `group`, and the weights of its group's `wins` and
+            `losses` against items outside. Items of one group have beaten each other, directly or through others. None
+            for responses.
     """
 
     kind: str

@@ -34,7 +34,7 @@ def from_orderings(
     columns, picked, each = _wide(df, places, task, own, weight, {}, who=who, keyword="places")
     cells = picked[columns]
     filled = np.column_stack([answered_rows(cells[name]) for name in columns])
-    late = (~filled[:, :-1] & filled[:, 1:]).any(axis=1)
+    late = np.any(~filled[:, :-1] & filled[:, 1:], axis=1).reshape(-1)
     if late.any():
         raise row_error(who, "an empty place comes before a filled one", late, [], "move the items up, or drop the row")
     row, place = np.nonzero(filled)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
@@ -18,7 +18,17 @@ from psymetric.errors import DataError
 if TYPE_CHECKING:
     from psymetric.data.rankings import RankingTable
 
-__all__ = ["BEST_WORST", "UNRANKED", "Rankings", "check_rankings", "place_labels", "read_places", "tell_apart"]
+__all__ = [
+    "BEST_WORST",
+    "UNRANKED",
+    "Rankings",
+    "check_rankings",
+    "closed_up",
+    "counts",
+    "place_labels",
+    "read_places",
+    "tell_apart",
+]
 
 BEST_WORST: tuple[Label, ...] = ("best", "neither", "worst")
 """Categories of a table of best-worst choices, in the order of their codes."""
@@ -109,6 +119,42 @@ def read_places(
     n_places = int(np.nanmax(dense)) + 1
     ranked = np.bincount(owner, answered) > 0
     return np.where(ranked[owner], np.where(answered, dense, n_places), -1).astype(np.int32), place_labels(n_places)
+
+
+def closed_up(category: Codes, owner: NDArray[np.int64], unranked: int) -> Codes:
+    """Places of part of the rows numbered anew, without the gaps of those left out."""
+    places = pd.Series(np.where(category < unranked, category, np.nan)).groupby(owner).rank(method="dense").to_numpy()
+    return np.where(category < unranked, np.nan_to_num(places) - 1, unranked).astype(np.int32)
+
+
+def counts(table: RankingTable, facet: str, in_missing: Sequence[Label]) -> pd.DataFrame:
+    """The frame behind `RankingTable.counts`; `in_missing` are the labels of the rows without a rank."""
+    labels, is_item = table.levels[facet], facet == "item"
+    rows = slice(None) if is_item else table.rankings.row
+    code, weight, response = table.codes[facet][rows], table.weight[rows], table.response[rows]
+    rankings = table.missing[[name for name in table.codes if name != "item"]].drop_duplicates()
+    lost = (table.missing if is_item else rankings)[facet].value_counts()
+    every = [*labels, *(label for label in in_missing if label not in set(labels))]
+
+    def total(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.bincount(code, values, minlength=len(every)).astype(np.float64)
+
+    frame = pd.DataFrame(
+        {
+            "level": every,
+            "n": np.bincount(code, minlength=len(every)),
+            "weight": total(weight),
+            "missing": lost.reindex(every, fill_value=0).to_numpy(dtype=np.int64),
+        }
+    )
+    if not is_item:
+        return frame
+    if table.is_best_worst:
+        best, worst = (total(weight * (response == place)) for place in (0, 2))
+        shown = np.where(frame["weight"] > 0, frame["weight"], np.nan)
+        return frame.assign(best=best, worst=worst, score=(best - worst) / shown)
+    last = len(table.categories) - 1
+    return frame.assign(first=total(weight * (response == 0)), unranked=total(weight * (response == last)))
 
 
 def check_rankings(table: RankingTable) -> None:

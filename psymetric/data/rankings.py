@@ -18,7 +18,7 @@ from psymetric.data.coding import Label, code_labels, drop_unused, label_array
 from psymetric.data.columns import code_weights, facet_names, pick_columns
 from psymetric.data.messages import counted
 from psymetric.data.missing import read_reasons
-from psymetric.data.ranking_rows import BEST_WORST, Rankings, check_rankings, read_places, tell_apart
+from psymetric.data.ranking_rows import BEST_WORST, Rankings, check_rankings, closed_up, counts, read_places, tell_apart
 from psymetric.data.table import CodedTable
 from psymetric.errors import DataError
 
@@ -118,7 +118,7 @@ class RankingTable(CodedTable):
         roles = {"task": task, "item": item, **own, "rank": rank, **optional}
         picked = pick_columns(df, roles, who=who)
         coded = {name: code_labels(picked[name], who=who, column=roles[name]) for name in ("task", "item", *own)}
-        codes, levels = ({name: pair[side] for name, pair in coded.items()} for side in (0, 1))
+        codes, levels = {name: pair[0] for name, pair in coded.items()}, {name: pair[1] for name, pair in coded.items()}
         response, categories = read_places(picked["rank"], tell_apart(codes), who=who, column=rank)
         observed = response >= 0
         reasons = read_reasons(picked.get("reason"), observed, who=who, column=reason or "reason", response=rank)
@@ -291,30 +291,7 @@ class RankingTable(CodedTable):
             `item` also weights: of rankings `first` (tied firsts count) and `unranked`; of best-worst choices `best`,
             `worst` and `score`, (best - worst) / weight, the counting score that a fit should roughly order items by.
         """
-        labels = self.levels[self._checked_facet(facet)]
-        rows = slice(None) if facet == "item" else self.rankings.row
-        code, weight = self.codes[facet][rows], self.weight[rows]
-        names = [name for name in self.codes if facet != "item" and name != "item"] or [facet]
-        lost = self.missing[names].drop_duplicates()[facet] if facet != "item" else self.missing["item"]
-        every = [*labels, *(label for label in self._labels_in_missing(facet) if label not in set(labels))]
-
-        def total(values: NDArray[np.float64]) -> NDArray[np.float64]:
-            return np.bincount(code, values, minlength=len(every)).astype(np.float64)
-
-        frame = {
-            "level": every,
-            "n": np.bincount(code, minlength=len(every)),
-            "weight": total(weight),
-            "missing": lost.value_counts().reindex(every, fill_value=0).to_numpy(np.int64),
-        }
-        if facet == "item" and self.is_best_worst:
-            frame["best"], frame["worst"] = (total(weight * (self.response == place)) for place in (0, 2))
-            with np.errstate(invalid="ignore"):
-                frame["score"] = (frame["best"] - frame["worst"]) / frame["weight"]
-        elif facet == "item":
-            frame["first"] = total(weight * (self.response == 0))
-            frame["unranked"] = total(weight * (self.response == len(self.categories) - 1))
-        return pd.DataFrame(frame)
+        return counts(self, self._checked_facet(facet), self._labels_in_missing(facet))
 
     @override
     def _take(self, rows: NDArray[np.intp], lost: NDArray[np.intp], which: str) -> Self:
@@ -333,9 +310,7 @@ class RankingTable(CodedTable):
         rows = rows[says[owner]]
         if not rows.size:
             raise DataError(f"{type(self).__name__}: no ranking keeps two items with {which}; select other levels.")
-        owner, response = self.ranking[rows], self.response[rows].copy()
-        places = pd.Series(np.where(response < last, response, np.nan)).groupby(owner).rank(method="dense").to_numpy()
-        response[response < last] = places[response < last] - 1
+        response = closed_up(self.response[rows], self.ranking[rows], last)
         codes, levels = drop_unused({n: code[rows] for n, code in self.codes.items()}, self.levels, self.level_of)
         part = type(self)(
             codes=codes,

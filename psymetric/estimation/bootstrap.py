@@ -209,7 +209,8 @@ def bootstrap(
         table: Responses, comparisons or rankings. Missing responses are left out, in every replicate.
         engine: MarginalML, JointML or MAP; by default the one recommended for the model. Priors are held as they are.
         resample: "subject" (the default where the model has subjects), "comparison" (the default for pairs), "ranking"
-            (the default for rankings), any other column of the table, or "parametric" (not for rankings). A row of weight w is w rows, except where it is drawn with its unit.
+            (the default for rankings), any other column of the table, or "parametric" (not for rankings). A row of
+            weight w is w rows, except where it is drawn with its unit.
         n: Number of replicates: 200 for standard errors, 2,000 for intervals.
         seed: Of the draws; replicate k is the same whatever `n` is.
         progress: Called with the number of replicates done and `n`.
