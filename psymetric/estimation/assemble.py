@@ -125,6 +125,10 @@ def level_counts(model: AbstractMeasurementModel, table: Table) -> dict[str, Arr
             total = np.bincount(table.codes[owner], weights=table.weight, minlength=len(levels[owner]))
             counts[spec.name] = np.repeat(total[:, None], len(levels[DIMENSION]), axis=1).astype(np.float64)
             continue
+        if isinstance(table, RankingTable) and "item" not in spec.axes:
+            rankings, n_levels = table.rankings, len(table.levels[spec.axes[0]])
+            counts[spec.name] = np.bincount(rankings.codes[spec.axes[0]], rankings.weight, n_levels).astype(np.float64)
+            continue
         columns = _columns(model, spec.axes)
         sizes = tuple(len(table.levels[axis]) for axis in spec.axes)
         total = np.zeros(int(np.prod(sizes)))
