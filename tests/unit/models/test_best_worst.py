@@ -106,7 +106,7 @@ def test_counting_scores_order_items_as_the_fit_does():
 
 def test_what_it_refuses():
     frame = wide(ps.BestWorst(), n=30, seed=4)
-    with pytest.raises(DataError, match='worst_scale="free".: no item was chosen as worst'):
+    with pytest.raises(DataError, match=r'worst_scale="free"\): no item was chosen as worst'):
         ps.fit(ps.BestWorst(worst_scale="free"), table(frame, best="best"))
     ranks = pd.DataFrame({"task": [1, 1], "item": ["a", "b"], "rank": [1, 2]})
     with pytest.raises(DataError, match=r"needs best-worst choices and the table holds rankings: use PlackettLuce\(\)"):

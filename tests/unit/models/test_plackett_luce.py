@@ -98,7 +98,7 @@ def test_likelihood_equals_enumeration():
         values = {"worth": WORTH, "tie": np.array([-0.7, 0.4])}
         found = float(problem.log_likelihood(jnp.asarray(problem.space.unconstrain(values))))
     expected = sum(by_enumeration(ranks, worth, log_delta) for ranks in rankings)
-    assert {row.max() for row in problem.response} >= {1, 2, 3}
+    assert {1, 2, 3} <= set(np.asarray(problem.response).ravel().tolist())
     # Sums of some hundred logs in another order.
     assert found == pytest.approx(expected, abs=1e-10)
 
@@ -162,7 +162,8 @@ def test_robust_errors_are_the_sandwich_by_hand(simulated):
         slope[row, left[:, 0]] += 1
         information += np.diag(expected.sum(axis=0)) - expected.T @ expected
     bread = np.linalg.pinv(information)
-    np.testing.assert_allclose(np.sqrt(np.diag(bread)), fit.standard_errors["worth"], atol=1e-8)
+    # A fit's Hessian may be that of a point up to a millilogit away.
+    np.testing.assert_allclose(np.sqrt(np.diag(bread)), fit.standard_errors["worth"], rtol=1e-4)
     for cluster, owner in ((None, row), ("judge", found.codes["judge"])):
         n_clusters = owner.max() + 1
         by_cluster = np.zeros((n_clusters, 6))
@@ -179,11 +180,11 @@ def test_bootstrap_of_rankings(simulated):
     fit = ps.fit(ps.PlackettLuce(), simulated)
     expected = ps.robust_errors(fit, simulated).standard_errors["worth"]
     found = ps.bootstrap(ps.PlackettLuce(), simulated, n=200)
-    assert found.unit == "ranking"
+    assert found.resample == "ranking"
     # The sd of 200 draws has a standard error of 5%; six of them.
     np.testing.assert_allclose(found.estimates("item")["se"], expected, rtol=0.2)
     assert ps.bootstrap(ps.PlackettLuce(), simulated, n=5, resample="judge").estimates("item")["se"].gt(0).all()
-    with pytest.raises(DataError, match="resample='parametric'.*use resample='ranking'"):
+    with pytest.raises(DataError, match=r"resample='parametric'.*use resample='ranking'"):
         ps.bootstrap(ps.PlackettLuce(), simulated, n=5, resample="parametric")
     with pytest.raises(DataError, match="neither 'parametric' nor a column of the table"):
         ps.bootstrap(ps.PlackettLuce(), simulated, n=5, resample="item")
@@ -191,12 +192,11 @@ def test_bootstrap_of_rankings(simulated):
 
 def test_bootstrap_where_a_replicate_lacks_a_tie():
     """One ranking has the only tie of three: replicates without it have a tie parameter less."""
-    table = as_table([*some_rankings(2, n=60), *({"m0": 1.0, "m1": 2.0, "m2": 3.0},) * 5])
     twos = [ranks for ranks in some_rankings(2, n=60) if max([*ranks.values()].count(place) for place in range(5)) < 3]
     table = as_table([*twos, {"m0": 1.0, "m1": 1.0, "m2": 1.0}])
-    found = ps.bootstrap(TIES, table, n=12)
+    found = ps.bootstrap(TIES, table, n=4)
     lacking = np.isnan(found.draws["tie"][:, 1])
-    assert 0 < lacking.sum() < 12
+    assert 0 < lacking.sum() < 4
     assert np.isfinite(found.draws["tie"][:, 0]).all()
 
 
@@ -247,14 +247,15 @@ def test_pseudo_comparisons_are_a_prior():
         ps.fit(ps.PlackettLuce(), lost)
     fit = ps.fit(ps.PlackettLuce(pseudo=0.5), lost)
     assert (fit.engine, fit.penalised, "penalised" in fit.summary()) == ("MAP", True, True)
-    # By symmetry the ghost lies between: p = σ(2u), and 2 (1 − p) = ½ tanh(u / 2), of one win and half a game against it.
+    # By symmetry the ghost lies between: two wins less those expected are what the ghost takes back, ½ tanh(u / 2).
     u = fit.parameters["worth"].max()
     assert 2 * (1 - 1 / (1 + np.exp(-2 * u))) == pytest.approx(0.5 * np.tanh(u / 2), abs=1e-8)
     assert fit.parameters["ghost"] == pytest.approx(0, abs=1e-8)
+    both = as_table([{"m0": 1, "m1": 2}, {"m0": 2, "m1": 1}])
     with pytest.raises(
-        DesignError, match="JointML maximises the likelihood alone, and PlackettLuce.* asks for a prior"
+        DesignError, match=r"JointML maximises the likelihood alone, and PlackettLuce.* asks for a prior"
     ):
-        ps.fit(ps.PlackettLuce(pseudo=0.5), lost, engine=ps.JointML())
+        ps.fit(ps.PlackettLuce(pseudo=0.5), both, engine=ps.JointML())
 
 
 @pytest.mark.parametrize(
