@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 # The one map from public name to the module that owns it; `tests/house/test_public_api.py` keeps it true.
 _EXPORTS = {
     "Bootstrap": "psymetric.estimation.bootstrap",
+    "BestWorst": "psymetric.models.best_worst",
     "BradleyTerry": "psymetric.models.bradley_terry",
     "CharacteristicCurves": "psymetric.diagnostics.characteristic_curves",
     "ConditionalML": "psymetric.estimation.conditional_ml",
@@ -37,9 +38,11 @@ _EXPORTS = {
     "NominalResponse": "psymetric.models.nominal_response",
     "NonResponse": "psymetric.data.nonresponse",
     "PairTable": "psymetric.data.pairs",
+    "PlackettLuce": "psymetric.models.plackett_luce",
     "Plan": "psymetric.design.plan",
     "Population": "psymetric.models.population",
     "PyMCNUTS": "psymetric.estimation.pymc_nuts",
+    "RankingTable": "psymetric.data.rankings",
     "Rasch": "psymetric.models.rasch",
     "RaschTestlet": "psymetric.models.testlet",
     "Report": "psymetric.reporting.report",
@@ -78,6 +81,7 @@ _EXPORTS = {
     "martin_loef_test": "psymetric.diagnostics.rasch_tests",
     "norms": "psymetric.scoring.norms",
     "p_best": "psymetric.scoring.ranks",
+    "pairs_from_ratings": "psymetric.data.rated_pairs",
     "person_fit": "psymetric.diagnostics.person_fit",
     "plan": "psymetric.design.plan",
     "plot_bias": "psymetric.plots.bias_map",
@@ -131,6 +135,8 @@ if TYPE_CHECKING:
     from psymetric.data.connectivity import Connectivity as Connectivity, connectivity as connectivity
     from psymetric.data.nonresponse import NonResponse as NonResponse
     from psymetric.data.pairs import PairTable as PairTable
+    from psymetric.data.rankings import RankingTable as RankingTable
+    from psymetric.data.rated_pairs import pairs_from_ratings as pairs_from_ratings
     from psymetric.data.responses import ResponseTable as ResponseTable
     from psymetric.data.scores import Scores as Scores
     from psymetric.design.plan import Plan as Plan, plan as plan
@@ -188,6 +194,7 @@ if TYPE_CHECKING:
     from psymetric.estimation.robust import robust_errors as robust_errors
     from psymetric.estimation.svi import SVI as SVI
     from psymetric.instruments.library import load_instrument as load_instrument
+    from psymetric.models.best_worst import BestWorst as BestWorst
     from psymetric.models.bradley_terry import BradleyTerry as BradleyTerry
     from psymetric.models.four_pl import FourPL as FourPL
     from psymetric.models.generalized_partial_credit import GeneralizedPartialCredit as GeneralizedPartialCredit
@@ -195,6 +202,7 @@ if TYPE_CHECKING:
     from psymetric.models.hierarchical_rater import HierarchicalRater as HierarchicalRater
     from psymetric.models.many_facet import ManyFacetRasch as ManyFacetRasch
     from psymetric.models.nominal_response import NominalResponse as NominalResponse
+    from psymetric.models.plackett_luce import PlackettLuce as PlackettLuce
     from psymetric.models.population import Population as Population
     from psymetric.models.rasch import Rasch as Rasch
     from psymetric.models.testlet import RaschTestlet as RaschTestlet

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
+from itertools import permutations, product
 
 import numpy as np
 import pandas as pd
 
 from psymetric.data.pairs import PairTable
+from psymetric.data.rankings import RankingTable
 from psymetric.data.responses import ResponseTable
 from psymetric.errors import DataError
 from psymetric.models.base import AbstractMeasurementModel
+from psymetric.models.best_worst import BestWorst
 from psymetric.models.bradley_terry import BradleyTerry
+from psymetric.models.choice import AbstractChoiceModel
 from psymetric.models.discovery import available_models
 from psymetric.models.many_facet import ManyFacetRasch
 from psymetric.models.multidimensional import Multidimensional
 from psymetric.models.nested import AbstractNestedModel
+from psymetric.models.plackett_luce import PlackettLuce
 from psymetric.models.space import has_dimensions
 from psymetric.models.testlet import RaschTestlet
 
@@ -40,6 +46,10 @@ _VARIANTS: tuple[AbstractMeasurementModel, ...] = (
     BradleyTerry(ties="davidson", position="judge", slopes=("judge",), contest=("length",)),
     BradleyTerry(covariates=("size", "kind"), contest=("length",), drift={"item:occasion": "linear"}),
     BradleyTerry(covariates=("size",), family="kind", drift={"item:occasion": "walk"}),
+    PlackettLuce(ties="davidson-luce"),
+    PlackettLuce(ties="davidson-luce", slopes="judge"),
+    BestWorst(worst_scale="free"),
+    BestWorst(process="sequential", worst_scale="free"),
 )
 
 
@@ -48,7 +58,7 @@ class Case:
     """A model and a table drawn at random, unrelated to any parameters."""
 
     model: AbstractMeasurementModel
-    table: ResponseTable | PairTable
+    table: ResponseTable | PairTable | RankingTable
 
     def __str__(self) -> str:
         settings = repr(self.model).split("(", 1)[1].rstrip(")")
@@ -80,6 +90,57 @@ def pair_frame(outcomes: tuple[str, ...], *, seed: int = 1) -> pd.DataFrame:
 ITEMS = pd.DataFrame({"size": [1.0, 2.0, 2.5, 4.0, 0.5], "kind": list("aabba")}, index=[f"m{i}" for i in range(5)])
 
 
+def ranking_frame(ranks: tuple[object, ...], *, seed: int = 1) -> pd.DataFrame:
+    """Twelve rankings of four out of five items by three judges, with these ranks in some order."""
+    rng = np.random.default_rng(seed)
+    rows = [
+        (f"t{task:02}", f"j{task % 3}", f"m{item}", rank)
+        for task in range(12)
+        for item, rank in zip(rng.permutation(5)[:4], rng.permutation(np.array(ranks, dtype=object)), strict=True)
+    ]
+    return pd.DataFrame(rows, columns=["task", "judge", "item", "rank"])
+
+
+def ranking_table(frame: pd.DataFrame, weight: str | None = None) -> RankingTable:
+    return RankingTable.from_frame(frame, judge="judge", weight=weight)
+
+
+def every_outcome(table: RankingTable) -> list[tuple[object, ...]]:
+    """All that could be said of a set of four: ranks with ties as large as the table's, or the best and the worst."""
+    if table.is_best_worst:
+        words = set(permutations(("best", "neither", "neither", "worst")))
+        return sorted(words)
+    rankings = table.rankings
+    largest = max(
+        np.unique(row[row < len(table.categories) - 1], return_counts=True)[1].max() for row in rankings.category
+    )
+    weak = [ranks for ranks in product(range(4), repeat=4) if set(ranks) == set(range(max(ranks) + 1))]
+    return [ranks for ranks in weak if max(Counter(ranks).values()) <= largest]
+
+
+def as_places(outcomes: list[tuple[object, ...]]) -> list[tuple[int, ...]]:
+    """Categories of the items, the best 0."""
+    words = {"best": 0, "neither": 1, "worst": 2}
+    return [tuple(words.get(rank, rank) for rank in ranks) for ranks in outcomes]
+
+
+def observation(frame: pd.DataFrame) -> pd.Series:
+    """Which rows of a frame are one observation."""
+    return frame["task"] if "task" in frame else pd.Series(np.arange(len(frame)), index=frame.index)
+
+
+def first_again(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with its first observation once more."""
+    again = frame[observation(frame) == observation(frame).iloc[0]]
+    again = again.assign(task="again") if "task" in frame else again
+    return pd.concat([frame, again], ignore_index=True)
+
+
+def first_weighted(frame: pd.DataFrame, weight: float) -> pd.DataFrame:
+    """The frame with a column `w` of ones, and this weight on its first observation."""
+    return frame.assign(w=np.where(observation(frame) == observation(frame).iloc[0], weight, 1.0))
+
+
 def response_table(frame: pd.DataFrame, weight: str | None = None) -> ResponseTable:
     dimension = "trait" if "trait" in frame.columns else None
     return ResponseTable.from_frame(
@@ -99,14 +160,18 @@ def pair_table(frame: pd.DataFrame, weight: str | None = None) -> PairTable:
     )
 
 
+# Ties of two and places for all but one; an order of all; the best and the worst of a set.
+_RANKS = ((1, 1, 2, None), (1, 2, 3, 4), ("best", "neither", "neither", "worst"))
+
+
 def frame_for(model: AbstractMeasurementModel) -> pd.DataFrame:
     """A frame the model accepts: most categories, or ties, first."""
-    frames = (
-        [pair_frame(("left", "right", "tie")), pair_frame(("left", "right"))]
-        if model.table_kind == "pairs"
-        else [response_frame(4), response_frame(2)]
-    )
-    for frame in frames:
+    frames = {
+        "pairs": lambda: [pair_frame(("left", "right", "tie")), pair_frame(("left", "right"))],
+        "responses": lambda: [response_frame(4), response_frame(2)],
+        "rankings": lambda: [ranking_frame(ranks) for ranks in _RANKS],
+    }
+    for frame in frames[model.table_kind]():
         try:
             model.check(as_table(model, frame))
         except DataError:
@@ -117,9 +182,10 @@ def frame_for(model: AbstractMeasurementModel) -> pd.DataFrame:
 
 def as_table(
     model: AbstractMeasurementModel, frame: pd.DataFrame, weight: str | None = None
-) -> ResponseTable | PairTable:
+) -> ResponseTable | PairTable | RankingTable:
     """The frame as the table that the model reads."""
-    return pair_table(frame, weight) if model.table_kind == "pairs" else response_table(frame, weight)
+    build = {"pairs": pair_table, "responses": response_table, "rankings": ranking_table}
+    return build[model.table_kind](frame, weight)
 
 
 def cases() -> list[Case]:
@@ -129,7 +195,6 @@ def cases() -> list[Case]:
 
 
 def independent_cases() -> list[Case]:
-    """Those of one ability, given which the responses of a subject are independent."""
-    return [
-        case for case in cases() if not isinstance(case.model, AbstractNestedModel) and not has_dimensions(case.model)
-    ]
+    """Those whose responses are independent given one ability of their subject, or the items compared."""
+    whole = (AbstractNestedModel, AbstractChoiceModel)
+    return [case for case in cases() if not isinstance(case.model, whole) and not has_dimensions(case.model)]

@@ -10,14 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-_LATER = "rankings, mixed and conditional comparisons belong to later work"
+_LATER = "mixed and conditional comparisons belong to later work"
 _NAGQ = "Laplace's method over crossed effects; the same data with subjects integrated out exactly are held above"
 NOT_HELD = {
     "BradleyTerry2/flatlizards_br": "bias-reduced (Firth): not offered, and its graph is refused",
     "BradleyTerry2/flatlizards_random": "PQL with restricted equations: held to a fraction of the errors",
-    "PlackettLuce/pudding": "Davidson's pudding with ties, held from the README (O7)",
-    "PlackettLuce/nascar*": _LATER,
-    "PlackettLuce/toy*": _LATER,
     "psychotools/CEMSChoice*": "comparisons: later work; the same model is held on baseball and pudding",
     "psychotools/SoundQuality*": "comparisons: later work; the same model is held on baseball and pudding",
     "TAM/raschdat1_immer_jml_epsadj": "ε-adjusted joint likelihood (immer), an estimator that psymetric does not offer",
@@ -30,7 +27,6 @@ NOT_HELD = {
     "README I1 intervals, I3 Louis errors": "of fits stopped short (Future: slope 2.296, 2.301 at the maximum); "
     "those of the converged fits, mirt/LSAT7_2PL and mirt/Science_graded, are held to .2%",
     "README I1 reliability of summed scores": "of mirt's EAPsum table, whose measures and errors are held",
-    "README O1, O2 (rankings and top choices), O11, O14": _LATER,
     "README O1 lsr, rank centrality, O9 Elo": "other estimators than maximum likelihood",
     "README O19–O22": "aggregation and calibration of labels: later work",
     "variance_components.json": "crossed random effects of normal responses: generalisability studies, later work",

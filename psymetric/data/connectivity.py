@@ -16,6 +16,7 @@ from psymetric.core.distinct import distinct, factorized
 from psymetric.data.coding import Label
 from psymetric.data.messages import counted, listing, nearest
 from psymetric.data.pairs import PairTable
+from psymetric.data.rankings import RankingTable
 from psymetric.data.responses import ResponseTable
 from psymetric.errors import DataError
 
@@ -56,7 +57,7 @@ class Connectivity:
     """What joins the levels of a table. Rows of weight 0 join nothing.
 
     Attributes:
-        kind: `"responses"` or `"pairs"`.
+        kind: `"responses"`, `"pairs"` or `"rankings"`.
         subsets: One row per level: `facet`, `level`, `subset` (numbered from 1, the largest first). Levels of different
             subsets cannot be compared.
         nested: Pairs of facets other than the subject that split further than the whole table does. Their levels are
@@ -64,8 +65,9 @@ class Connectivity:
         nested_subjects: The same for the subject and another facet: each subject meets only the levels of its group.
             A model that takes subjects for a random sample can still be fitted, since it supposes that the groups of
             subjects are alike; one that gives each subject a parameter of its own cannot.
-        strong: For pairs one row per item: `level`, `group`, and the weights of its group's `wins` and `losses` against
-            items outside. Items of one group have beaten each other, directly or through others. None for responses.
+        strong: For pairs and rankings one row per item: `level`, `group`, and the weights of its group's `wins` and
+            `losses` against items outside. Items of one group have beaten each other, directly or through others. None
+            for responses.
     """
 
     kind: str
@@ -104,10 +106,10 @@ class Connectivity:
         return " ".join(found)
 
     def _describe_subsets(self) -> str:
-        what = "The comparisons" if self.kind == "pairs" else "The responses"
+        what = {"pairs": "The comparisons", "rankings": "The rankings", "responses": "The responses"}[self.kind]
         mend = (
             "Compare some item of each subset with one of another"
-            if self.kind == "pairs"
+            if self.kind != "responses"
             else "Let one judge rate in several subsets or repeat some subjects across them"
         )
         return (
@@ -130,7 +132,9 @@ class Connectivity:
         )
 
 
-def connectivity(table: ResponseTable | PairTable, *, facets: str | Sequence[str] | None = None) -> Connectivity:
+def connectivity(
+    table: ResponseTable | PairTable | RankingTable, *, facets: str | Sequence[str] | None = None
+) -> Connectivity:
     """Which levels of a table are joined by its rows, and so can be compared.
 
     For responses: connected components of the graph whose vertices are levels and whose rows join them, for all facets
@@ -138,11 +142,13 @@ def connectivity(table: ResponseTable | PairTable, *, facets: str | Sequence[str
     not quite sufficient, and the rank of the information, which every engine checks, decides.
 
     For pairs: components of the graph of comparisons, and strong components of the graph with an arrow from winner to
-    loser (a tie has both). Worths that maximise the likelihood exist when there is one strong component.
+    loser (a tie has both). Worths that maximise the likelihood exist when there is one strong component. A ranking is
+    all the comparisons that it implies; unranked items have not been compared with each other, nor those between the
+    best and the worst of a set.
 
     Args:
-        table: Responses or comparisons. Rows without a response join nothing.
-        facets: Facets to consider; by default all of a `ResponseTable`, only the items of a `PairTable`.
+        table: Responses, comparisons or rankings. Rows without a response join nothing.
+        facets: Facets to consider; by default all of a `ResponseTable`; of other tables there are only the items.
 
     Raises:
         DataError: A facet that the table does not have.
@@ -150,6 +156,8 @@ def connectivity(table: ResponseTable | PairTable, *, facets: str | Sequence[str
     Source: Ford (1957), American Mathematical Monthly 64(8), 28-33, for the strong components; Weeks and Williams
         (1964), Technometrics 6(3), 319-324, for subsets in several facets.
     """
+    if isinstance(table, RankingTable):
+        return _of_rankings(table)
     is_pairs = isinstance(table, PairTable)
     wanted = (("item",) if is_pairs else table.facets) if facets is None else facets
     names = (wanted,) if isinstance(wanted, str) else tuple(wanted)
@@ -173,7 +181,9 @@ def connectivity(table: ResponseTable | PairTable, *, facets: str | Sequence[str
     return Connectivity("responses", _subsets(table, names, labels), tuple(nested), tuple(nested_subjects))
 
 
-def _subsets(table: ResponseTable | PairTable, facets: tuple[str, ...], labels: NDArray[np.int64]) -> pd.DataFrame:
+def _subsets(
+    table: ResponseTable | PairTable | RankingTable, facets: tuple[str, ...], labels: NDArray[np.int64]
+) -> pd.DataFrame:
     """The component of every level of some facets, as a table."""
     sizes = [len(table.levels[facet]) for facet in facets]
     return pd.DataFrame(
@@ -225,9 +235,31 @@ def _strong(table: PairTable) -> pd.DataFrame:
     """Groups of items that have beaten each other, directly or through others."""
     n_items = len(table.levels["item"])
     keys, weight = _won(table, n_items)
-    winner, loser = keys // n_items, keys % n_items
-    items: tuple[Label, ...] = table.levels["item"]
-    group = _by_size(_components(winner, loser, n_items, strong=True))
+    return _groups_of_winners(table.levels["item"], keys // n_items, keys % n_items, weight)
+
+
+def _of_rankings(table: RankingTable) -> Connectivity:
+    """Connectivity of the comparisons that rankings imply."""
+    found, items = table.rankings, table.levels["item"]
+    first, second = np.triu_indices(found.item.shape[1], 1)
+    better, worse = found.item[:, first].astype(np.int64), found.item[:, second].astype(np.int64)
+    above, below = found.category[:, first], found.category[:, second]
+    is_known = (below >= 0) & (found.weight > 0)[:, None]
+    # Rows rise along a ranking, so that the left of two is never the lower one; equal ranks are wins on both sides.
+    is_tie = is_known & (above == below) & ((below < len(table.categories) - 1) & (not table.is_best_worst))
+    is_win = is_tie | (is_known & (above < below))
+    weight = np.broadcast_to(found.weight[:, None], is_win.shape)
+    winner, loser = np.concatenate([better[is_win], worse[is_tie]]), np.concatenate([worse[is_win], better[is_tie]])
+    strong = _groups_of_winners(items, winner, loser, np.concatenate([weight[is_win], weight[is_tie]]))
+    subsets = _by_size(_components(winner, loser, len(items)))
+    return Connectivity("rankings", _subsets(table, ("item",), subsets), strong=strong)
+
+
+def _groups_of_winners(
+    items: tuple[Label, ...], winner: NDArray[np.int64], loser: NDArray[np.int64], weight: NDArray[np.float64]
+) -> pd.DataFrame:
+    """Strong components of the graph from winners to losers, with the weights won and lost across them."""
+    group = _by_size(_components(winner, loser, len(items), strong=True))
     across = weight * (group[winner] != group[loser])
     wins = np.bincount(group[winner], weights=across, minlength=group.max() + 1)
     losses = np.bincount(group[loser], weights=across, minlength=group.max() + 1)

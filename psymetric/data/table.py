@@ -27,7 +27,9 @@ __all__ = ["CodedTable"]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class CodedTable(ABC):
-    """Observed rows as integer codes, with the labels behind them; `ResponseTable` and `PairTable` are its two kinds.
+    """Observed rows as integer codes, with the labels behind them.
+
+    `ResponseTable`, `PairTable` and `RankingTable` are its kinds.
 
     A subclass says which codes it needs (`required`), which levels a code indexes (`level_of`), and what it has to note
     about its rows (`_observations`). Arrays are read-only, because the hash stands for them.

@@ -108,7 +108,7 @@ def _check_model(study: Study, instrument: Instrument) -> None:
         _fail(study, "model", str(error))
     reads = "pairs" if isinstance(instrument, PairTask) else "responses"
     if model.table_kind != reads:
-        wanted = {"pairs": "comparisons", "responses": "ratings"}
+        wanted = {"pairs": "comparisons", "responses": "ratings", "rankings": "rankings"}
         has, instead = ("compares", "bradley_terry") if reads == "pairs" else ("rates", "many_facet_rasch")
         about = f"{study.model.kind} needs {wanted[model.table_kind]}, {instrument.name!r} {has}; use {instead}"
         _fail(study, "model.kind", about)

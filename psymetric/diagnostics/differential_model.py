@@ -124,7 +124,7 @@ class DifferentialModel(AbstractMeasurementModel):
 
     @property
     @override
-    def table_kind(self) -> Literal["responses", "pairs"]:
+    def table_kind(self) -> Literal["responses", "pairs", "rankings"]:
         return self.base.table_kind
 
     @property

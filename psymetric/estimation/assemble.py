@@ -14,6 +14,7 @@ from psymetric.core.optimizers import Maximum
 from psymetric.core.parameters import ParameterSpace, jacobian
 from psymetric.core.provenance import Provenance
 from psymetric.data.coding import code_names
+from psymetric.data.rankings import RankingTable
 from psymetric.estimation.boundaries import boundary_notes
 from psymetric.estimation.curvature import Information
 from psymetric.estimation.fit import Fit, FitStatus
@@ -102,13 +103,17 @@ def level_counts(model: AbstractMeasurementModel, table: Table) -> dict[str, Arr
     """Weighted number of responses behind every value of every facet parameter."""
     counts: dict[str, Array] = {}
     for spec in model.parameters:
-        if not spec.axes or "step" in spec.axes:
+        if not spec.axes or "step" in spec.axes or spec.axes[0] not in table.levels:
             continue
         if DIMENSION in spec.axes:
             # All responses of a subject bear on each of its abilities, all those to an item on each of its slopes.
             owner, levels = spec.axes[0], model.levels(table)
             total = np.bincount(table.codes[owner], weights=table.weight, minlength=len(levels[owner]))
             counts[spec.name] = np.repeat(total[:, None], len(levels[DIMENSION]), axis=1).astype(np.float64)
+            continue
+        if isinstance(table, RankingTable) and "item" not in spec.axes:
+            rankings, n_levels = table.rankings, len(table.levels[spec.axes[0]])
+            counts[spec.name] = np.bincount(rankings.codes[spec.axes[0]], rankings.weight, n_levels).astype(np.float64)
             continue
         sizes = tuple(len(table.levels[axis]) for axis in spec.axes)
         total = np.zeros(int(np.prod(sizes)))
@@ -158,7 +163,7 @@ def build_fit(
         status=status,
         log_likelihood=log_likelihood,
         n_parameters=n_parameters,
-        n_responses=float(table.weight.sum()),
+        n_responses=float((table.rankings if isinstance(table, RankingTable) else table).weight.sum()),
         parameters=arrays,
         standard_errors=uncertainty.standard_errors,
         covariances=uncertainty.covariances,

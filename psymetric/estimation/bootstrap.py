@@ -14,6 +14,7 @@ from scipy.special import ndtr, ndtri
 from psymetric.core.steps import UNUSED
 from psymetric.core.threads import single_threaded_blas
 from psymetric.data.pairs import PairTable
+from psymetric.data.rankings import RankingTable
 from psymetric.data.responses import ResponseTable
 from psymetric.errors import ConvergenceError, DataError, DesignError
 from psymetric.estimation.fit import Fit
@@ -183,7 +184,7 @@ def corrected_intervals(draws: Array, estimate: Array, level: float) -> Array:
 
 def bootstrap(
     model: AbstractMeasurementModel,
-    table: ResponseTable | PairTable,
+    table: ResponseTable | PairTable | RankingTable,
     *,
     engine: Engine | None = None,
     resample: str | None = None,
@@ -206,10 +207,11 @@ def bootstrap(
 
     Args:
         model: What to fit.
-        table: Responses or comparisons. Missing responses are left out, in every replicate.
+        table: Responses, comparisons or rankings. Missing responses are left out, in every replicate.
         engine: MarginalML, JointML or MAP; by default the one recommended for the model. Priors are held as they are.
-        resample: "subject" (the default where the model has subjects), "comparison" (the default for pairs), any other
-            column of the table, or "parametric". A row of weight w is w rows, except where it is drawn with its unit.
+        resample: "subject" (the default where the model has subjects), "comparison" (the default for pairs), "ranking"
+            (the default for rankings), any other column of the table, or "parametric" (not for rankings). A row of
+            weight w is w rows, except where it is drawn with its unit.
             Comparisons under worths alone are Poisson counts of each winner and loser, whose total is free to vary.
         n: Number of replicates: 200 for standard errors, 2,000 for intervals.
         seed: Of the draws; replicate k is the same whatever `n` is.
@@ -233,10 +235,10 @@ def bootstrap(
     generators = [np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(n)]
     draws = {name: np.full((n, *value.shape), np.nan) for name, value in found.parameters.items()}
     failed: list[tuple[int, str]] = []
-    if isinstance(table, PairTable):
-        replicates = refit_pairs(found, engine, source, generators)
-    else:
+    if isinstance(table, ResponseTable):
         replicates = refit(found, table, engine, source, generators)
+    else:
+        replicates = refit_pairs(found, engine, source, generators)
     with single_threaded_blas():
         for k, replicate in enumerate(replicates):
             if replicate.values is None:

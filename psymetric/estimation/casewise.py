@@ -21,16 +21,18 @@ from jax import Array
 from jax.scipy.special import logsumexp
 from jax.typing import ArrayLike
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, vstack
 
 from psymetric.core.parameters import ParameterSpace, constrain, jacobian
 from psymetric.data.coding import SIDES
 from psymetric.estimation.fisher import evaluated
 from psymetric.estimation.problems import JointProblem, MarginalProblem, distinct_cells
 from psymetric.models.base import ABILITY, Table
+from psymetric.models.choice import Choices
 
 __all__ = [
     "batch_gradients",
+    "choice_scores",
     "constraint_jacobian",
     "joint_hessian",
     "joint_scores",
@@ -183,6 +185,34 @@ def batch_gradients(problem: JointProblem, points: Matrix, weights: Matrix) -> M
     collect = csr_array((np.ones(len(position)), (position, np.arange(len(position)))), (n_values, len(position)))
     weighted = (slopes * weights[:, None, :]).reshape(n_points, n_directions * n_rows)
     return np.asarray(_pulled_back(problem, jnp.asarray(points), jnp.asarray((collect @ weighted.T).T)))
+
+
+def choice_scores(problem: JointProblem, choices: Choices, free: NDArray[np.float64]) -> csr_array:
+    """Gradients of the rankings' log-probabilities in the constrained values, weights left out, (rankings, values)."""
+    n_values = sum(prod(block.bijector.shape) for block in problem.space.blocks)
+    size, parts = max(_CHUNK // n_values, 1), list[csr_array]()
+    for start in range(0, len(choices.weight), size):
+        rows = slice(start, start + size)
+        codes = {name: jax.device_put(code[rows]) for name, code in choices.codes.items()}
+        slopes = _ranking_slopes(problem, jax.device_put(free), codes, jax.device_put(choices.response[rows]))
+        parts.append(csr_array(np.asarray(slopes)))
+    return csr_array(vstack(parts))
+
+
+@jax.jit
+def _ranking_slopes(problem: JointProblem, free: Array, codes: dict[str, Array], response: Array) -> Array:
+    """Derivative of every ranking's log-probability, shape (rankings, values)."""
+    params = problem.space.constrain(free)
+
+    def one(code: dict[str, Array], answer: Array) -> Array:
+        def log_prob(values: dict[str, Array]) -> Array:
+            row = {name: value[None] for name, value in code.items()}
+            return problem.model.response_log_probs(values, row, answer[None], problem.n_categories)[0]
+
+        slopes = jax.grad(log_prob)(params)
+        return jnp.concatenate([slopes[block.name].ravel() for block in problem.space.blocks])
+
+    return jax.vmap(one)(codes, response)
 
 
 def _directions(space: ParameterSpace, codes: Mapping[str, NDArray[np.int32]], n_rows: int) -> list[_Direction]:

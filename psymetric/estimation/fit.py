@@ -55,7 +55,7 @@ class Fit:
         status: How the engine ended.
         log_likelihood: Of the data at the estimates, subjects integrated out where the engine does so; None for draws.
         n_parameters: Free parameters behind `log_likelihood`.
-        n_responses: Sum of the weights.
+        n_responses: Sum of the weights of responses or comparisons, or of whole rankings.
         parameters: Constrained estimates by name (posterior means where there are draws).
         standard_errors: Of the same shapes; zero for what is fixed, NaN for what is not estimable.
         covariances: Covariance matrices of the flattened arrays, for arrays of up to 2,000 numbers.

@@ -13,6 +13,7 @@ from psymetric.core.threads import single_threaded_blas
 from psymetric.data.coding import Label
 from psymetric.data.connectivity import connectivity
 from psymetric.data.pairs import PairTable
+from psymetric.data.rankings import RankingTable
 from psymetric.data.responses import ResponseTable
 from psymetric.errors import ConvergenceError, DataError, DesignError, IdentificationError
 from psymetric.estimation.conditional_ml import ConditionalML
@@ -54,7 +55,7 @@ def recommended_engine(model: AbstractMeasurementModel) -> Engine:
 
 def fit(
     model: AbstractMeasurementModel,
-    table: ResponseTable | PairTable,
+    table: ResponseTable | PairTable | RankingTable,
     *,
     engine: Engine | None = None,
     throw: bool = True,
@@ -68,7 +69,8 @@ def fit(
 
     Args:
         model: What to fit, such as `ManyFacetRasch(facets=("item", "judge"))`.
-        table: Responses or comparisons. Missing responses are left out of the likelihood (ignorable), never scored.
+        table: Responses, comparisons or rankings. Missing responses are left out of the likelihood (ignorable), never
+            scored.
         engine: How: MarginalML, ConditionalML, JointML, MAP, Laplace, NUTS, SVI or PyMCNUTS; by default the one
             recommended for the model.
         throw: Raise on non-convergence; else return the fit, whose `status` says so.
@@ -81,10 +83,10 @@ def fit(
     """
     if not isinstance(model, AbstractMeasurementModel):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise DataError(f"fit(model, table): the model is a {type(model).__name__}; pass one such as ManyFacetRasch()")
-    if not isinstance(table, (ResponseTable, PairTable)):  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not isinstance(table, (ResponseTable, PairTable, RankingTable)):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise DataError(
-            f"fit(model, table): the table is a {type(table).__name__}; make one with ResponseTable.from_frame or "
-            "PairTable.from_frame"
+            f"fit(model, table): the table is a {type(table).__name__}; make one with ResponseTable.from_frame, "
+            "PairTable.from_frame or RankingTable.from_frame"
         )
     engine = recommended_engine(model) if engine is None else engine
     if not isinstance(engine, Engine):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -104,12 +106,19 @@ def fit(
     return result
 
 
-def _check_connected(model: AbstractMeasurementModel, table: ResponseTable | PairTable, engine: Engine) -> None:
+def _check_connected(
+    model: AbstractMeasurementModel, table: ResponseTable | PairTable | RankingTable, engine: Engine
+) -> None:
     """A prior decides what a disconnected design leaves open; maximum likelihood has nothing to decide it with."""
     if isinstance(engine, _PENALISED):
         return
     if isinstance(table, PairTable):
         check_comparisons(model, table)
+        return
+    if isinstance(table, RankingTable):
+        found = connectivity(table)
+        if found.n_strong > 1:
+            raise IdentificationError(f"{found.describe()} Or give the worths a prior: engine=MAP() or NUTS().")
         return
     fixed = [spec.axes[0] for spec in model.parameters if _needs_linking(spec)]
     facets = tuple(facet for facet in fixed if len(table.levels[facet]) > 1)

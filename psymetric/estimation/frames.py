@@ -36,6 +36,10 @@ def estimates_frame(fit: Fit, facet: str, level: float) -> pd.DataFrame:
     if DIMENSION in spec.axes and spec.name != ABILITY:
         # What the key leaves out is exactly zero.
         return frame[estimate.ravel() != 0].reset_index(drop=True)
+    if spec.axes == ("tie_order",):
+        unseen = frame["estimate"].abs() > UNUSED / 2
+        frame.loc[unseen, ["estimate", "se", "lower", "upper"]] = np.nan
+        frame.loc[unseen, "note"] = "ties of this size never occur"
     return frame
 
 
@@ -94,6 +98,10 @@ def _notes(fit: Fit, spec: ParamSpec, n_values: int) -> list[str]:
     return notes
 
 
+def _unit_of_data(fit: Fit) -> str:
+    return "rankings" if fit.model.table_kind == "rankings" else f"responses, {len(fit.categories)} categories"
+
+
 def _scalars(fit: Fit, level: float) -> pd.DataFrame:
     """Numbers that belong to no facet, and those of the groups and covariates of the population."""
     rows: list[tuple[str, float, float, float, float]] = []
@@ -127,7 +135,7 @@ def summary_text(fit: Fit) -> str:
     penalised = " (penalised: priors are part of the estimates)" if fit.penalised else ""
     lines = [
         f"{type(fit.model).__name__} by {fit.engine}{penalised}",
-        f"  {fit.n_responses:g} responses, {len(fit.categories)} categories; "
+        f"  {fit.n_responses:g} {_unit_of_data(fit)}; "
         + ", ".join(f"{len(labels)} {facet}s" for facet, labels in fit.levels.items()),
     ]
     if fit.log_likelihood is not None:
@@ -138,6 +146,7 @@ def summary_text(fit: Fit) -> str:
         if spec.name in fit.parameters and spec.axes and "step" not in spec.axes:
             values = fit.parameters[spec.name]
             values = values[values != 0] if spec.name != ABILITY and DIMENSION in spec.axes else values
+            values = values[np.abs(values) < UNUSED / 2]
             unit = " logits" if spec.unit == "logit" else ""
             lines.append(f"  {spec.name}: {values.size} values, {values.min():.2f} to {values.max():.2f}{unit}")
     return "\n".join(lines + [f"  note: {note}" for note in fit.notes])

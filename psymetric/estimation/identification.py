@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from psymetric.core.optimizers import Curvature, Maximum
 from psymetric.core.parameters import Block, ParameterSpace
 from psymetric.data.coding import Label
+from psymetric.data.rankings import RankingTable
 from psymetric.errors import DataError, DesignError, IdentificationError
 from psymetric.estimation.boundaries import runaways
 from psymetric.estimation.extremes import find_extremes, reach
@@ -71,10 +72,12 @@ def check_table(model: AbstractMeasurementModel, table: Table) -> None:
     Raises:
         DataError: The wrong kind of table, or a facet that is not one of its columns.
     """
-    kind = "pairs" if "left" in table.codes else "responses"
+    rankings = isinstance(table, RankingTable)
+    kind = "pairs" if "left" in table.codes else "rankings" if rankings else "responses"
     name = type(model).__name__
     if kind != model.table_kind:
-        wanted = {"pairs": "a PairTable", "responses": "a ResponseTable"}[model.table_kind]
+        kinds = {"pairs": "a PairTable", "responses": "a ResponseTable", "rankings": "a RankingTable"}
+        wanted = kinds[model.table_kind]
         raise DataError(f"{name} needs {wanted}, got a {type(table).__name__}")
     if missing := [facet for facet in model.facets if facet not in table.codes]:
         others = [facet for facet in table.codes if facet != "subject"]

@@ -88,6 +88,10 @@ class JointML:
                 f"JointML has no population of subjects to fix the scale of {type(model).__name__} with: "
                 f"{use_instead(model)}"
             )
+        if not has_ability(model) and model.needs_prior:
+            raise DesignError(
+                f"JointML maximises the likelihood alone, and {model} asks for a prior: {use_instead(model)}"
+            )
         if self.correction != "none":
             _check_correctable(model)
         with double_precision():

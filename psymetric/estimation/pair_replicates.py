@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from psymetric.core.poisson_draws import PoissonTable
 from psymetric.core.precision import double_precision
 from psymetric.data.pairs import PairTable
+from psymetric.data.rankings import RankingTable
 from psymetric.estimation.casewise import batch_gradients
 from psymetric.estimation.curvature import information
 from psymetric.estimation.fit import Fit
@@ -25,6 +26,7 @@ from psymetric.estimation.replicates import Replicate, from_scratch, has_absent
 from psymetric.estimation.resampling import COMPARISON, Resampler, Weights
 from psymetric.estimation.win_counts import centred_basis, covers, laplacian, win_counts, worths_of
 from psymetric.models.base import Table
+from psymetric.models.choice import AbstractChoiceModel, distinct_choices
 
 __all__ = ["refit_pairs"]
 
@@ -89,20 +91,20 @@ def _of_wins(table: Any, left: NDArray[np.int32], right: NDArray[np.int32], weig
 
 
 def _from_rows(fit: Fit, engine: Any, source: Resampler, generators: list[np.random.Generator]) -> Iterator[Replicate]:
-    """Any model of comparisons, from the weights of distinct rows."""
+    """Any model of comparisons or rankings, from the weights of distinct ones."""
     table = source.table
     with double_precision():
         problem = joint_problem(fit.model, table, prior=fit.penalised)
         start = problem.space.unconstrain(fit.parameters)
         inverse = information(problem, start).covariance()
-        row = _distinct_row(problem, table)
+        chosen, row = _distinct_row(problem, table)
     n_distinct = len(np.asarray(problem.weight))
     size = min(max(_TOGETHER // n_distinct, 1), len(generators))
     for first in range(0, len(generators), size):
         drawn = [source.draw(generator) for generator in generators[first : first + size]]
         stacked = np.zeros((size, n_distinct))
         for place, each in enumerate(drawn):
-            stacked[place] = np.bincount(row, weights=each.rows, minlength=n_distinct)
+            stacked[place] = np.bincount(row, each.rows[chosen], n_distinct)
         with double_precision():
             points, reached = _modes(problem, start, inverse, stacked, engine.tolerance, penalised=fit.penalised)
             found = jax.vmap(problem.space.constrain)(jnp.asarray(points))
@@ -118,7 +120,9 @@ def _modes(
     problem: JointProblem, start: Vector, inverse: Vector, weights: Vector, tolerance: float, *, penalised: bool
 ) -> tuple[Vector, NDArray[np.bool_]]:
     """Free vectors under each row of weights, and which are modes: by shared steps, or by steps of their own."""
-    points, last = _shared_steps(problem, start, inverse, weights, tolerance)
+    points, last = np.tile(start, (len(weights), 1)), np.full(len(weights), np.inf)
+    if problem.model.table_kind == "pairs":
+        points, last = _shared_steps(problem, start, inverse, weights, tolerance)
     reached = last < tolerance
     left = np.flatnonzero(~reached & weights.any(axis=1))
     if left.size:
@@ -150,14 +154,16 @@ def _shared_steps(
     return points, last
 
 
-def _distinct_row(problem: JointProblem, table: Table) -> NDArray[np.int64]:
-    """The problem's row of every row of the table."""
+def _distinct_row(problem: JointProblem, table: Table) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows of the table that hold the weights of comparisons or rankings, and the problem's row of each."""
+    if isinstance(table, RankingTable) and isinstance(problem.model, AbstractChoiceModel):
+        return table.rankings.row, distinct_choices(problem.model, table)[1]
     columns = [(np.asarray(code), table.codes[name]) for name, code in problem.codes.items()]
     columns.append((np.asarray(problem.response), table.response))
     sizes = tuple(int(code.max()) + 1 for _, code in columns)
     theirs, ours = (np.ravel_multi_index(tuple(pair[side] for pair in columns), sizes) for side in (0, 1))
     order = np.argsort(theirs)
-    return order[np.searchsorted(theirs, ours, sorter=order)]
+    return np.arange(len(ours)), order[np.searchsorted(theirs, ours, sorter=order)]
 
 
 @jax.jit

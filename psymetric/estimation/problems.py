@@ -28,6 +28,7 @@ from psymetric.core.quadrature import normal_grid
 from psymetric.estimation.multidimensional import MultidimensionalProblem
 from psymetric.estimation.nested import NestedPlan, nested_plan
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, Table
+from psymetric.models.choice import AbstractChoiceModel, distinct_choices
 from psymetric.models.population import Background, background
 from psymetric.models.space import (
     CORRELATION,
@@ -177,7 +178,7 @@ class MarginalProblem:
 )
 @dataclass(frozen=True)
 class JointProblem:
-    """Every parameter kept: joint maximum likelihood of response models, and all engines of pair models."""
+    """Every parameter kept: joint maximum likelihood of response models, all engines of pair and choice models."""
 
     model: AbstractMeasurementModel
     space: ParameterSpace
@@ -194,7 +195,8 @@ class JointProblem:
 
     def penalty(self, free: Array) -> Array:
         """What the density has beyond the likelihood: the priors, or the distribution of the random facets."""
-        return self.space.penalty(free, prior=self.prior)
+        penalty = self.space.penalty(free, prior=self.prior)
+        return penalty + self.model.log_prior(self.space.constrain(free)) if self.prior else penalty
 
     def log_density(self, free: Array) -> Array:
         """What the engine maximises or samples."""
@@ -292,16 +294,22 @@ def marginal_problem(
 
 
 def joint_problem(model: AbstractMeasurementModel, table: Table, *, prior: bool) -> JointProblem:
-    """Set up the joint problem; pair models have no other. Equal rows are counted, not repeated."""
+    """Set up the joint problem; models without subjects have no other. Equal rows are counted, not repeated."""
+    space, n_categories = parameter_space(model, table, ability="free"), model.n_outcomes(len(table.categories))
+    if isinstance(model, AbstractChoiceModel):
+        seen, _ = distinct_choices(model, table)
+        codes = {name: jax.device_put(code) for name, code in seen.codes.items()}
+        response, weight = jax.device_put(seen.response), jax.device_put(seen.weight)
+        return JointProblem(model, space, codes, response, weight, n_categories, prior)
     columns = sorted({*model.facets, "subject"} if model.table_kind == "responses" else {*model.facets})
     codes, response, weight = distinct_rows({name: table.codes[name] for name in columns}, table)
     return JointProblem(
         model=model,
-        space=parameter_space(model, table, ability="free"),
+        space=space,
         codes={name: jax.device_put(code) for name, code in codes.items()},
         response=jax.device_put(response),
         weight=jax.device_put(weight),
-        n_categories=model.n_outcomes(len(table.categories)),
+        n_categories=n_categories,
         prior=prior,
     )
 

@@ -16,6 +16,7 @@ from psymetric.core.precision import double_precision
 from psymetric.core.steps import UNUSED
 from psymetric.data.coding import code_names
 from psymetric.data.pairs import PairTable
+from psymetric.data.rankings import RankingTable
 from psymetric.data.responses import ResponseTable
 from psymetric.errors import ConvergenceError, DataError, DesignError, IdentificationError
 from psymetric.estimation.curvature import Information, information
@@ -52,7 +53,7 @@ class Replicate:
 
 def refit(
     fit: Fit,
-    table: ResponseTable | PairTable,
+    table: ResponseTable | PairTable | RankingTable,
     engine: Engine,
     source: Resampler,
     generators: list[np.random.Generator],
@@ -86,7 +87,7 @@ def _steps(fit: Fit, table: Table) -> tuple[NDArray[np.bool_], ...]:
     return tuple(step_groups(spec, table) for spec in fit.model.parameters if "step" in spec.axes)
 
 
-def _warm(fit: Fit, table: ResponseTable | PairTable) -> _Warm | None:
+def _warm(fit: Fit, table: ResponseTable | PairTable | RankingTable) -> _Warm | None:
     """None for fits that replicates cannot start from: joint ones, random facets, a population sd at its bound."""
     random = any(spec.random and spec.name != ABILITY for spec in fit.model.parameters)
     if ABILITY in fit.parameters or random or _is_near_bound(fit, fit.parameters):
@@ -168,6 +169,7 @@ def _columns(axis: str, table: Table) -> tuple[str, ...]:
 def has_absent(fit: Fit, table: Table, weight: Vector) -> bool:
     """Whether a level of the model's facets has no data; absent subjects that are integrated out count for nothing."""
     facets = {axis for name, axes in _axes(fit).items() for axis in axes if name in fit.parameters}
+    facets &= set(table.levels)
     used = weight > 0
     for axis in facets:
         seen = np.zeros(len(table.levels[axis]), bool)
@@ -185,7 +187,7 @@ def _without_unused(value: Vector) -> Vector:
 
 def from_scratch(fit: Fit, engine: Engine, table: Any, weights: Weights) -> Replicate:
     """The replicate fitted as any table is."""
-    if ABILITY in fit.parameters or isinstance(table, PairTable):
+    if ABILITY in fit.parameters or not isinstance(table, ResponseTable):
         total = weights.total(table.codes.get("subject"))
         own = present_rows(table, total) if np.any(total > 0) else None
     else:
@@ -213,7 +215,6 @@ def _spread(fit: Fit, own: Table, axes: tuple[str, ...], value: Vector, shape: t
         return value
     whole = np.full(shape, np.nan)
     places = [{label: code for code, label in enumerate(fit.levels[axis])} for axis in axes]
-    whole[np.ix_(*([place[label] for label in own.levels[axis]] for place, axis in zip(places, axes, strict=True)))] = (
-        value
-    )
+    levels = fit.model.levels(own)
+    whole[np.ix_(*([place[label] for label in levels[axis]] for place, axis in zip(places, axes, strict=True)))] = value
     return whole

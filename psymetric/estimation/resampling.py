@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from psymetric.data.coding import drop_unused
 from psymetric.data.pairs import PairTable
+from psymetric.data.rankings import RankingTable
 from psymetric.data.responses import ResponseTable
 from psymetric.errors import DataError
 from psymetric.estimation.fit import Fit
@@ -21,10 +22,11 @@ from psymetric.models.nested import AbstractNestedModel
 from psymetric.models.population import background
 from psymetric.models.space import has_ability, subject_moments
 
-__all__ = ["COMPARISON", "Resampler", "Weights", "present_rows", "resampler", "with_copies"]
+__all__ = ["COMPARISON", "Resampler", "Weights", "has_items_inside", "present_rows", "resampler", "with_copies"]
 
 Vector = NDArray[np.float64]
-AnyTable = TypeVar("AnyTable", ResponseTable, PairTable)
+AnyTable = TypeVar("AnyTable", ResponseTable, PairTable, RankingTable)
+OneTable = ResponseTable | PairTable | RankingTable
 
 COMPARISON = "comparison"
 """The unit of pairs that are drawn one by one."""
@@ -61,12 +63,12 @@ class Resampler:
         unit: What is drawn, for messages. draw: One replicate from random numbers.
     """
 
-    table: ResponseTable | PairTable
+    table: OneTable
     unit: str
     draw: Callable[[np.random.Generator], Weights]
 
 
-def resampler(fit: Fit, table: ResponseTable | PairTable, resample: str | None) -> Resampler:
+def resampler(fit: Fit, table: OneTable, resample: str | None) -> Resampler:
     """How to draw replicates: `resample` as in `bootstrap`.
 
     Raises:
@@ -74,6 +76,8 @@ def resampler(fit: Fit, table: ResponseTable | PairTable, resample: str | None) 
     """
     if resample == "parametric":
         return _parametric(fit, table)
+    if isinstance(table, RankingTable) and resample in (None, "ranking"):
+        return _whole_rankings(table)
     unit = resample or ("subject" if has_ability(fit.model) else COMPARISON)
     if unit == COMPARISON and unit not in table.codes and isinstance(table, PairTable):
         _counts(table, "resample='comparison'")
@@ -81,7 +85,7 @@ def resampler(fit: Fit, table: ResponseTable | PairTable, resample: str | None) 
         counts = np.rint(table.weight).astype(np.int64)
         share, n_drawn = counts / counts.sum(), int(counts.sum())
         return Resampler(table, unit, lambda rng: Weights(rng.multinomial(n_drawn, share).astype(np.float64), None))
-    known = [name for name in table.codes if name in table.levels]
+    known = [name for name in table.codes if name in table.levels and not (name == "item" and has_items_inside(table))]
     if unit not in known:
         raise DataError(f"bootstrap(resample={resample!r}) is neither 'parametric' nor a column of the table: {known}")
     owner = table.codes[unit]
@@ -98,7 +102,22 @@ def resampler(fit: Fit, table: ResponseTable | PairTable, resample: str | None) 
     return Resampler(table, unit, draw)
 
 
-def _subject_units(fit: Fit, table: ResponseTable | PairTable, unit: str) -> NDArray[np.int32] | None:
+def has_items_inside(table: object) -> bool:
+    """Whether an observation is of several items, none of which can be drawn or clustered by itself."""
+    return not isinstance(table, ResponseTable)
+
+
+def _whole_rankings(table: RankingTable) -> Resampler:
+    counts = _counts(table, "resample='ranking'")[table.rankings.row]
+    share, n_drawn, owner = counts / counts.sum(), int(counts.sum()), table.ranking
+
+    def draw(rng: np.random.Generator) -> Weights:
+        return Weights(rng.multinomial(n_drawn, share)[owner].astype(np.float64), None)
+
+    return Resampler(table, "ranking", draw)
+
+
+def _subject_units(fit: Fit, table: OneTable, unit: str) -> NDArray[np.int32] | None:
     """The unit of every subject, where subjects are integrated out and each lies within one unit; else None."""
     if ABILITY in fit.parameters or not has_ability(fit.model):
         return None
@@ -107,7 +126,7 @@ def _subject_units(fit: Fit, table: ResponseTable | PairTable, unit: str) -> NDA
     return of_subject if np.array_equal(of_subject[table.codes["subject"]], table.codes[unit]) else None
 
 
-def _counts(table: ResponseTable | PairTable, what: str) -> NDArray[np.int64]:
+def _counts(table: OneTable, what: str) -> NDArray[np.int64]:
     counts = np.rint(table.weight)
     wrong = np.flatnonzero(np.abs(counts - table.weight) > _WHOLE)
     if len(wrong):
@@ -131,8 +150,13 @@ def _merged(fit: Fit, table: PairTable) -> PairTable:
     )
 
 
-def _parametric(fit: Fit, table: ResponseTable | PairTable) -> Resampler:
+def _parametric(fit: Fit, table: OneTable) -> Resampler:
     """New responses from the fitted model, as counts of every category in every row's place."""
+    if isinstance(table, RankingTable):
+        raise DataError(
+            "bootstrap(resample='parametric') draws responses and comparisons: use resample='ranking', or a column of "
+            "the rankings"
+        )
     counts, model = _counts(table, "resample='parametric'"), fit.model
     n_outcomes = model.n_outcomes(len(table.categories))
     if bad := [name for name, value in fit.parameters.items() if not np.all(np.isfinite(value))]:

@@ -12,10 +12,12 @@ from scipy.sparse import csr_array
 from psymetric.core.parameters import ParameterSpace
 from psymetric.core.precision import double_precision
 from psymetric.data.pairs import PairTable
+from psymetric.data.rankings import RankingTable
 from psymetric.data.responses import ResponseTable
 from psymetric.errors import ConvergenceError, DataError, DesignError
 from psymetric.estimation.assemble import constrained_uncertainty
 from psymetric.estimation.casewise import (
+    choice_scores,
     constraint_jacobian,
     joint_scores,
     marginal_scores,
@@ -27,7 +29,9 @@ from psymetric.estimation.extremes import Rows, find_extremes
 from psymetric.estimation.fit import Fit
 from psymetric.estimation.marginal import resolved_problem
 from psymetric.estimation.problems import joint_problem
+from psymetric.estimation.resampling import has_items_inside
 from psymetric.models.base import ABILITY, Table
+from psymetric.models.choice import AbstractChoiceModel
 from psymetric.models.nested import require_independence
 from psymetric.models.space import POPULATION_MEAN, POPULATION_SD, has_ability, require_one_dimension
 
@@ -66,7 +70,7 @@ class _Mode:
     subjects: Matrix | None = None
 
 
-def robust_errors(fit: Fit, table: ResponseTable | PairTable, *, cluster: str | None = None) -> Fit:
+def robust_errors(fit: Fit, table: ResponseTable | PairTable | RankingTable, *, cluster: str | None = None) -> Fit:
     r"""Huber-White or cluster-robust standard errors of a fit: the same estimates with another covariance.
 
     $$V = H^{-1} \Big(\tfrac{C}{C-1} \sum_c g_c g_c^\top\Big) H^{-1}$$
@@ -86,14 +90,15 @@ def robust_errors(fit: Fit, table: ResponseTable | PairTable, *, cluster: str | 
       (`Population(groups=, covariates=)`) gradients are those of whole subjects, and clusters must hold them whole.
     * **JointML of responses**: gradients have the subjects' own parameters profiled out; a subject's own error stays
       model-based, with the robust uncertainty of everything else carried. The bias of short tests is not removed.
-    * **Pairs** (JointML, MAP): the unit is one comparison, or the cluster.
+    * **Pairs and rankings** (JointML, MAP): the unit is one comparison or ranking, or the cluster.
 
     Parameters that belong to the levels of the cluster facet itself have NaN: a cluster of its own says nothing.
 
     Args:
         fit: From MarginalML, JointML or MAP, converged, without random facets.
         table: The table it was fitted to.
-        cluster: "subject", "judge" or any other column of the table; by default the subject, or the comparison. A row
+        cluster: "subject", "judge" or any other column of the table; by default the subject, the comparison or the
+            ranking. A row
             of weight w counts as w rows, all of one cluster; without clusters as w comparisons.
 
     Returns:
@@ -141,7 +146,7 @@ def robust_errors(fit: Fit, table: ResponseTable | PairTable, *, cluster: str | 
     )
 
 
-def _check(fit: Fit, table: ResponseTable | PairTable, cluster: str | None) -> None:
+def _check(fit: Fit, table: ResponseTable | PairTable | RankingTable, cluster: str | None) -> None:
     if fit.draws is not None:
         raise DataError(
             f"robust_errors needs a maximum and {fit.engine} gives draws: fit with MarginalML() or JointML()"
@@ -159,7 +164,7 @@ def _check(fit: Fit, table: ResponseTable | PairTable, cluster: str | None) -> N
         )
     require_one_dimension(fit.model, "robust_errors")
     require_independence(fit.model, "robust_errors", instead="bootstrap()")
-    known = [name for name in table.codes if name in table.levels]
+    known = [name for name in table.codes if name in table.levels and not (name == "item" and has_items_inside(table))]
     if cluster is not None and cluster not in known:
         raise DataError(f"robust_errors(cluster={cluster!r}) is not a column of the table: it has {known}")
 
@@ -180,6 +185,8 @@ def _marginal(fit: Fit, table: Table) -> _Mode:
 
 def _joint(fit: Fit, table: Table) -> _Mode:
     kept, parameters = table, dict(fit.parameters)
+    if isinstance(table, RankingTable) and isinstance(fit.model, AbstractChoiceModel):
+        return _of_rankings(fit, fit.model, table)
     if any(map(any, fit.extremes.values())):
         rows, _ = find_extremes(fit.model, table, ("subject", *fit.model.facets))
         kept = Rows.of(table, rows)
@@ -192,6 +199,17 @@ def _joint(fit: Fit, table: Table) -> _Mode:
     space, n_own = structural_space(problem.space), len(curvature.diagonal)
     active = np.arange(space.size)
     return _Mode(kept, space, free[n_own:], active, curvature, scores, ability if n_own else None)
+
+
+def _of_rankings(fit: Fit, model: AbstractChoiceModel, table: RankingTable) -> _Mode:
+    problem = joint_problem(model, table, prior=fit.penalised)
+    free, found = problem.space.unconstrain(fit.parameters), table.rankings
+    rows = Rows(
+        found.codes, table.levels, found.category[:, 0], found.weight, table.categories, table.notes, table.hash
+    )
+    scores = choice_scores(problem, model.choices(table), free)
+    active = np.arange(problem.space.size)
+    return _Mode(rows, problem.space, free, active, information(problem, free), scores, None)
 
 
 def _places(fit: Fit, kept: Table, axes: tuple[str, ...]) -> tuple[Any, ...]:
@@ -231,7 +249,8 @@ def _meat(fit: Fit, mode: _Mode, cluster: str | None) -> tuple[Matrix, dict[str,
     codes, weight = mode.table.codes, mode.table.weight
     if "subject" not in codes and cluster is None:
         rows = np.arange(len(weight))
-        return _one_way(mode, rows, np.sqrt(weight), float(weight.sum())), {"comparison": int(weight.sum())}, False
+        unit = "ranking" if fit.model.table_kind == "rankings" else "comparison"
+        return _one_way(mode, rows, np.sqrt(weight), float(weight.sum())), {unit: int(weight.sum())}, False
     name = cluster or "subject"
     owner = codes[name].astype(np.int64)
     n_clusters = len(np.unique(owner[weight > 0]))

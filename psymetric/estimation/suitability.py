@@ -23,7 +23,7 @@ def suitable_engines(model: AbstractMeasurementModel) -> tuple[str, ...]:
     can = {
         "MarginalML": has_ability(model) and not model.needs_prior,
         "ConditionalML": has_ability(model) and is_joint and fixed and sums_suffice,
-        "JointML": not has_ability(model) or (is_joint and fixed),
+        "JointML": (is_joint and fixed) if has_ability(model) else not model.needs_prior,
         **dict.fromkeys(("MAP", "Laplace", "NUTS", "SVI"), True),
     }
     return tuple(name for name, is_able in can.items() if is_able)

@@ -79,7 +79,7 @@ class AbstractMeasurementModel(ABC):
 
     @property
     @abstractmethod
-    def table_kind(self) -> Literal["responses", "pairs"]:
+    def table_kind(self) -> Literal["responses", "pairs", "rankings"]:
         """Which table the model reads."""
 
     @property
@@ -134,16 +134,24 @@ class AbstractMeasurementModel(ABC):
     def check(self, table: Table) -> None:
         """Raise what makes this table unfit for this model beyond missing columns; most models have nothing to add."""
 
+    def log_prior(self, params: Mapping[str, Array]) -> Array:  # noqa: ARG002  (few models add to it)
+        """Log-density of what the model's prior says beyond those of its specifications, a scalar."""
+        return jnp.zeros(())
+
+    def response_log_probs(
+        self, params: Mapping[str, Array], codes: Mapping[str, Array], response: Array, n_categories: int
+    ) -> Array:
+        """Log-probability of what was observed in every row, shape (rows,)."""
+        log_probs = self.category_log_probs(params, codes, n_categories)
+        return jnp.take_along_axis(log_probs, response[:, None], axis=1)[:, 0]
+
     @final
     def log_likelihood(
         self, params: Mapping[str, Array], codes: Mapping[str, Array], response: Array, weight: Array, n_categories: int
     ) -> Array:
         """Weighted log-likelihood of the responses, a scalar."""
-        log_probs = self.category_log_probs(params, codes, n_categories)
-        chosen = jnp.take_along_axis(log_probs, response[:, None], axis=1)[:, 0]
-        return jnp.sum(weight * chosen)
+        return jnp.sum(weight * self.response_log_probs(params, codes, response, n_categories))
 
-    @final
     def simulate(
         self, params: Mapping[str, Array], codes: Mapping[str, Array], n_categories: int, *, seed: int
     ) -> NDArray[np.int32]:

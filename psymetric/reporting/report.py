@@ -152,6 +152,11 @@ def _parts(
 
 def _check_table(fit: Fit, table: ResponseTable | PairTable, which: str) -> None:
     """A report on other data than were fitted would be wrong in ways that nobody sees."""
+    if fit.model.table_kind == "rankings":
+        raise DataError(
+            f"report: {type(fit.model).__name__} is a model of rankings, which the report does not cover; use "
+            "fit.summary() and rank_intervals(fit)"
+        )
     if isinstance(table, PairTable) != (fit.model.table_kind == "pairs"):
         raise DataError(
             f"report: {type(fit.model).__name__} does not fit a {type(table).__name__}; pass the fitted table"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from psymetric.data.messages import listing, row_error
 from psymetric.data.pairs import PairTable
 from psymetric.data.responses import ResponseTable
-from psymetric.errors import DataError
+from psymetric.errors import DataError, DesignError
 from psymetric.estimation.fit import Fit
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, Label
 from psymetric.models.nested import require_independence
@@ -101,7 +101,13 @@ def match(fit: Fit, table: ResponseTable | PairTable, *, who: str) -> AlignedRow
 
     Raises:
         DataError: The wrong kind of table, a facet the table lacks, a level or category that the fit does not know.
+        DesignError: A fit of rankings.
     """
+    if fit.model.table_kind == "rankings":
+        raise DesignError(
+            f"{who} is for responses and comparisons, and {type(fit.model).__name__} gives probability to whole "
+            "rankings: use fit.estimates, rank_intervals, p_best or bootstrap"
+        )
     wanted, got = PairTable if fit.model.table_kind == "pairs" else ResponseTable, type(table)
     if got is not wanted:
         model = type(fit.model).__name__

@@ -50,7 +50,7 @@ class AtPosition(AbstractMeasurementModel):
 
     @property
     @override
-    def table_kind(self) -> Literal["responses", "pairs"]:
+    def table_kind(self) -> Literal["responses", "pairs", "rankings"]:
         return self.whole.table_kind
 
     @property

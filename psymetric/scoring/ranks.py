@@ -233,7 +233,7 @@ def _of_scores(scores: Scores) -> tuple[list[Any], Array, Array | None, Array]:
 
 
 def _of_fit(fit: Fit, facet: str | None, who: str) -> tuple[list[Any], Array, Array | None, Array]:
-    facet = facet or ("item" if fit.model.table_kind == "pairs" else "subject")
+    facet = facet or ("subject" if fit.model.table_kind == "responses" else "item")
     spec = fit.spec(facet)
     if spec.name == ABILITY and ABILITY not in fit.parameters:
         raise DataError(f"{who}: {fit.engine} integrates subjects out: rank their scores, {who}(score(fit, table))")

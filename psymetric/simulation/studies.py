@@ -190,6 +190,8 @@ def simulate_responses(
     Raises:
         DesignError: The design lacks a column, or has a label that is not among the levels (with the first row).
     """
+    if model.table_kind == "rankings":
+        raise DesignError(f"simulate_responses draws responses and comparisons; use {type(model).__name__}.simulate")
     pairs = model.table_kind == "pairs"
     rows = design if design is not None else _everything(levels, pairs)
     names = model.facets if pairs else ("subject", *model.facets)

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import model_cases
 import numpy as np
+import pandas as pd
 import pytest
 from model_cases import Case
 
@@ -16,6 +17,7 @@ from psymetric.core.precision import double_precision
 from psymetric.errors import DataError
 from psymetric.estimation.curvature import information, value_and_gradient
 from psymetric.estimation.problems import Problem, joint_problem, marginal_problem
+from psymetric.models.choice import AbstractChoiceModel
 from psymetric.models.discovery import available_models, get_model, model_settings
 from psymetric.models.nested import AbstractNestedModel
 from psymetric.models.space import has_ability, has_dimensions
@@ -23,6 +25,8 @@ from psymetric.models.space import has_ability, has_dimensions
 CASES = model_cases.cases()
 # Differences of float64 sums over a hundred rows, taken in another order.
 ROUNDING = 1e-9
+# Of the items of a ranking model, each by another judge.
+SETS = ((0, 1, 2, 3), (4, 2, 0, 1), (3, 1, 4, 0))
 
 
 @pytest.fixture(params=CASES, ids=str)
@@ -69,7 +73,30 @@ def _n_outcomes(case: Case) -> int:
 
 
 def _log_probs(case: Case, abilities=None) -> np.ndarray:
+    """Log-probability of everything that could be observed, shape (rows, outcomes)."""
+    if isinstance(case.model, AbstractChoiceModel):
+        params, codes, response, _ = _every_ranking(case, abilities)
+        shape = (len(SETS), -1)
+        return np.asarray(case.model.response_log_probs(params, codes, response, _n_outcomes(case))).reshape(shape)
     return np.asarray(case.model.category_log_probs(*_rows(case, abilities), _n_outcomes(case)))
+
+
+def _every_ranking(case: Case, abilities=None):
+    """Every ranking of some sets of items: parameters, codes, response, and categories, shape (sets, outcomes, 4)."""
+    params, _ = _rows(case, abilities)
+    outcomes = model_cases.every_outcome(case.table)
+    frame = pd.DataFrame(
+        [
+            (f"{k:03}.{task:04}", f"j{k % 3}", f"m{item}", rank)
+            for k, items in enumerate(SETS)
+            for task, ranks in enumerate(outcomes)
+            for item, rank in zip(items, ranks, strict=True)
+        ],
+        columns=["task", "judge", "item", "rank"],
+    )
+    choices = case.model.choices(model_cases.ranking_table(frame))
+    codes = {name: jnp.asarray(code) for name, code in choices.codes.items()}
+    return params, codes, jnp.asarray(choices.response), outcomes
 
 
 def _log_likelihood(case: Case, table, params) -> float:
@@ -124,8 +151,7 @@ def test_row_order_does_not_matter(case):
 def test_weight_two_equals_row_twice(case):
     params = _problem(case).space.constrain(jnp.asarray(_point(_problem(case))))
     frame = model_cases.frame_for(case.model)
-    twice = frame.loc[np.r_[np.arange(len(frame)), 0]]
-    weighted = frame.assign(w=np.where(np.arange(len(frame)) == 0, 2.0, 1.0))
+    twice, weighted = model_cases.first_again(frame), model_cases.first_weighted(frame, 2.0)
     expected = _log_likelihood(case, model_cases.as_table(case.model, twice), params)
     assert _log_likelihood(case, model_cases.as_table(case.model, weighted, "w"), params) == pytest.approx(
         expected, abs=ROUNDING
@@ -135,8 +161,8 @@ def test_weight_two_equals_row_twice(case):
 def test_weight_zero_equals_row_absent(case):
     params = _problem(case).space.constrain(jnp.asarray(_point(_problem(case))))
     frame = model_cases.frame_for(case.model)
-    weighted = frame.assign(w=np.where(np.arange(len(frame)) == 0, 0.0, 1.0))
-    expected = _log_likelihood(case, model_cases.as_table(case.model, frame.iloc[1:]), params)
+    weighted = model_cases.first_weighted(frame, 0.0)
+    expected = _log_likelihood(case, model_cases.as_table(case.model, frame[weighted["w"] > 0]), params)
     assert _log_likelihood(case, model_cases.as_table(case.model, weighted, "w"), params) == pytest.approx(
         expected, abs=ROUNDING
     )
@@ -157,6 +183,9 @@ def test_information_has_full_rank(case):
 
 
 def test_simulated_frequencies_follow_the_probabilities(case):
+    if isinstance(case.model, AbstractChoiceModel):
+        _check_simulated_rankings(case)
+        return
     params, codes = _rows(case)
     repeats, n_outcomes = 4_000, _n_outcomes(case)
     repeated = {name: jnp.repeat(code, repeats) for name, code in codes.items()}
@@ -165,6 +194,21 @@ def test_simulated_frequencies_follow_the_probabilities(case):
     probability = np.exp(_log_probs(case))
     error = np.sqrt(probability * (1 - probability) / repeats)
     # Some 400 frequencies: five standard errors are exceeded by chance once in 4,000 such tests.
+    assert np.all(np.abs(frequency - probability) <= 5 * error + 1 / repeats)
+
+
+def _check_simulated_rankings(case: Case) -> None:
+    params, *_, outcomes = _every_ranking(case)
+    repeats, items = 4_000, jnp.repeat(jnp.asarray(SETS), 4_000, axis=0)
+    judges = jnp.repeat(jnp.arange(len(SETS)) % 3, repeats)
+    codes = {"item": items, "shown": jnp.ones_like(items, bool), "judge": judges}
+    drawn = case.model.simulate(params, codes, _n_outcomes(case), seed=8)
+    place = {tuple(outcome): k for k, outcome in enumerate(model_cases.as_places(outcomes))}
+    number = np.array([place[tuple(row)] for row in drawn.tolist()]).reshape(len(SETS), repeats)
+    frequency = np.stack([np.bincount(row, minlength=len(outcomes)) / repeats for row in number])
+    probability = np.exp(_log_probs(case))
+    error = np.sqrt(probability * (1 - probability) / repeats)
+    # Up to 200 frequencies, as above.
     assert np.all(np.abs(frequency - probability) <= 5 * error + 1 / repeats)
 
 
@@ -177,9 +221,10 @@ def test_free_vector_survives_the_round_trip(case):
 
 def test_unknown_facet_is_an_error(case):
     frame = model_cases.frame_for(case.model)
-    if case.model.table_kind == "pairs":
+    if case.model.table_kind != "responses":
         table = model_cases.response_table(model_cases.response_frame(2))
-        with pytest.raises(DataError, match="needs a PairTable, got a ResponseTable"):
+        needs = {"pairs": "PairTable", "rankings": "RankingTable"}[case.model.table_kind]
+        with pytest.raises(DataError, match=f"needs a {needs}, got a ResponseTable"):
             ps.fit(case.model, table)
         return
     table = ps.ResponseTable.from_frame(frame, response="rating", subject="subject")
