@@ -159,6 +159,9 @@ class Integral:
         """Log of likelihood times the population's mass on one subject's window, shape (nodes,) * D."""
         nodes = self.nodes(subject)
         total = log_population(params, nodes) + jnp.sum(jnp.log(subject.spacing))
+        # A population that the nodes do not resolve, as its sd nears 0 or a correlation ±1, would have a mass without
+        # bound on the few that it meets, and a posterior over such parameters would be improper.
+        total = total - jnp.maximum(logsumexp(total), 0.0)
         for group in subject.groups:
             total = total + self._along(params, group, nodes)
         return total
