@@ -32,7 +32,7 @@ class Design:
     columns: Mapping[str, tuple[str, np.ndarray]] = field(default_factory=dict)
     nodes: int = 121
     latent_nodes: int = 31
-    n: int = 200
+    n: int = 100
 
 
 Population, Facets = ps.Population, ps.ManyFacetRasch
@@ -90,16 +90,17 @@ DESIGNS = {
         _OCCASIONS, 3, _TIMES,
     ),
     "two dimensions, slopes of one": Design(
-        ps.Multidimensional(_KEY, prior_sd=1.0), {"subject": 10, "item": 5}, nodes=25
+        ps.Multidimensional(_KEY, prior_sd=1.0), {"subject": 7, "item": 5}, nodes=17, n=50
     ),
     "two dimensions, free slopes": Design(
-        ps.Multidimensional(_KEY, discrimination="free", prior_sd=1.0), {"subject": 10, "item": 5}, nodes=25
+        ps.Multidimensional(_KEY, discrimination="free", prior_sd=1.0), {"subject": 7, "item": 5}, nodes=17, n=50
     ),
     "testlet": Design(
-        ps.RaschTestlet(_judged(), halo_prior_sd=1.0), {"subject": 8, "item": 3, "judge": 2}, 2, nodes=61
+        ps.RaschTestlet(_judged(), halo_prior_sd=1.0), {"subject": 6, "item": 3, "judge": 2},
+        nodes=61, latent_nodes=17, n=50,
     ),
     "hierarchical rater": Design(
-        ps.HierarchicalRater(steps="common", prior_sd=1.0), {"subject": 10, "item": 3, "judge": 2}, 3, nodes=61
+        ps.HierarchicalRater(steps="common", prior_sd=1.0), {"subject": 10, "item": 3, "judge": 2}, 3, nodes=61, n=50
     ),
     "Bradley-Terry": Design(ps.BradleyTerry(position=True), _WORTHS),
     "Bradley-Terry, ties": Design(ps.BradleyTerry(ties="davidson", position=True), _WORTHS, 3),

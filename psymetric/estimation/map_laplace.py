@@ -109,7 +109,14 @@ class Laplace:
             noise = np.random.default_rng(self.seed).standard_normal((self.draws, len(found.point)))
             free = (found.point + noise @ root.T)[None]
             return fit_from_draws(
-                model, table, self, mode.problem, free, status=_status(climbed), seed=self.seed, notes=climbed.notes
+                model,
+                table,
+                self,
+                mode.for_draws().problem,
+                free,
+                status=_status(climbed),
+                seed=self.seed,
+                notes=climbed.notes,
             )
 
 

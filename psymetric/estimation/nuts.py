@@ -56,7 +56,7 @@ class NUTS:
     def run(self, model: AbstractMeasurementModel, table: Table) -> Fit:
         """Fit `model` to `table`; call it through `psymetric.fit`, which checks the table first."""
         with double_precision():
-            mode = posterior_mode(model, table, tolerance=1e-4, max_iterations=2_000)
+            mode = posterior_mode(model, table, tolerance=1e-4, max_iterations=2_000).for_draws()
             centre = jax.device_put(mode.maximum.point)
             # The mode is only a place to start: a flat direction there gets unit scale and the sampler adapts.
             root = jax.device_put(whitening(mode.maximum.curvature.schur))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 import jax
@@ -39,6 +39,13 @@ class Mode:
 
     problem: Problem
     maximum: Maximum[Information]
+
+    def for_draws(self) -> Mode:
+        """The same mode of the problem as draws far from it need it: sums of products of factors leave their range."""
+        if not isinstance(self.problem, MultidimensionalProblem):
+            return self
+        whole = replace(self.problem.integral, in_factors=False)
+        return replace(self, problem=replace(self.problem, integral=whole))
 
 
 def posterior_mode(

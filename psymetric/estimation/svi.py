@@ -81,7 +81,7 @@ class SVI:
     def run(self, model: AbstractMeasurementModel, table: Table) -> Fit:
         """Fit `model` to `table`; call it through `psymetric.fit`, which checks the table first."""
         with double_precision():
-            mode = posterior_mode(model, table, tolerance=1e-4, max_iterations=2_000)
+            mode = posterior_mode(model, table, tolerance=1e-4, max_iterations=2_000).for_draws()
             centre, root = mode.maximum.point, whitening(mode.maximum.curvature.schur)
             if len(centre) == 0:
                 free, status, notes = np.zeros((self.draws, 0)), FitStatus(True, "nothing to fit", 0), ()

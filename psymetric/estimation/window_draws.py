@@ -17,6 +17,8 @@ from psymetric.estimation.windows import Integral
 
 __all__ = ["draw_dimensions", "draw_from_windows"]
 
+_LEAST = 1e-3
+"""Sd of a posterior that is narrower than the spacing of its nodes, as a share of that."""
 _SMOOTH = 0.25
 """Variance of the noise that fills the gaps between nodes, as a share of the posterior's."""
 
@@ -33,7 +35,8 @@ def _draw_one(integral: Integral, params: Mapping[str, Array], subject: Subjects
     place = jnp.unravel_index(jax.random.categorical(which, log_joint.ravel()), log_joint.shape)
     node = integral.nodes(subject)[jnp.arange(integral.n_dimensions), jnp.stack(place)]
     found = integral.moments(params, subject)
-    root = jnp.linalg.cholesky(found.covariance)
+    # A posterior on a single node, or on a line of them, has no root.
+    root = jnp.linalg.cholesky(found.covariance + jnp.diag((_LEAST * subject.spacing) ** 2))
     jitter = jnp.sqrt(_SMOOTH) * root @ jax.random.normal(noise, node.shape)
     return found.mean + (node - found.mean + jitter) / jnp.sqrt(1 + _SMOOTH)
 

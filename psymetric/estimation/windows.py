@@ -107,6 +107,10 @@ class Integral:
         """The factors of likelihood and population on one subject's window."""
         nodes = self.nodes(subject)
         found = population_factors(population_terms(params, subject.centre, subject.spacing), self.steps)
+        # A population that the nodes do not resolve, as its sd nears 0 or a correlation ±1, would have a mass without
+        # bound on the few that it meets, and a posterior over such parameters would be improper.
+        excess = jnp.maximum(self._log_sum(found), 0.0)
+        found = replace(found, along=found.along.at[0].add(-excess))
         for group in subject.groups:
             values = jnp.sum(self.by_response(params, group, nodes), axis=1)
             found = found.times(group.dims, values.reshape((self.n_nodes,) * len(group.dims)))

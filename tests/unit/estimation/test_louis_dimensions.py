@@ -13,7 +13,7 @@ from psymetric.core.precision import double_precision
 from psymetric.estimation import louis_dimensions
 from psymetric.estimation.louis_dimensions import dimensions_hessian
 from psymetric.estimation.multidimensional import multidimensional_problem, placed
-from psymetric.estimation.windows import COARSE
+from psymetric.estimation.window_places import COARSE
 
 ROWS = FRAME[FRAME["subject"] < "s030"]
 RNG = np.random.default_rng(4)

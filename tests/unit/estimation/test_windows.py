@@ -15,6 +15,7 @@ from scipy.special import expit, logsumexp
 import psymetric as ps
 from psymetric.core.precision import double_precision
 from psymetric.estimation.multidimensional import multidimensional_problem, placed
+from psymetric.estimation.window_draws import draw_dimensions
 from psymetric.estimation.window_places import accuracy, place_windows
 from psymetric.estimation.windows import all_moments
 
@@ -102,3 +103,27 @@ def test_windows_elsewhere_share_a_program():
         problem = placed(bare, bare.space.start(), accuracy(2))
     closer = replace(problem, spacing=problem.spacing / 2)
     assert jax.tree.structure(problem) == jax.tree.structure(closer)
+
+
+def test_what_the_nodes_do_not_resolve_has_no_more_than_its_mass():
+    """Responses have a probability under one, also where the population collapses onto a node or a line of them.
+
+    Weights of the nodes that add up to more would make the posterior of such parameters improper.
+    """
+    with double_precision():
+        bare = multidimensional_problem(ps.Multidimensional(), table(2), prior=True)
+        problem = placed(bare, bare.space.start(), accuracy(2))
+        problem = replace(problem, integral=replace(problem.integral, in_factors=False))
+        centre = np.asarray(problem.integral.subjects.centre)[0]
+        params = {
+            name: np.asarray(value) for name, value in problem.space.constrain(jnp.asarray(bare.space.start())).items()
+        }
+        params["population_mean"] = centre
+        for sd, correlation in ((1e-6, 0.0), (1.0, 1 - 1e-9), (1e-3, -1 + 1e-9)):
+            params |= {
+                "population_sd": np.full(2, sd),
+                "correlation": np.array([[1, correlation], [correlation, 1]]),
+            }
+            assert float(problem.log_marginals({name: jnp.asarray(v) for name, v in params.items()}).max()) <= 0
+            free = problem.space.unconstrain(params)
+            assert np.isfinite(draw_dimensions(problem, free[None], seed=1)).all()
