@@ -15,20 +15,23 @@ import psymetric as ps
 METHOD = f"""Parameters are drawn from the priors that a model documents, by NumPy and not by the code that fits;
 abilities from the population so drawn; scores from the model. NUTS fits the same model. If priors, likelihood and
 sampler agree, the rank of the true value among {N_RANKS - 1} posterior draws is uniform (Talts et al., 2018), for
-priors as wide as they are and tables as small: 8 to 15 subjects, 3 to 5 items. One level, drawn by lot, stands for each
-array. The log-likelihood of the responses, given parameters and abilities, is ranked as well, since it depends on all
-of them together (Modrák et al., 2025); models that integrate out a second latent variable do not draw it. Tables in
-which a group of steps leaves a category unused are drawn again, which leaves the posterior as it is. Each chain keeps
-one draw in {{thin}}, of {{draws}} after {{warmup}} of warm-up; the subjects' grid has the same number of nodes for all
-tables of a model, which engines choose by the data.
+priors as wide as they are and tables as small: 6 to 15 subjects and 3 to 5 items, or 4 items in pairs. One level,
+drawn by lot, stands for each array. The log-likelihood of the responses, given parameters and abilities, is ranked as
+well, since it depends on all of them together (Modrák et al., 2025); models that integrate out a second latent
+variable do not draw it. Tables in which a group of steps leaves a category unused are drawn again, which leaves the
+posterior as it is. There are 100 data sets of each model, and 50 of the four costliest. A chain keeps one draw in
+{{thin}}, of {{draws}} after {{warmup}} of warm-up; in {{few:.1%}} of all fits the smallest effective sample size is
+under {N_RANKS - 1} (most often of {{worst_few}}). Engines choose the nodes of the subjects' grid by the data; here
+all tables of a model have the same.
 
-*χ² p*: equal counts in {calibration_study.BINS} bins. *ECDF band p*: the ranks' distribution function against a band
-that holds at all ranks at once (Säilynoja et al., 2022). *Dispersion p*, per model: the mean squared distance from the
-middle rank over all its quantities. Uniform ranks give any p with equal chance. The rule, set before the run: of
-{{checks}} checks none may be under {calibration_study.FAMILY:g} / {{checks}} = {{bound:.1e}}, which calibrated models
-fail once in {1 / calibration_study.FAMILY:.0f} runs (Bonferroni). The smallest is {{least:.1e}} ({{where}});
-{{low}} are under .05, where {{expected:.0f}} are expected. The smallest dispersion p is {{dispersion:.2g}}. Were draws
-pulled towards their mean by a third, the dispersion of {{noticed}} of {{models}} models would fail by the same rule."""
+*χ² p*: equal counts in {calibration_study.BINS} bins, its p simulated. *ECDF band p*: the ranks' distribution
+function against a band that holds at all ranks at once (Säilynoja et al., 2022). *Dispersion p*, per model: the mean
+squared distance from the middle rank over all its quantities. Uniform ranks give any p with equal chance. The rule:
+of {{checks}} checks none may be under {calibration_study.FAMILY:g} / {{checks}} = {{bound:.1e}}, which calibrated
+models fail once in {1 / calibration_study.FAMILY:.0f} runs (Bonferroni). The smallest is {{least:.1e}} ({{where}});
+{{low}} are under .05, where {{expected:.0f}} are expected. The smallest dispersion p is {{dispersion:.2g}}. Were
+draws pulled towards their mean by a third, the dispersion of {{noticed}} of {{models}} models would fail by the same
+rule."""
 # Some fifteen draws per draw ranked, so that those ranked are nearly independent.
 ENGINE = ps.NUTS(warmup=150, draws=300, chains=1)
 
@@ -36,7 +39,10 @@ ENGINE = ps.NUTS(warmup=150, draws=300, chains=1)
 def describe(found: Mapping[str, Ranks], checks: Mapping[tuple[str, str, str], float]) -> str:
     """What was done and the smallest p values, for the validation page."""
     bound, where = calibration_study.FAMILY / len(checks), min(checks, key=lambda check: checks[check])
+    few = {label: np.array(ranks.effective) < N_RANKS - 1 for label, ranks in found.items()}
     return METHOD.format(
+        few=np.concatenate([*few.values()]).mean(),
+        worst_few=max(few, key=lambda label: few[label].mean()),
         thin=round(ENGINE.draws / (N_RANKS - 1)),
         draws=ENGINE.draws,
         warmup=ENGINE.warmup,
