@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from importlib.metadata import version
 
 import numpy as np
 import pandas as pd
 
-from benchmarks.runner import Target
+from benchmarks.runner import PATIENCE, Ratio, Section, Target, as_table, take_turns, time_calls, verdict
 
 N_ITEMS = 200
 # evalica and choix stop when worths move by less than 1e-6 and 1e-8.
@@ -43,9 +45,10 @@ def psymetric(frame: pd.DataFrame) -> Callable[[], float]:
 
     def call() -> float:
         table = ps.PairTable.from_frame(frame, left="left", right="right", outcome="winner")
-        value = ps.fit(ps.BradleyTerry(), table).log_likelihood
-        assert value is not None
-        return value
+        found = ps.fit(ps.BradleyTerry(), table)
+        assert np.isfinite(found.standard_errors["worth"]).all()
+        assert found.log_likelihood is not None
+        return found.log_likelihood
 
     return call
 
@@ -58,42 +61,84 @@ def bootstrap(frame: pd.DataFrame) -> Callable[[], float]:
 
     def call() -> float:
         found = ps.bootstrap(ps.BradleyTerry(), table, n=N_REPLICATES)
-        value = found.fit.log_likelihood
         ratio = found.standard_errors["worth"] / found.fit.standard_errors["worth"]
-        # Standard deviations of a thousand draws are known to 1/sqrt(2,000) of themselves.
-        assert value is not None
         assert not len(found.failures)
+        # Standard deviations of a thousand draws are known to 1/sqrt(2,000) of themselves.
         assert np.abs(ratio - 1).max() < 0.1
-        return value
+        assert found.fit.log_likelihood is not None
+        return found.fit.log_likelihood
 
     return call
 
 
-def evalica(frame: pd.DataFrame) -> Callable[[], float]:
+def evalica(frame: pd.DataFrame) -> Callable[[], pd.Series]:
     from evalica import Winner, bradley_terry
 
     outcome = frame["winner"].map({"left": Winner.X, "right": Winner.Y})
-    worths: list[pd.Series] = []
-
-    def call() -> float:
-        found = bradley_terry(frame["left"], frame["right"], outcome)
-        worths[:] = [np.log(found.scores)]
-        return float("nan")
-
-    call.value = lambda: log_likelihood(frame, worths[0])  # type: ignore[attr-defined]
-    return call
+    return lambda: np.log(bradley_terry(frame["left"], frame["right"], outcome).scores)
 
 
-def choix(frame: pd.DataFrame) -> Callable[[], float]:
+def choix(frame: pd.DataFrame) -> Callable[[], pd.Series]:
     from choix import ilsr_pairwise
 
-    def call() -> float:
+    def call() -> pd.Series:
         names = sorted(set(frame["left"]) | set(frame["right"]))
         place = {name: code for code, name in enumerate(names)}
         won = frame["winner"] == "left"
         winner = frame["left"].where(won, frame["right"]).map(place)
         loser = frame["right"].where(won, frame["left"]).map(place)
-        worth = ilsr_pairwise(len(names), list(zip(winner, loser, strict=True)))
-        return log_likelihood(frame, pd.Series(worth, index=names))
+        return pd.Series(ilsr_pairwise(len(names), list(zip(winner, loser, strict=True))), index=names)
 
     return call
+
+
+def run() -> list[Section]:
+    """Time all three at three sizes, and the bootstrap.
+
+    Raises:
+        RuntimeError: They did not reach the same maximum.
+    """
+    return [_beside("choix", 100_000, TENFOLD), _beside("evalica", 1_000_000, HALF), _alone()]
+
+
+def _beside(peer: str, n_votes: int, required: float) -> Section:
+    timings = take_turns("benchmarks.bench_bradley_terry", (f"psymetric {n_votes}", f"{peer} {n_votes}"))
+    if max(abs(t.log_likelihood - timings[0].log_likelihood) for t in timings) > AGREEMENT:
+        raise RuntimeError(f"different optima: {timings}")
+    ratio = Ratio(timings[1], timings[0])
+    missed = ratio.missed(required)
+    text = (
+        f"{n_votes:,} votes between {N_ITEMS} items, labels as strings, from frame to worths. psymetric returns\n"
+        f"standard errors and checks that the maximum exists; {peer} returns worths.\n\n{as_table(timings)}\n\n"
+        f"Required: ratio of {ratio.of} ≥ {required:g}; {verdict(missed)}."
+    )
+    return Section(f"Bradley-Terry worths from {n_votes:,} votes", text, timings, missed)
+
+
+def _alone() -> Section:
+    timings = take_turns("benchmarks.bench_bradley_terry", ("psymetric 10000000", "bootstrap 1000000"))
+    missed = MANY.missed(timings[0]) + [f"bootstrap: {what}" for what in REPLICATES.missed(timings[1])]
+    text = (
+        f"Ten million votes between {N_ITEMS} items from frame to worths with standard errors; and a fit of a million\n"
+        f"votes with {N_REPLICATES:,} bootstrap replicates.\n\n{as_table(timings)}\n\n"
+        f"Required: {MANY}; bootstrap {REPLICATES}; {verdict(missed)}."
+    )
+    return Section("Bradley-Terry: ten million votes, and a bootstrap", text, timings, missed)
+
+
+def main(name: str, n_votes: int) -> None:
+    """Time one contestant."""
+    data = votes(n_votes)
+    contestant = {"psymetric": psymetric, "bootstrap": bootstrap, "evalica": evalica, "choix": choix}[name]
+    ours = name in ("psymetric", "bootstrap")
+    time_calls(
+        f"{'psymetric' if ours else name} {version('psymetric' if ours else name)}"
+        + (f", {name}" if name == "bootstrap" else ""),
+        lambda: contestant(data),
+        log_likelihood=float if ours else lambda worth: log_likelihood(data, worth),
+        patience=PATIENCE,
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))

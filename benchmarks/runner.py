@@ -164,17 +164,19 @@ def take_turns(module: str, contestants: tuple[str, ...], *, rounds: int = ROUND
 
 def time_calls(
     program: str,
-    prepare: Callable[[], Callable[[], float]],
+    prepare: Callable[[], Callable[[], Any]],
     *,
+    log_likelihood: Callable[[Any], float] = float,
     note: str = "",
     warm_runs: int = WARM_RUNS,
     patience: float = float("inf"),
 ) -> None:
-    """Print the timing of `prepare` with its first call, and of the best later call; calls return a log-likelihood.
+    """Print the timing of `prepare` with its first call, and of the best later call.
 
     Args:
         program: Name and version.
         prepare: Imports the program, and returns the call.
+        log_likelihood: Of what a call returns; it is not timed.
         note: What the call computes.
         warm_runs: Later calls.
         patience: Seconds of the first call above which there are no later ones.
@@ -191,7 +193,7 @@ def time_calls(
         warm = float(np.fmin(warm, time.perf_counter() - start))
         warm_cpu = float(np.fmin(warm_cpu, time.process_time() - start_cpu))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps(asdict(Timing(program, cold, warm, cold_cpu, warm_cpu, value, peak, note))))
+    print(json.dumps(asdict(Timing(program, cold, warm, cold_cpu, warm_cpu, log_likelihood(value), peak, note))))
 
 
 def as_table(timings: list[Timing]) -> str:
