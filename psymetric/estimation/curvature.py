@@ -21,7 +21,7 @@ from psymetric.estimation.louis import marginal_hessian
 from psymetric.estimation.louis_dimensions import dimensions_hessian
 from psymetric.estimation.multidimensional import MultidimensionalProblem
 from psymetric.estimation.problems import JointProblem, MarginalProblem, Problem
-from psymetric.models.base import ABILITY
+from psymetric.models.base import ABILITY, AbstractMeasurementModel
 from psymetric.models.space import has_dimensions
 
 __all__ = ["Information", "information", "penalty", "value_and_gradient"]
@@ -48,13 +48,15 @@ def _value_and_gradient(problem: Problem, free: ArrayLike) -> tuple[Array, Array
 
 
 def penalty(problem: Problem, free: ArrayLike) -> float:
-    """What the log density has beyond the log-likelihood."""
-    return float(_penalty(problem.space, free, problem.prior))
+    """What the log density has beyond the log-likelihood, a model's own prior included."""
+    return float(_penalty(problem.space, problem.model, free, problem.prior))
 
 
-@partial(jax.jit, static_argnames="prior")
-def _penalty(space: ParameterSpace, free: ArrayLike, prior: bool) -> Array:
-    return space.penalty(jnp.asarray(free), prior=prior)
+@partial(jax.jit, static_argnames=("model", "prior"))
+def _penalty(space: ParameterSpace, model: AbstractMeasurementModel, free: ArrayLike, prior: bool) -> Array:
+    point = jnp.asarray(free)
+    found = space.penalty(point, prior=prior)
+    return found + model.log_prior(space.constrain(point)) if prior else found
 
 
 @partial(jax.jit, static_argnames="n_incidental")

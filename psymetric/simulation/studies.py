@@ -196,7 +196,8 @@ def simulate_responses(
     rows = design if design is not None else _everything(levels, pairs)
     names = model.facets if pairs else ("subject", *model.facets)
     codes = {name: _coded(rows, name, levels["item" if name in ("left", "right") else name]) for name in names}
-    values = jax.device_put(dict(parameters))
+    # A list is a tree of numbers to JAX, not an array.
+    values = jax.device_put({name: np.asarray(value) for name, value in parameters.items()})
     drawn = model.simulate(values, jax.device_put(dict(codes)), n_categories, seed=seed)
     frame = rows[list(names)].assign(response=drawn)
     if pairs:

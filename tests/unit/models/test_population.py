@@ -236,8 +236,6 @@ def test_what_needs_one_population_says_so():
     for ask in (ps.limited_information, ps.item_fit, lambda fit, table: ps.score(fit, table, method="sum_eap")):
         with pytest.raises(DesignError, match="needs one population"):
             ask(fit, TABLE)
-    with pytest.raises(DesignError, match="use bootstrap"):
-        ps.robust_errors(fit, TABLE)
     assert np.isfinite(ps.fit_statistics(fit, TABLE)["infit"]).all()
 
 
