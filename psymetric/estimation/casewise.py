@@ -26,6 +26,7 @@ from scipy.sparse import csr_array, vstack
 from psymetric.core.parameters import ParameterSpace, constrain, jacobian
 from psymetric.data.coding import SIDES
 from psymetric.estimation.fisher import evaluated
+from psymetric.estimation.louis import curved
 from psymetric.estimation.problems import JointProblem, MarginalProblem, distinct_cells
 from psymetric.models.base import ABILITY, Table
 from psymetric.models.choice import Choices
@@ -84,17 +85,6 @@ def constraint_jacobian(space: ParameterSpace, free: ArrayLike) -> Matrix:
     return np.concatenate([np.asarray(arrays[block.name]).reshape(-1, space.size) for block in space.blocks])
 
 
-@jax.jit
-def _bending(problem: JointProblem, free: Array, gradient: Array) -> Array:
-    """What the curves of constraints and priors add to a Hessian, given the gradient in the constrained values."""
-
-    def curved(point: Array) -> Array:
-        return gradient @ _flat(problem.space, point) + problem.penalty(point)
-
-    _, product = jax.linearize(jax.grad(curved), free)
-    return jax.lax.map(product, jnp.eye(free.shape[0]))
-
-
 def marginal_scores(problem: MarginalProblem, table: Table, free: NDArray[np.float64]) -> csr_array:
     """Posterior means of the rows' gradients in the constrained values, shape (rows, values), weights left out."""
     _, cell = distinct_cells(problem.model, table)
@@ -151,20 +141,28 @@ def joint_hessian(problem: JointProblem, free: NDArray[np.float64]) -> Matrix:
 
     Shape (parameters, parameters). The work grows with rows times squared directions, not with rows times parameters.
     """
-    codes = {name: np.asarray(code) for name, code in problem.codes.items()}
-    directions = _directions(problem.space, codes, len(problem.response))
-    doubled = tuple(dict.fromkeys(each.name for each in directions if each.side))
-    point = jnp.asarray(free)
-    slopes, curvatures = (np.asarray(part) for part in _row_curvatures(problem, point, doubled, _keys(directions)))
-    n_values = sum(prod(block.bijector.shape) for block in problem.space.blocks)
+    directions, doubled = _of_comparisons(problem)
+    found = _row_curvatures(problem, jax.device_put(free), doubled, _keys(directions))
+    slopes, curvatures = (np.asarray(part) for part in found)
+    shapes = {block.name: block.bijector.shape for block in problem.space.blocks}
+    ends = np.cumsum([prod(shape) for shape in shapes.values()])
+    n_values, by_name = int(ends[-1]), dict(zip(shapes, np.split(np.arange(ends[-1]), ends[:-1]), strict=True))
     gradient, hessian = np.zeros(n_values), np.zeros(n_values**2)
     for one, slope, row in zip(directions, slopes, curvatures, strict=True):
         gradient += np.bincount(one.position, slope, n_values)
         for other, curvature in zip(directions, row, strict=True):
             hessian += np.bincount(one.position * n_values + other.position, curvature, n_values**2)
-    jacobian = np.asarray(constraint_jacobian(problem.space, point))
-    bent = np.asarray(_bending(problem, point, jnp.asarray(gradient)))
-    return jacobian.T @ hessian.reshape(n_values, n_values) @ jacobian + bent
+    order = np.concatenate([by_name[name] for name in sorted(by_name)])
+    hessian = hessian.reshape(n_values, n_values)[np.ix_(order, order)]
+    slope_of = {name: gradient[place].reshape(shapes[name]) for name, place in by_name.items()}
+    return curved(problem.space, free, hessian, slope_of, prior=problem.prior)
+
+
+def _of_comparisons(problem: JointProblem) -> tuple[list[_Direction], tuple[str, ...]]:
+    """What the rows of a problem depend on, and the blocks of which they see two levels."""
+    codes = {name: np.asarray(code) for name, code in problem.codes.items()}
+    directions = _directions(problem.space, codes, len(problem.response))
+    return directions, tuple(dict.fromkeys(each.name for each in directions if each.side))
 
 
 def batch_gradients(problem: JointProblem, points: Matrix, weights: Matrix) -> Matrix:
@@ -175,16 +173,14 @@ def batch_gradients(problem: JointProblem, points: Matrix, weights: Matrix) -> M
         points: Free vectors, shape (points, parameters).
         weights: Shape (points, rows).
     """
-    codes = {name: np.asarray(code) for name, code in problem.codes.items()}
-    directions = _directions(problem.space, codes, len(problem.response))
-    doubled = tuple(dict.fromkeys(each.name for each in directions if each.side))
-    slopes = np.asarray(_batch_slopes(problem, jnp.asarray(points), doubled, _keys(directions)))
+    directions, doubled = _of_comparisons(problem)
+    slopes = np.asarray(_batch_slopes(problem, jax.device_put(points), doubled, _keys(directions)))
     n_points, n_directions, n_rows = slopes.shape
     n_values = sum(prod(block.bijector.shape) for block in problem.space.blocks)
     position = np.concatenate([each.position for each in directions])
     collect = csr_array((np.ones(len(position)), (position, np.arange(len(position)))), (n_values, len(position)))
     weighted = (slopes * weights[:, None, :]).reshape(n_points, n_directions * n_rows)
-    return np.asarray(_pulled_back(problem, jnp.asarray(points), jnp.asarray((collect @ weighted.T).T)))
+    return np.asarray(_pulled_back(problem, *jax.device_put((points, (collect @ weighted.T).T))))
 
 
 def choice_scores(problem: JointProblem, choices: Choices, free: NDArray[np.float64]) -> csr_array:

@@ -68,7 +68,7 @@ def _from_counts(
             counts[:, cells] = drawn
             counts = counts.reshape(-1, n_items, n_items)
             with double_precision():
-                found = worths_of(jnp.asarray(counts), jnp.asarray(worth), jnp.asarray(inverse), engine.tolerance)
+                found = worths_of(*jax.device_put((counts, worth, inverse)), engine.tolerance)
             worths, last = (np.asarray(part) for part in found)
             seen = np.min(counts.sum(axis=1) + counts.sum(axis=2), axis=1) > 0
             for value, is_good, weights in zip(worths, (last < engine.tolerance) & seen, drawn, strict=True):
@@ -96,7 +96,7 @@ def _from_rows(fit: Fit, engine: Any, source: Resampler, generators: list[np.ran
     with double_precision():
         problem = joint_problem(fit.model, table, prior=fit.penalised)
         start = problem.space.unconstrain(fit.parameters)
-        inverse = information(problem, start).covariance()
+        inverse = information(problem, start).covariance() if fit.model.table_kind == "pairs" else None
         chosen, row = _distinct_row(problem, table)
     n_distinct = len(np.asarray(problem.weight))
     size = min(max(_TOGETHER // n_distinct, 1), len(generators))
@@ -107,7 +107,7 @@ def _from_rows(fit: Fit, engine: Any, source: Resampler, generators: list[np.ran
             stacked[place] = np.bincount(row, each.rows[chosen], n_distinct)
         with double_precision():
             points, reached = _modes(problem, start, inverse, stacked, engine.tolerance, penalised=fit.penalised)
-            found = jax.vmap(problem.space.constrain)(jnp.asarray(points))
+            found = jax.vmap(problem.space.constrain)(jax.device_put(points))
             values = {name: np.asarray(value) for name, value in found.items()}
         for place, weights in enumerate(drawn):
             if reached[place] and not has_absent(fit, table, weights.rows):
@@ -117,17 +117,17 @@ def _from_rows(fit: Fit, engine: Any, source: Resampler, generators: list[np.ran
 
 
 def _modes(
-    problem: JointProblem, start: Vector, inverse: Vector, weights: Vector, tolerance: float, *, penalised: bool
+    problem: JointProblem, start: Vector, inverse: Vector | None, weights: Vector, tolerance: float, *, penalised: bool
 ) -> tuple[Vector, NDArray[np.bool_]]:
     """Free vectors under each row of weights, and which are modes: by shared steps, or by steps of their own."""
     points, last = np.tile(start, (len(weights), 1)), np.full(len(weights), np.inf)
-    if problem.model.table_kind == "pairs":
+    if inverse is not None:
         points, last = _shared_steps(problem, start, inverse, weights, tolerance)
     reached = last < tolerance
     left = np.flatnonzero(~reached & weights.any(axis=1))
     if left.size:
         found, length, least = (
-            np.asarray(part) for part in _newton(problem, jnp.asarray(start), jnp.asarray(weights[left]), tolerance)
+            np.asarray(part) for part in _newton(problem, *jax.device_put((start, weights[left])), tolerance)
         )
         points[left] = found
         reached[left] = (length < tolerance) & (least > (0.0 if penalised else _FLAT))

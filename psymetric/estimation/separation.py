@@ -10,7 +10,6 @@ from __future__ import annotations
 from functools import partial
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from numpy.typing import NDArray
@@ -112,7 +111,7 @@ def _slopes(problem: JointProblem, free: Array) -> Array:
 def _check_design(model: AbstractMeasurementModel, table: PairTable, problem: JointProblem) -> None:
     """Rank, then separation, of what moves the log odds where all items are equal."""
     space, start, used = problem.space, problem.space.start(), np.asarray(problem.weight) > 0
-    slopes, fixed = np.asarray(_slopes(problem, jnp.asarray(start)))[used], _fixed(model, space)
+    slopes, fixed = np.asarray(_slopes(problem, jax.device_put(start)))[used], _fixed(model, space)
     # Up to a positive factor of the rule for ties, a row of the design: minus its mirror image for a win of the right.
     design, outcome = slopes[:, fixed], np.asarray(problem.response)[used]
     levels = {**model.levels(table), **term_names(model, table)}
