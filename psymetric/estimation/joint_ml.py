@@ -104,8 +104,8 @@ class JointML:
             _check_correctable(model)
         if self.starts > 1 and not isinstance(model, JudgeMixture):
             raise DesignError(
-                f"JointML(starts={self.starts}) is for JudgeMixture(), whose likelihood has several maxima: leave it at "
-                f"its default for {type(model).__name__}"
+                f"JointML(starts={self.starts}) is for JudgeMixture(), whose likelihood has several maxima: leave it "
+                f"out for {type(model).__name__}"
             )
         with double_precision():
             if isinstance(model, JudgeMixture):

@@ -17,11 +17,11 @@ from psymetric.estimation.assemble import build_fit, uncertainty
 from psymetric.estimation.fit import Fit, FitStatus
 from psymetric.estimation.identification import check_curvature
 from psymetric.estimation.mixture_search import MixtureMode, mixture_mode
-from psymetric.estimation.mixtures import MixtureProblem
+from psymetric.estimation.mixtures import memberships
 from psymetric.models.base import Table
 from psymetric.models.judge_mixture import JudgeMixture
 
-__all__ = ["fit_mixture", "memberships"]
+__all__ = ["fit_mixture"]
 
 Vector = NDArray[np.float64]
 
@@ -63,17 +63,9 @@ def fit_mixture(
     )
 
 
-@jax.jit
-def memberships(problem: MixtureProblem, params: dict[str, jax.Array]) -> jax.Array:
-    """Posterior probabilities of the classes of every judge, shape (judges, classes)."""
-    return jax.nn.softmax(problem.log_joint_at(params), axis=1)
-
-
-def _check_classes(
-    model: JudgeMixture, table: PairTable, found: MixtureMode, parameters: dict[str, Vector]
-) -> None:
+def _check_classes(model: JudgeMixture, table: PairTable, found: MixtureMode, parameters: dict[str, Vector]) -> None:
     """Raise where the judges of a class leave items that only won or only lost, or are none."""
-    probability = np.asarray(memberships(found.problem, jax.device_put(parameters)))
+    probability = np.asarray(memberships(found.problem.sums, jax.device_put(parameters)))
     chosen, labels = probability.argmax(axis=1), table.levels[model.over]
     for k in range(model.classes):
         members = [label for label, own in zip(labels, (chosen == k).tolist(), strict=True) if own]

@@ -19,13 +19,13 @@ from psymetric.core.parameters import ParameterSpace
 from psymetric.estimation.curvature import Information
 from psymetric.estimation.identification import check_curvature
 from psymetric.estimation.marginal import Climb, climb
-from psymetric.estimation.mixtures import MixtureProblem, centred_log_odds, own_places, permuted
+from psymetric.estimation.mixtures import JudgeSums, MixtureProblem, centred_log_odds, own_places, permuted
 from psymetric.estimation.problems import distinct_cells, joint_problem
 from psymetric.models.base import Table
 from psymetric.models.judge_mixture import SHARE, JudgeMixture
 from psymetric.models.space import parameter_space
 
-__all__ = ["MixtureMode", "mixture_mode", "mixture_problem"]
+__all__ = ["MixtureMode", "judge_sums", "mixture_mode", "mixture_problem"]
 
 Vector = NDArray[np.float64]
 
@@ -33,7 +33,7 @@ _RUNS = 20
 """EM runs behind one start of an engine."""
 _DISPERSION = 1.0
 """Logits by which the classes of a start differ from the worths of all judges."""
-_ROUNDS, _GAIN = 400, 1e-4
+_ROUNDS, _GAIN = 200, 1e-4
 """Most rounds of EM, and the gain in log density in a round under which a run has ended."""
 _ALIKE = 0.1
 """Log density by which two ends of EM may differ and be one maximum, or its mirror image: EM creeps at the end."""
@@ -58,20 +58,18 @@ class MixtureMode:
     notes: tuple[str, ...]
 
 
-def mixture_problem(model: JudgeMixture, table: Table, *, prior: bool) -> MixtureProblem:
-    """Set up the likelihood of a mixture of judges; equal comparisons by one judge are counted, not repeated."""
+def judge_sums(model: JudgeMixture, table: Table) -> JudgeSums:
+    """What the likelihood reads of a table; equal comparisons by one judge are counted, not repeated."""
     cells, cell = distinct_cells(model.model, table)
     n_cells, n_outcomes = len(next(iter(cells.values()))), model.n_outcomes(len(table.categories))
     entries = (table.codes[model.over], cell * n_outcomes + table.response)
     counts = csr_array((table.weight, entries), shape=(len(table.levels[model.over]), n_cells * n_outcomes))
-    return MixtureProblem(
-        model=model,
-        space=parameter_space(model, table, ability="free"),
-        cells={name: jax.device_put(code) for name, code in cells.items()},
-        judges=GatherSum.build(counts),
-        n_categories=n_outcomes,
-        prior=prior,
-    )
+    return JudgeSums(model, jax.device_put(cells), GatherSum.build(counts), n_outcomes)
+
+
+def mixture_problem(model: JudgeMixture, table: Table, *, prior: bool) -> MixtureProblem:
+    """Set up the likelihood of a mixture of judges."""
+    return MixtureProblem(parameter_space(model, table, ability="free"), judge_sums(model, table), prior)
 
 
 def mixture_mode(
@@ -217,15 +215,13 @@ def _direction(
     information = shares[:, None, None] * likelihood + jnp.diag(precision)
     step = jnp.zeros_like(point).at[own].set(jnp.linalg.solve(information, gradient[own][..., None])[..., 0])
     # Of log shares: what EM's mean posteriors over the shares are to first order.
-    n_judges = problem.judges.shape[0]
+    n_judges = problem.sums.judges.shape[0]
     basis = problem.space.blocks[[block.name for block in problem.space.blocks].index(SHARE)].bijector
     outward = jax.jacfwd(lambda free: jnp.log(basis.forward(free)))(point[place])
     return step.at[place].set(jnp.linalg.solve(n_judges * outward.T @ (shares[:, None] * outward), gradient[place]))
 
 
-def _notes(
-    model: JudgeMixture, table: Table, reached: NDArray[np.bool_], heights: Vector
-) -> list[str]:
+def _notes(model: JudgeMixture, table: Table, reached: NDArray[np.bool_], heights: Vector) -> list[str]:
     made = np.bincount(table.codes[model.over], table.weight, len(table.levels[model.over]))
     notes: list[str] = []
     if not reached.all():

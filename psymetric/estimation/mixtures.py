@@ -13,6 +13,7 @@ import numpy as np
 from jax import Array
 from jax.scipy.special import logsumexp
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 
 from psymetric.core.bijectors import contract_centred
 from psymetric.core.gather_sum import GatherSum
@@ -20,47 +21,71 @@ from psymetric.core.mixtures import PerClass
 from psymetric.core.parameters import ParameterSpace
 from psymetric.models.judge_mixture import SHARE, JudgeMixture
 
-__all__ = ["MixtureProblem", "own_places", "permuted"]
+__all__ = ["JudgeSums", "MixtureProblem", "centred_log_odds", "memberships", "own_places", "permuted", "unswitched"]
 
 Vector = NDArray[np.float64]
 
 
 @final
-@partial(
-    jax.tree_util.register_dataclass,
-    data_fields=["space", "cells", "judges"],
-    meta_fields=["model", "n_categories", "prior"],
-)
+@partial(jax.tree_util.register_dataclass, data_fields=["cells", "judges"], meta_fields=["model", "n_categories"])
 @dataclass(frozen=True)
-class MixtureProblem:
-    """Comparisons by judges of unknown classes.
+class JudgeSums:
+    """What the likelihood of a mixture reads of comparisons.
 
     Attributes:
         cells: Codes of the distinct comparisons, their outcome apart, each of shape (cells,).
         judges: Sums rows of the (cells × outcomes, classes) table by judge.
         n_categories: Number of outcomes.
-        prior: Whether the priors are part of the density.
     """
 
     model: JudgeMixture
-    space: ParameterSpace
     cells: dict[str, Array]
     judges: GatherSum
     n_categories: int
-    prior: bool
 
-    def log_joint_at(self, params: Mapping[str, Array]) -> Array:
-        """Log of likelihood times share, from constrained arrays, shape (judges, classes)."""
+    def log_joint(self, params: Mapping[str, Array]) -> Array:
+        """Log of likelihood times share, shape (judges, classes)."""
         table = self.model.class_log_probs(params, self.cells, self.n_categories)
         return self.judges(table.reshape(-1, self.model.classes)) + jnp.log(self.model.shares(params))
 
-    def log_likelihood_at(self, params: Mapping[str, Array]) -> Array:
+    def log_likelihood(self, params: Mapping[str, Array]) -> Array:
         """Log-likelihood from constrained arrays, a scalar."""
-        return jnp.sum(logsumexp(self.log_joint_at(params), axis=1))
+        return jnp.sum(logsumexp(self.log_joint(params), axis=1))
+
+
+@jax.jit
+def memberships(sums: JudgeSums, params: Mapping[str, Array]) -> Array:
+    """Posterior probabilities of the classes of every judge, shape (judges, classes)."""
+    return jax.nn.softmax(sums.log_joint(params), axis=1)
+
+
+@final
+@partial(jax.tree_util.register_dataclass, data_fields=["space", "sums"], meta_fields=["prior"])
+@dataclass(frozen=True)
+class MixtureProblem:
+    """Comparisons by judges of unknown classes, which are summed out.
+
+    Attributes:
+        prior: Whether the priors are part of the density.
+    """
+
+    space: ParameterSpace
+    sums: JudgeSums
+    prior: bool
+
+    @property
+    def model(self) -> JudgeMixture:
+        """The model."""
+        return self.sums.model
+
+    @property
+    def n_categories(self) -> int:
+        """Number of outcomes."""
+        return self.sums.n_categories
 
     def log_likelihood(self, free: Array) -> Array:
         """Log-likelihood, a scalar."""
-        return self.log_likelihood_at(self.space.constrain(free))
+        return self.sums.log_likelihood(self.space.constrain(free))
 
     def penalty(self, free: Array) -> Array:
         """What the density has beyond the likelihood: the priors."""
@@ -107,3 +132,31 @@ def centred_log_odds(space: ParameterSpace, free: Vector) -> Vector:
     n = part.shape[1] + 1
     # The map from free to centred numbers is orthonormal, so that its inverse's matrix is its own.
     return part @ contract_centred(np.eye(n) - 1 / n, 1).T
+
+
+def unswitched(space: ParameterSpace, draws: Vector, pivot: Vector) -> tuple[Vector, float]:
+    """Draws with their classes in the order in which they lie closest to a mode, and the share that were not.
+
+    The posterior is the same under every order of the classes, and a chain may go from one to another.
+
+    Args:
+        space: Of a mixture.
+        draws: Shape (chains, draws, size).
+        pivot: The mode, shape (size,).
+
+    Source: Marin, Mengersen & Robert (2005), Handbook of Statistics 25, 459-507 (pivotal reordering).
+    """
+    flat = draws.reshape(-1, space.size)
+    one, mode = by_class(space, flat), by_class(space, pivot[None])
+    order = np.empty(one.shape[:2], np.int64)
+    for place, classes in enumerate(one):
+        order[place] = linear_sum_assignment(((mode[0][:, None] - classes) ** 2).sum(axis=2))[1]
+    switched = (order != np.arange(order.shape[1])).any(axis=1)
+    if not switched.any():
+        return draws, 0.0
+    return permuted(space, flat, order).reshape(draws.shape), float(switched.mean())
+
+
+def by_class(space: ParameterSpace, free: Vector) -> Vector:
+    """Every class's own free parameters and log-odds, shape (vectors, classes, parameters + 1)."""
+    return np.concatenate([free[:, own_places(space)], centred_log_odds(space, free)[..., None]], axis=2)

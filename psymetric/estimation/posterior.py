@@ -19,6 +19,7 @@ from psymetric.estimation.fit import Fit, FitStatus
 from psymetric.estimation.integrated import solve_integrated
 from psymetric.estimation.marginal import climb
 from psymetric.estimation.mixture_search import mixture_mode
+from psymetric.estimation.mixtures import MixtureProblem, unswitched
 from psymetric.estimation.multidimensional import MultidimensionalProblem
 from psymetric.estimation.multistart import Climbed, climb_from_each
 from psymetric.estimation.problems import MarginalProblem, Problem, joint_problem
@@ -27,7 +28,7 @@ from psymetric.models.base import ABILITY, AbstractMeasurementModel, Table
 from psymetric.models.judge_mixture import JudgeMixture
 from psymetric.models.space import has_ability
 
-__all__ = ["Mode", "best_mode", "fit_from_draws", "label_draws", "posterior_mode", "whitening"]
+__all__ = ["Mode", "best_mode", "fit_from_draws", "label_draws", "posterior_mode", "unswitched_draws", "whitening"]
 
 Vector = NDArray[np.float64]
 
@@ -98,6 +99,19 @@ def whitening(information: NDArray[np.float64]) -> NDArray[np.float64]:
     """A matrix R with R Rᵀ = information⁻¹, directions without curvature at unit scale."""
     values, vectors = np.linalg.eigh(information)
     return vectors / np.sqrt(np.where(values > 1e-6, values, 1.0))
+
+
+def unswitched_draws(mode: Mode, free: Vector) -> tuple[Vector, tuple[str, ...]]:
+    """Draws, shape (chains, draws, parameters), classes of a mixture in the mode's order, and how many were not."""
+    if not isinstance(mode.problem, MixtureProblem):
+        return free, ()
+    ordered, share = unswitched(mode.problem.space, free, mode.maximum.point)
+    if not share:
+        return ordered, ()
+    return ordered, (
+        f"{100 * share:.1f}% of the draws had their classes in another order than the mode, and were put into the "
+        "order closest to it: where this is frequent the data hardly tell the classes apart",
+    )
 
 
 @jax.jit

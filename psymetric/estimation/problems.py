@@ -219,7 +219,7 @@ def rough_information(problem: Problem) -> NDArray[np.float64]:
         n_responses = float(sum(group.picked.sum() for group in problem.integral.subjects.groups))
         n_subjects = problem.integral.n_subjects
     elif isinstance(problem, MixtureProblem):
-        n_responses, n_subjects = problem.judges.total, 1
+        n_responses, n_subjects = problem.sums.judges.total, 1
     else:
         n_responses, n_subjects = float(problem.weight.sum()), 1
     return guessed_information(problem.space, n_responses, n_subjects, problem.n_categories)
