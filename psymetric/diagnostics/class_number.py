@@ -30,7 +30,7 @@ _COLUMNS = [
     "note",
 ]
 _RATIO = (
-    "differences in log-likelihood are no chi-square variables: with fewer classes a share is zero, the least it can be, "
+    "differences in log-likelihood are no chi-square variables: with fewer classes a share is zero, its least, "
     "and the worths of its class are anything; compare BIC, and how well the classes are told apart"
 )
 _PENALISED = "priors are part of the estimates: bic is taken at the posterior mode, and aic is not given"

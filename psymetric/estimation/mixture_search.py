@@ -179,8 +179,11 @@ def _rounds(
     problem: MixtureProblem, starts: Array, own: Array, likelihood: Array, precision: Array
 ) -> tuple[Array, Array, Array]:
     """EM until no run gains any more. A step that would lose density is not taken, and the next one is shorter."""
-    evaluate = jax.vmap(jax.value_and_grad(problem.log_density))
     direction = jax.vmap(partial(_direction, problem, own, likelihood, precision))
+
+    def evaluate(points: Array) -> tuple[Array, Array]:
+        values, back = jax.vjp(problem.log_densities, points)
+        return values, back(jnp.ones_like(values))[0]
 
     def again(state: _Runs) -> Array:
         return jnp.any(state.gain > _GAIN) & (state.rounds < _ROUNDS)
