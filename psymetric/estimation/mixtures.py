@@ -163,10 +163,11 @@ def unswitched(space: ParameterSpace, draws: Vector, pivot: Vector) -> tuple[Vec
     """
     flat = draws.reshape(-1, space.size)
     one, mode = by_class(space, flat), by_class(space, pivot[None])
-    order = np.empty(one.shape[:2], np.int64)
+    n_classes = mode.shape[1]
+    order = np.empty((len(flat), n_classes), np.int64)
     for place, classes in enumerate(one):
         order[place] = linear_sum_assignment(((mode[0][:, None] - classes) ** 2).sum(axis=2))[1]
-    switched = (order != np.arange(order.shape[1])).any(axis=1)
+    switched = (order != np.arange(n_classes)).any(axis=1)
     if not switched.any():
         return draws, 0.0
     return permuted(space, flat, order).reshape(draws.shape), float(switched.mean())
