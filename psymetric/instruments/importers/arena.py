@@ -42,7 +42,7 @@ _MEANINGS: Final[Mapping[str, str | None]] = {
 def read_arena(
     path: str | Path,
     *,
-    outcomes: Mapping[str, str | None] | None = None,
+    outcomes: Mapping[Any, str | None] | None = None,
     facets: Sequence[str] = ("judge", "prompt", "turn", "language"),
     length: Length | None = None,
     repeats: Repeats = "error",

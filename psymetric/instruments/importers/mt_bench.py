@@ -40,16 +40,17 @@ def read_mt_bench(
     path: str | Path,
     *,
     orders: Orders = "both",
-    outcomes: Mapping[str, str | None] | None = None,
+    outcomes: Mapping[Any, str | None] | None = None,
     length: Literal["characters"] | None = None,
     repeats: Repeats = "error",
 ) -> PairTable:
     """Comparisons from MT-bench, in one of three forms.
 
     * FastChat's `gpt-4_pair.jsonl`: `model_1`, `model_2`, `g1_winner` (model 1 was shown first) and `g2_winner`
-      (model 2 was), each "model_1", "model_2", "tie" or "error". Both games are rows, with the model shown first on the left and
-      the facet `order` ("original", "swapped"): a position effect can be told from worth, and nothing is thrown away.
-      "error" is a non-response: `transport` where the judge's reply is FastChat's "$ERROR$", else `unparsable`.
+      (model 2 was), each "model_1", "model_2", "tie" or "error". Both games are rows, with the model shown first on
+      the left and the facet `order` ("original", "swapped"): a position effect can be told from worth, and nothing is
+      thrown away. "error" is a non-response: `transport` where the judge's reply is FastChat's "$ERROR$", else
+      `unparsable`.
     * Votes such as lmsys/mt_bench_human_judgments: `model_a`, `model_b`, `winner` ("model_a", "model_b", "tie",
       "error").
     * The same joined by question and pair: `judge_x`, `winner_x`, `judge_y`, `winner_y`. Every distinct vote counts
@@ -144,7 +145,7 @@ def read_mt_bench_scores(
 def _games(
     records: Records,
     orders: Orders,
-    outcomes: Mapping[str, str | None] | None,
+    outcomes: Mapping[Any, str | None] | None,
     length: str | None,
     repeats: Repeats,
 ) -> PairTable:
@@ -198,7 +199,7 @@ def _of_judge(records: Records, judge: str, winner: str) -> Records:
 
 
 def _votes(
-    records: Records, outcomes: Mapping[str, str | None], length: str | None, repeats: Repeats
+    records: Records, outcomes: Mapping[Any, str | None], length: str | None, repeats: Repeats
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """One row per vote, and notes."""
     records, notes = records.distinct(_VOTE, repeats)

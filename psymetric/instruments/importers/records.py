@@ -240,11 +240,11 @@ def _json_records(path: Path, fields: Sequence[str], who: str, *, by_line: bool)
     frame: dict[str, pd.Series[Any]] = {}
     absent: dict[str, NDArray[np.bool_]] = {}
     for name, column in zip(fields, columns, strict=True):
-        lost = np.fromiter((cell is _ABSENT for cell in column), dtype=bool, count=len(column))
-        if lost.all():
+        unknown = column.count(_ABSENT)
+        if unknown == len(column):
             continue
-        if lost.any():
-            absent[name] = lost
+        if unknown:
+            absent[name] = np.array([cell is _ABSENT for cell in column], dtype=bool)
             column = [None if cell is _ABSENT else cell for cell in column]
         frame[name] = pd.Series(column, dtype=object)
     lines = np.array(places, dtype=np.int64) if by_line else None
