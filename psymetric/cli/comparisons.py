@@ -21,11 +21,6 @@ _RULES: Final[Mapping[str, TieRule | None]] = {
     "half": None,
     "none": None,
 }
-    "davidson": "davidson",
-    "rao_kupper": "rao_kupper",
-    "half": None,
-    "none": None,
-}
 _MEANINGS: Final = {"left": "left", "right": "right", "tie": "tie", "none": None}
 _COMMON, _NONE = "common", "none"
 
