@@ -187,7 +187,7 @@ class Records:
             return self.take(~again), (
                 f"{counted(int(again.sum()), 'record')} left out, which repeat an earlier vote.",
             )
-        row = cells[again].iloc[0]
+        row = cells[again].astype(object).iloc[0]
         got = ", ".join(f"{name} {row[name]!r}" for name in known)
         fix = 'drop them, or say repeats="first" (leave them out) or repeats="keep" (each is a vote of its own)'
         raise self.error("an earlier vote is repeated", again, [], f"the first is of {got}; {fix}")

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from psymetric.data.coding import plain
 from psymetric.data.nonresponse import NonResponse
 from psymetric.data.outcomes import OUTCOMES
 from psymetric.data.pairs import PairTable
@@ -62,7 +63,8 @@ def read_outcomes(
         clash = [label for label in found if label in meanings and label not in (given or {})]
         double = values.isin([label for label in clash if any((item == label).any() for item in items)])
         if double.any():
-            fix = f"say which in outcomes=, e.g. outcomes={{{values[double].iloc[0]!r}: 'left'}}, or rename the item"
+            example = plain(values[double].iloc[0])
+            fix = f"say which in outcomes=, e.g. outcomes={{{example!r}: 'left'}}, or rename the item"
             what = f"labels in {field!r} name an item and a result"
             raise records.error(what, double.to_numpy(dtype=bool), values[double], fix)
         won = [(values.astype(object) == item).to_numpy(dtype=bool) for item in items]
@@ -71,7 +73,7 @@ def read_outcomes(
     if unknown.any():
         fix = f"this format knows {', '.join(repr(label) for label in meanings)}"
         if given is not None:
-            example = f"outcomes={{{values[unknown].iloc[0]!r}: 'tie'}}"
+            example = f"outcomes={{{plain(values[unknown].iloc[0])!r}: 'tie'}}"
             fix += f"; say what others mean, e.g. {example}, with values 'left', 'right', 'tie' or None"
         raise records.error(f"unknown labels in {field!r}", unknown, values[unknown], fix)
     why = [(lost or {}).get(label, NonResponse.off_scale).value for label in found]
