@@ -65,7 +65,8 @@ def read_alpaca_eval(
         raise DataError(f'{_WHO}: length={length!r} is not known: use None or "characters"')
     fields = (*_FIELDS, "output_1", "output_2") if length else _FIELDS
     records = read_records(path, fields, who=_WHO)
-    records, notes = records.distinct(("instruction", "generator_1", "generator_2", "annotator"), repeats)
+    judged = ("annotator",) if records.has("annotator") else ()
+    records, notes = records.distinct(("instruction", "generator_1", "generator_2", *judged), repeats)
     columns = {"left": records.labels("generator_1"), "right": records.labels("generator_2")}
     records.refuse_self("generator_1", "generator_2")
     preference = _preference(records)

@@ -80,7 +80,7 @@ def read_arena(
         raise DataError(f"{_WHO}: length={length!r} is not known: use None or one of {[*get_args(Length)]}")
     fields = [*_LEFT, *_RIGHT, "winner", "question_id", *(name for facet in kept for name in _FACETS[facet])]
     records = read_records(path, [*fields, *(_TEXTS[length] if length else ())], who=_WHO)
-    records, notes = records.distinct(("question_id",), repeats) if records.has("question_id") else (records, ())
+    records, notes = records.distinct(("question_id",), repeats)
     left, right = records.first_of(_LEFT), records.first_of(_RIGHT)
     sides = {"left": records.labels(left), "right": records.labels(right)}
     records.refuse_self(left, right)

@@ -52,13 +52,12 @@ def read_council(path: str | Path, *, repeats: Repeats = "error") -> PairTable:
     """
     sides = ("first_completion_by", "second_completion_by")
     records = read_records(path, [*sides, "pairwise_choice", "judge_model", *_PROMPT, "user_prompt"], who=_WHO)
-    named = [name for name in (*_PROMPT, "user_prompt") if records.has(name)][:1]
-    records, notes = records.distinct((*sides, "judge_model", *named), repeats)
+    named = records.first_of((*_PROMPT, "user_prompt"))
+    records, notes = records.distinct((*sides, "judge_model", named), repeats)
     columns = {side: records.labels(field) for side, field in zip(("left", "right"), sides, strict=True)}
     records.refuse_self(*sides)
     columns["judge"] = records.labels("judge_model")
-    for name in named:
-        columns["prompt"] = records.texts(name) if name == "user_prompt" else records.labels(name)
+    columns["prompt"] = records.texts(named) if named == "user_prompt" else records.labels(named)
     choice = records.values("pairwise_choice")
     bracketed = {f"[[{label}]]": meaning for label, meaning in _MEANINGS.items()}
     lost = {"": NonResponse.unparsable}

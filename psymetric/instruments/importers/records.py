@@ -168,27 +168,31 @@ class Records:
     def distinct(self, fields: Sequence[str], repeats: Repeats) -> tuple[Records, tuple[str, ...]]:
         """The records without those that repeat an earlier one in all of these fields, and what to note about it.
 
+        A file that lacks one of the fields does not say which of its votes are the same, and stays as it is.
+
         Raises:
             DataError: There are some, and `repeats` is "error"; or `repeats` is unknown.
         """
         if repeats not in ("error", "first", "keep"):
             raise DataError(f'{self.who}: repeats={repeats!r} is not known: use "error", "first" or "keep"')
-        known = [name for name in fields if self.has(name)]
-        cells = self.frame[known]
+        if repeats == "keep" or not self.has(*fields):
+            return self, ()
+        cells = self.frame[list(fields)]
         try:
             again = cells.duplicated().to_numpy(dtype=bool)
         except TypeError:
             # Cells may be lists, such as FastChat's judge.
             cells = cells.map(lambda cell: tuple(cell) if isinstance(cell, (list, np.ndarray)) else cell)
             again = cells.duplicated().to_numpy(dtype=bool)
-        if not again.any() or repeats == "keep":
+        again = again & cells.notna().all(axis="columns").to_numpy(dtype=bool)
+        if not again.any():
             return self, ()
         if repeats == "first":
             return self.take(~again), (
                 f"{counted(int(again.sum()), 'record')} left out, which repeat an earlier vote.",
             )
         row = cells[again].astype(object).iloc[0]
-        got = ", ".join(f"{name} {row[name]!r}" for name in known)
+        got = ", ".join(f"{name} {row[name]!r}" for name in fields)
         fix = 'drop them, or say repeats="first" (leave them out) or repeats="keep" (each is a vote of its own)'
         raise self.error("an earlier vote is repeated", again, [], f"the first is of {got}; {fix}")
 

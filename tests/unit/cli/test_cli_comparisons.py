@@ -106,7 +106,13 @@ ALPACA = {
     "annotator": "gpt",
     "preference": 1.0,
 }
-COUNCIL = {"first_completion_by": "a", "second_completion_by": "b", "judge_model": "c", "pairwise_choice": "A>B"}
+COUNCIL = {
+    "user_prompt": "p",
+    "first_completion_by": "a",
+    "second_completion_by": "b",
+    "judge_model": "c",
+    "pairwise_choice": "A>B",
+}
 GAME = {
     "question_id": 1,
     "model_1": "a",

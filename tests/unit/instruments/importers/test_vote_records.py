@@ -139,7 +139,11 @@ def test_repeated_votes(tmp_path: Path) -> None:
         r"an earlier vote is repeated \(1 of 3 records, first at line 3\); the first is of left \('a', 'b'\), right 'c'"
     )
     with pytest.raises(DataError, match=message):
-        records.distinct(("left", "right", "unknown"), "error")
+        records.distinct(("left", "right"), "error")
+    nameless = read_records(lines(tmp_path / "w.jsonl", {"turn": None}, {"turn": None}), FIELDS, who="read")
+    assert nameless.distinct(("turn",), "error") == (nameless, ())
+    # Without a name for what was asked nothing tells a second vote from a repeated one.
+    assert records.distinct(("left", "right", "prompt"), "error") == (records, ())
     first, notes = records.distinct(("left", "right"), "first")
     assert (len(first), notes) == (2, ("1 record left out, which repeat an earlier vote.",))
     assert records.distinct(("left", "right"), "keep") == (records, ())
