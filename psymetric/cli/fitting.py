@@ -66,8 +66,8 @@ def fit(
     optional = {"dimension": dimension, "weight": weight, "reason": reason}
     options = Comparisons(read_meanings(mapped or []), ties, position, tuple(slopes or ()), tuple(contest or ()))
     if form:
-        _refuse_columns(form, given | optional, facet or [])
-        table = read_format(data, form, options)
+        _refuse_columns(form, given | optional)
+        table = read_format(data, form, facet or [], options)
     else:
         table = read_own(data, given, facet or [], optional, pairs=pairs, options=options)
     table, model = _model(table, options, steps, random or [], shown=order_is_known(form))
@@ -108,9 +108,9 @@ def report(
     wrote({"report": page.save(out)})
 
 
-def _refuse_columns(form: str, columns: dict[str, str], facets: list[str]) -> None:
+def _refuse_columns(form: str, columns: dict[str, str]) -> None:
     """A format knows its own fields."""
-    if named := [f"--{role}" for role, column in ({"facet": " ".join(facets)} | columns).items() if column]:
+    if named := [f"--{role}" for role, column in columns.items() if column]:
         raise DataError(f"{', '.join(named)}: --format {form} knows its own fields; leave it out, or read with --pairs")
 
 

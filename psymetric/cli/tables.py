@@ -39,8 +39,14 @@ def order_is_known(form: str) -> bool:
     return form != "alpaca-eval"
 
 
-def read_format(path: Path, form: str, options: Comparisons) -> ResponseTable | PairTable:
+def read_format(path: Path, form: str, facets: list[str], options: Comparisons) -> ResponseTable | PairTable:
     """Read a file that another program wrote.
+
+    Args:
+        path: Of the file.
+        form: Name of the format.
+        facets: Which of its facets to keep, for the format that has many; empty for all.
+        options: About comparisons.
 
     Raises:
         DataError: Unknown format, options that it has no use for, or what its importer refuses.
@@ -54,12 +60,15 @@ def read_format(path: Path, form: str, options: Comparisons) -> ResponseTable | 
     if options.contest and (form not in _MEASURED or options.contest != ("length",)):
         known = "length" if form in _MEASURED else "nothing"
         raise DataError(f"--contest {' '.join(options.contest)}: --format {form} knows {known} of a comparison")
+    if facets and form != "arena":
+        raise DataError(f"--facet: --format {form} has its own facets; leave it out, or read with --pairs")
     length = "characters" if options.contest else None
     match form:
         case "alpaca-eval":
             return importers.read_alpaca_eval(path, length=length)
         case "arena":
-            return importers.read_arena(path, outcomes=options.meanings, length=length)
+            kept = facets or importers.ARENA_FACETS
+            return importers.read_arena(path, outcomes=options.meanings, facets=kept, length=length)
         case "council":
             return importers.read_council(path)
         case "llmbar":

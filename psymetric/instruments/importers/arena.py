@@ -16,7 +16,7 @@ from psymetric.errors import DataError
 from psymetric.instruments.importers.records import Records, Repeats, read_records
 from psymetric.instruments.importers.votes import THOUSAND, pair_table, read_outcomes
 
-__all__ = ["read_arena"]
+__all__ = ["ARENA_FACETS", "read_arena"]
 
 _WHO: Final = "read_arena"
 Length = Literal["characters", "tokens"]
@@ -27,6 +27,9 @@ _RIGHT: Final = ("model_b", "right")
 _FACETS: Final = {"judge": ("judge", "worker"), "prompt": ("prompt",), "turn": ("turn",), "language": ("language",)}
 _TEXTS: Final = {"characters": ("conversation_a", "conversation_b"), "tokens": ("conv_metadata",)}
 _TOKENS: Final = ("sum_assistant_a_tokens", "sum_assistant_b_tokens")
+
+ARENA_FACETS: Final = tuple(_FACETS)
+"""What may sway a vote, where the file knows it."""
 
 _BOTH_BAD: Final = ("tie (bothbad)", "both_bad", "bothbad")
 _MEANINGS: Final[Mapping[str, str | None]] = {
@@ -43,7 +46,7 @@ def read_arena(
     path: str | Path,
     *,
     outcomes: Mapping[Any, str | None] | None = None,
-    facets: Sequence[str] = ("judge", "prompt", "turn", "language"),
+    facets: Sequence[str] = ARENA_FACETS,
     length: Length | None = None,
     repeats: Repeats = "error",
 ) -> PairTable:

@@ -120,8 +120,10 @@ def _result_file(path: Path) -> Records:
                 for key, verdict in verdicts.items()
                 if "winner" in verdict
             ]
+    if not rows:
+        raise DataError(f"{_WHO}: {path} holds no verdict: no stage of its results has a winner.")
     frame = pd.DataFrame(rows).assign(subset=subset, evaluator=parts[-3], method=parts[-2])
-    return Records(path, _WHO, frame, None, {})
+    return Records(path, _WHO, frame, frame["item"].to_numpy(dtype=np.int64), False, {})
 
 
 def _is_results(cell: object) -> bool:

@@ -39,15 +39,17 @@ class Records:
         path: The file.
         who: The importer, for messages.
         frame: One row per record, one column per known field that occurs; cells as they stand in the file.
-        lines: Line of each record in the file, counted from 1, shape (records,); None where records have no lines of
-            their own, and are counted from 0.
+        places: Where each record stands in the file, shape (records,): its line, counted from 1, or where records have
+            no lines of their own its number, counted from 0.
+        by_line: Which of the two.
         absent: Field -> mask of the records without it, for fields that only some records have.
     """
 
     path: Path
     who: str
     frame: pd.DataFrame
-    lines: NDArray[np.int64] | None
+    places: NDArray[np.int64]
+    by_line: bool
     absent: Mapping[str, NDArray[np.bool_]]
 
     def __len__(self) -> int:
@@ -161,9 +163,8 @@ class Records:
 
     def take(self, rows: NDArray[np.bool_]) -> Records:
         """The records of a mask."""
-        lines = None if self.lines is None else self.lines[rows]
         absent = {name: mask[rows] for name, mask in self.absent.items() if mask[rows].any()}
-        return replace(self, frame=self.frame[rows].reset_index(drop=True), lines=lines, absent=absent)
+        return replace(self, frame=self.frame[rows].reset_index(drop=True), places=self.places[rows], absent=absent)
 
     def distinct(self, fields: Sequence[str], repeats: Repeats) -> tuple[Records, tuple[str, ...]]:
         """The records without those that repeat an earlier one in all of these fields, and what to note about it.
@@ -198,10 +199,10 @@ class Records:
 
     def error(self, what: str, bad: NDArray[np.bool_], got: Iterable[Any], fix: str) -> DataError:
         """An error about some records: which file, what, how many, where the first stands, what was found, the mend."""
-        first = int(np.argmax(bad))
+        first = self.places[int(np.argmax(bad))]
         values = list({repr(value): value for value in islice(got, _LOOKED_AT)}.values())
         shown = f"; got {listing(values)}" if values else ""
-        place = f"record {first} counting from 0" if self.lines is None else f"line {self.lines[first]}"
+        place = f"line {first}" if self.by_line else f"record {first} counting from 0"
         where = f"{int(bad.sum()):,} of {counted(bad.size, 'record')}, first at {place}"
         return DataError(f"{self.who}: {self.path}: {what} ({where}){shown}; {fix}.")
 
@@ -223,7 +224,8 @@ def read_records(path: str | Path, fields: Sequence[str], *, who: str) -> Record
     if suffix not in (".json", ".jsonl", ".ndjson"):
         whole = read_frame(path, answers=fields, who=who, columns=fields).frame
         frame = native_frame(whole, who=f"{who}: {path}")
-        return Records(path, who, frame[[name for name in fields if name in frame.columns]], None, {})
+        known = frame[[name for name in fields if name in frame.columns]]
+        return Records(path, who, known, np.arange(len(frame)), False, {})
     kind = "a list of JSON objects" if suffix == ".json" else "JSON lines"
     with readable(path, kind, who=who):
         return _json_records(path, fields, who, by_line=suffix != ".json")
@@ -251,8 +253,8 @@ def _json_records(path: Path, fields: Sequence[str], who: str, *, by_line: bool)
             absent[name] = np.array([cell is _ABSENT for cell in column], dtype=bool)
             column = [None if cell is _ABSENT else cell for cell in column]
         frame[name] = pd.Series(column, dtype=object)
-    lines = np.array(places, dtype=np.int64) if by_line else None
-    return Records(path, who, pd.DataFrame(frame, index=range(len(places))), lines, absent)
+    known = pd.DataFrame(frame, index=range(len(places)))
+    return Records(path, who, known, np.array(places, dtype=np.int64), by_line, absent)
 
 
 def _lines(path: Path) -> Iterator[tuple[int, object]]:
@@ -263,8 +265,10 @@ def _lines(path: Path) -> Iterator[tuple[int, object]]:
                 continue
             try:
                 yield number, json.loads(line)
-            except (json.JSONDecodeError, RecursionError) as error:
-                raise ValueError(f"line {number} is not JSON ({getattr(error, 'msg', 'nested too deeply')})") from error
+            except RecursionError as error:
+                raise ValueError(f"line {number} is nested too deeply") from error
+            except ValueError as error:
+                raise ValueError(f"line {number} is not JSON ({getattr(error, 'msg', error)})") from error
 
 
 def _members(path: Path) -> Iterator[tuple[int, object]]:

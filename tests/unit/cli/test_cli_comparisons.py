@@ -184,6 +184,8 @@ def test_ratings_have_a_format_too(tmp_path: Path, asked: dict[str, object]) -> 
             "--ties: for comparisons, and the file was",
         ),
         (("--format", "elo"), "--format elo is not known; use one of alpaca-eval, arena, council"),
+        (("--format", "council", "--facet", "judge"), "--facet: --format council has its own facets"),
+        (("--format", "arena", "--facet", "rater"), "facets= holds 'rater'; an arena file has"),
         (("--format", "arena", "--left", "model_a"), "--left: --format arena knows its own fields"),
         (("--format", "council", "--map", "a=left"), "--map: the labels of --format council have fixed meanings"),
         (

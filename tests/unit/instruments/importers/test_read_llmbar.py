@@ -66,6 +66,9 @@ def test_upstreams_own_file(tmp_path: Path) -> None:
     (folder / "result.json").write_text(json.dumps([*results, {**texts, "label": 1, "results": []}]))
     with pytest.raises(DataError, match=r"field 'results' has another form \(1 of 3 records, first at record 2"):
         ps.read_llmbar(folder / "result.json")
+    (folder / "result.json").write_text(json.dumps([{**texts, "label": 1, "results": [{"swap = False": {}}]}]))
+    with pytest.raises(DataError, match="holds no verdict"):
+        ps.read_llmbar(folder / "result.json")
     (tmp_path / "result.json").write_text("[]")
     with pytest.raises(DataError, match="does not lie in <subset>/evaluators/<judge>/<method>/"):
         ps.read_llmbar(tmp_path / "result.json")

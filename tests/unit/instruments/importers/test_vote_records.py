@@ -60,7 +60,8 @@ def test_blank_lines_count_as_lines(tmp_path: Path) -> None:
     [
         ("v.jsonl", '{"left": "a"}\n{"left": "a"\n', r"read: cannot read .*v\.jsonl as JSON lines: line 2 is not JSON"),
         ("v.jsonl", '{"left": "a"}\n[1]\n', "line 2 holds no JSON object"),
-        ("v.jsonl", '{"left": "a"}\n' + "[" * 100_000, r"line 2 is not JSON \(nested too deeply\)"),
+        ("v.jsonl", '{"left": "a"}\n' + "[" * 100_000, "line 2 is nested too deeply"),
+        ("v.jsonl", '{"left": 1}\n{"left": ' + "1" * 5000 + "}", "line 2 is not JSON .*Exceeds the limit"),
         ("v.jsonl", "\n\n", r"v\.jsonl is empty; it needs at least one row"),
         ("v.json", "[]", r"v\.json is empty"),
         ("v.json", "", "line 1 is not JSON"),
@@ -147,5 +148,9 @@ def test_repeated_votes(tmp_path: Path) -> None:
     first, notes = records.distinct(("left", "right"), "first")
     assert (len(first), notes) == (2, ("1 record left out, which repeat an earlier vote.",))
     assert records.distinct(("left", "right"), "keep") == (records, ())
+    path = write(tmp_path / "v.json", json.dumps([vote, vote, vote | {"right": None}]))
+    kept, _ = read_records(path, FIELDS, who="read").distinct(("left", "right"), "first")
+    with pytest.raises(DataError, match=r"'right' is empty \(1 of 2 records, first at record 2 counting from 0\)"):
+        kept.labels("right")
     with pytest.raises(DataError, match=r'repeats=.last. is not known: use "error", "first" or "keep"'):
         records.distinct(("left",), "last")  # type: ignore[arg-type]
