@@ -16,6 +16,8 @@ _EXPORTS = {
     "BestWorst": "psymetric.models.best_worst",
     "BradleyTerry": "psymetric.models.bradley_terry",
     "CharacteristicCurves": "psymetric.diagnostics.characteristic_curves",
+    "ClassComparison": "psymetric.diagnostics.class_number",
+    "ClassMembership": "psymetric.scoring.latent_classes",
     "ConditionalML": "psymetric.estimation.conditional_ml",
     "Connectivity": "psymetric.data.connectivity",
     "DifferentialFunctioning": "psymetric.diagnostics.dif",
@@ -29,6 +31,7 @@ _EXPORTS = {
     "InformationCurves": "psymetric.diagnostics.information_curves",
     "JointML": "psymetric.estimation.joint_ml",
     "JudgeAgreement": "psymetric.diagnostics.judge_agreement",
+    "JudgeMixture": "psymetric.models.judge_mixture",
     "Laplace": "psymetric.estimation.map_laplace",
     "Link": "psymetric.diagnostics.linking",
     "MAP": "psymetric.estimation.map_laplace",
@@ -60,6 +63,8 @@ _EXPORTS = {
     "bootstrap": "psymetric.estimation.bootstrap",
     "category_statistics": "psymetric.diagnostics.categories",
     "characteristic_curves": "psymetric.diagnostics.characteristic_curves",
+    "class_membership": "psymetric.scoring.latent_classes",
+    "compare_classes": "psymetric.diagnostics.class_number",
     "connectivity": "psymetric.data.connectivity",
     "differential_functioning": "psymetric.diagnostics.dif",
     "displacement": "psymetric.diagnostics.displacement",
@@ -68,6 +73,7 @@ _EXPORTS = {
     "fair_averages": "psymetric.scoring.fair",
     "fit": "psymetric.estimation.fitting",
     "fit_each": "psymetric.estimation.fitting",
+    "fit_of_class": "psymetric.scoring.latent_classes",
     "fit_statistics": "psymetric.diagnostics.residuals",
     "ideal_ratings": "psymetric.scoring.ideal",
     "information_criteria": "psymetric.diagnostics.information",
@@ -153,6 +159,10 @@ if TYPE_CHECKING:
         CharacteristicCurves as CharacteristicCurves,
         characteristic_curves as characteristic_curves,
     )
+    from psymetric.diagnostics.class_number import (
+        ClassComparison as ClassComparison,
+        compare_classes as compare_classes,
+    )
     from psymetric.diagnostics.components import residual_components as residual_components
     from psymetric.diagnostics.dif import (
         DifferentialFunctioning as DifferentialFunctioning,
@@ -214,6 +224,7 @@ if TYPE_CHECKING:
     from psymetric.models.generalized_partial_credit import GeneralizedPartialCredit as GeneralizedPartialCredit
     from psymetric.models.graded_response import GradedResponse as GradedResponse
     from psymetric.models.hierarchical_rater import HierarchicalRater as HierarchicalRater
+    from psymetric.models.judge_mixture import JudgeMixture as JudgeMixture
     from psymetric.models.many_facet import ManyFacetRasch as ManyFacetRasch
     from psymetric.models.nominal_response import NominalResponse as NominalResponse
     from psymetric.models.plackett_luce import PlackettLuce as PlackettLuce
@@ -235,6 +246,11 @@ if TYPE_CHECKING:
     from psymetric.reporting.report import Report as Report, report as report
     from psymetric.scoring.fair import fair_averages as fair_averages
     from psymetric.scoring.ideal import ideal_ratings as ideal_ratings
+    from psymetric.scoring.latent_classes import (
+        ClassMembership as ClassMembership,
+        class_membership as class_membership,
+        fit_of_class as fit_of_class,
+    )
     from psymetric.scoring.norms import norms as norms
     from psymetric.scoring.quasi_variances import quasi_variances as quasi_variances
     from psymetric.scoring.ranks import p_best as p_best, rank_intervals as rank_intervals
