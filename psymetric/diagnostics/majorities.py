@@ -111,8 +111,7 @@ class Majorities:
 
         met = np.zeros((len(items), len(items)), np.bool_)
         met[at, other] = met[other, at] = True
-        known = self.ahead is not None and self.behind is not None
-        chance = square(self.ahead, self.behind) if known else None
+        chance = None if self.ahead is None or self.behind is None else square(self.ahead, self.behind)
         return Tournament(items.astype(np.int64), square(self.wins, self.losses), met, chance)
 
 

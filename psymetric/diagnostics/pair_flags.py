@@ -11,9 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api.types import is_numeric_dtype
 from scipy.stats import norm
-from statsmodels.stats.multitest import multipletests
 
 from psymetric.core.precision import double_precision
+from psymetric.diagnostics.multiplicity import adjusted
 from psymetric.estimation.fit import Fit
 from psymetric.models.bradley_terry import BradleyTerry
 from psymetric.models.tie_rules import outcome_log_probs
@@ -37,7 +37,7 @@ def judge_flags(frame: pd.DataFrame, fit: Fit, alpha: float) -> list[str]:
         p = 2 * norm.sf(np.abs(column["position"] / column["position_se"]))
     else:
         share, usual, p = column["first"], column["first_expected"], column["first_p"]
-    sways, strays = (_holm(values) < alpha for values in (p, column["consensus_p"]))
+    sways, strays = (adjusted(values) < alpha for values in (p, column["consensus_p"]))
     more = frame.assign(share=share, usual=usual, sways=sways & (np.abs(share - usual) >= _POINTS), strays=strays)
     return ["; ".join(_reasons(row, modelled=modelled)) for row in more.to_dict("records")]
 
@@ -80,10 +80,3 @@ def _against_an_equal(fit: Fit, position: Array) -> Array:
         gap, at = jax.device_put(np.zeros(len(position))), jax.device_put(position)
         chance = np.exp(np.asarray(outcome_log_probs(gap, at, tie, ties=model.ties, link=model.link)))
     return chance[:, 0] / (chance[:, 0] + chance[:, 1])
-
-
-def _holm(p: Array) -> Array:
-    adjusted, known = np.full(len(p), np.nan), np.isfinite(p)
-    if known.any():
-        adjusted[known] = multipletests(p[known], method="holm")[1]
-    return adjusted

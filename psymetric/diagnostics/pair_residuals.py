@@ -7,12 +7,12 @@ from typing import Literal, get_args
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from statsmodels.stats.multitest import multipletests
 
 from psymetric.core.distinct import factorized
 from psymetric.data.coding import label_array
 from psymetric.data.messages import nearest
 from psymetric.data.pairs import PairTable
+from psymetric.diagnostics.multiplicity import adjusted
 from psymetric.diagnostics.pair_chances import PairChances, pair_chances
 from psymetric.diagnostics.pair_questions import contest_facets
 from psymetric.diagnostics.pair_sums import PairSums, pair_sums
@@ -71,7 +71,7 @@ def pair_residuals(
     with np.errstate(divide="ignore", invalid="ignore"):
         z = (found.score - found.expected) / np.sqrt(found.variance)
     p = np.minimum(2 * np.minimum(found.at_most, found.at_least), 1.0)
-    p_holm = multipletests(p, method="holm")[1]
+    p_holm = adjusted(p)
     frame = labels.assign(
         n=found.n,
         score=found.score,
