@@ -44,8 +44,8 @@ def pair_chances(fit: Fit, pairs: PairTable, *, who: str) -> PairChances:
     """Match comparisons to a fit and find what it expects of them, at its estimates (posterior means).
 
     Raises:
-        DataError: No comparisons, ties that are half wins or that the fit has no rule for, no weight, a level that the
-            fit does not know or has no estimate of.
+        DataError: No comparisons, ties that are half wins or that the fit has no rule for, a level that the fit does
+            not know or has no estimate of.
         DesignError: A fit of another model than Bradley and Terry's.
     """
     check_pairs(pairs, who=who)

@@ -22,7 +22,7 @@ def check_pairs(pairs: object, *, who: str) -> PairTable:
     """The table, when it holds comparisons with their ties.
 
     Raises:
-        DataError: Another kind of table, one whose ties are half wins, or without any weight.
+        DataError: Another kind of table, or one whose ties are half wins.
     """
     if not isinstance(pairs, PairTable):
         raise DataError(f"{who}: reads comparisons, a PairTable; got {type(pairs).__name__}")
@@ -31,8 +31,6 @@ def check_pairs(pairs: object, *, who: str) -> PairTable:
             f"{who}: the ties of this table count as half wins, two rows each, which are no outcomes of comparisons; "
             'use the table from before ties_as_half_wins(), and a model of ties: BradleyTerry(ties="davidson")'
         )
-    if not np.any(pairs.weight > 0):
-        raise DataError(f"{who}: all {pairs.n_rows:,} comparisons have weight 0; give at least one a positive weight")
     return pairs
 
 

@@ -19,7 +19,7 @@ Codes = NDArray[np.int64]
 _SHARES = np.array([1.0, 0.0, 0.5])
 _WORK = 1 << 21
 """Numbers of a Fourier transform held at once; a cell that needs more has enough comparisons for the normal law."""
-_ROUNDING = 1e-12
+_ROUNDING = 1e-15
 """Chances below this are rounding of a Fourier transform."""
 
 
@@ -88,7 +88,7 @@ def pair_sums(
 
     n, score = total(cell, weight), total(cell, weight * share)
     expected, variance = total(owner, times * mean), total(owner, times * spread)
-    found = _normal(n, score, expected, variance, ties=bool(np.any(probability[:, 2] > 0)))
+    found = _normal(n, score, expected, variance, total(owner, chances[:, 2]) > 0)
     whole = np.bincount(owner, times != np.round(times), n_cells) == 0
     size = np.bincount(owner, minlength=n_cells)
     exact = whole & (n > 0) & (size * (2 * n + 1) <= _WORK)
@@ -97,10 +97,10 @@ def pair_sums(
     return PairSums(n, score, expected, variance, *found)
 
 
-def _normal(n: Array, score: Array, expected: Array, variance: Array, *, ties: bool) -> Array:
-    """The four chances of each cell by the normal law, shape (4, C)."""
-    step = 0.25 if ties else 0.5
-    # Without ties the score steps by whole points, and an odd number of comparisons leaves no majority tied.
+def _normal(n: Array, score: Array, expected: Array, variance: Array, ties: NDArray[np.bool_]) -> Array:
+    """The four chances of each cell by the normal law, shape (4, C); `ties` says where scores have half points."""
+    step = np.where(ties, 0.25, 0.5)
+    # Without ties an odd number of comparisons leaves no majority tied.
     middle = np.where(ties | (n % 2 == 0), step, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         error = np.sqrt(variance)

@@ -91,7 +91,7 @@ def strongest_cycles(strength: Array, limit: int) -> tuple[NDArray[np.int64], Ar
     for i in range(len(strength) - 2):
         out, back = strength[i, i + 1 :], strength[i + 1 :, i]
         through = np.minimum(np.minimum(out[:, None], back), strength[i + 1 :, i + 1 :])
-        bar = weakest[-1] if len(weakest) >= limit else 0.0
+        bar = weakest[-1] if limit and len(weakest) == limit else 0.0
         j, k = np.nonzero(through > bar)
         if not len(j):
             continue

@@ -179,7 +179,8 @@ def test_planted_judges_are_flagged(found: ps.PairJudges) -> None:
     assert "favours the first: it wins" in flags["first"]
     assert "against the order" in flags["noise"]
     assert "reverses: the same answer in both orders" in flags["noise"]
-    assert not any("favours" in flags[judge] for judge in PLANTED if judge != "first")
+    for judge in ("plain", "other", "third"):
+        assert not any(word in flags[judge] for word in ("favours", "against", "noisy", "chance"))
     assert found.unit == ("prompt",)
     assert "a question is two items and prompt, in either order" in str(found)
 

@@ -90,7 +90,9 @@ def test_a_loop_over_questions_agrees() -> None:
 def test_unit_decides_what_is_the_same_question() -> None:
     rows = [("x", "y", "x", "j", 1), ("y", "x", "x", "j", 2)]
     assert ps.swap_consistency(table(rows), unit=()).iloc[0]["strict"] == 1
-    with pytest.raises(DataError, match=r"none of 2 questions \(two items and 'judge', 'prompt'\) has outcomes in both"):
+    with pytest.raises(
+        DataError, match=r"none of 2 questions \(two items and 'judge', 'prompt'\) has outcomes in both"
+    ):
         ps.swap_consistency(table(rows))
 
 

@@ -102,9 +102,7 @@ def chances(n: int, seed: int) -> np.ndarray:
 
 def test_expectation_is_the_sum_over_triples() -> None:
     p = chances(9, 1)
-    by_hand = sum(
-        p[i, j] * p[j, k] * p[k, i] + p[i, k] * p[k, j] * p[j, i] for i, j, k in combinations(range(9), 3)
-    )
+    by_hand = sum(p[i, j] * p[j, k] * p[k, i] + p[i, k] * p[k, j] * p[j, i] for i, j, k in combinations(range(9), 3))
     assert expected_cycles(p) == pytest.approx(by_hand, rel=1e-12)
     coin = (np.ones((9, 9)) - np.eye(9)) / 2
     assert expected_cycles(coin) == pytest.approx(9 * 8 * 7 / 24)
