@@ -24,7 +24,7 @@ Array = NDArray[np.float64]
 
 _POINTS = 0.10
 """Shares nearer to what they should be are left alone, however sure the difference."""
-_CONSISTENT, _WEAK = 0.8, 0.5
+_WEAK = 0.5
 _LOW, _HIGH, _SURE = 0.5, 1.5, 2.0
 
 
@@ -55,8 +55,8 @@ def _reasons(row: dict[Any, Any], *, modelled: bool) -> Iterator[str]:
         )
     if row["slope"] < _WEAK and row["slope_upper"] < 1:
         yield f"weak discrimination: slope {row['slope']:.2f} is under {_WEAK:g}"
-    if row["swap_strict_upper"] < _CONSISTENT:
-        yield f"reverses: the same answer in both orders {row['swap_strict']:.0%}, under {_CONSISTENT:.0%}"
+    if row["swap_strict_upper"] < row["swap_expected"]:
+        yield f"reverses: the same answer in both orders {row['swap_strict']:.0%}, {row['swap_expected']:.0%} expected"
     if row["kappa_upper"] < 0:
         yield f"no better than chance: agreement {row['agreement']:.0%}, {row['agreement_chance']:.0%} by chance"
     for name in ("infit", "outfit"):

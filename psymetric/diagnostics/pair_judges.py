@@ -91,20 +91,23 @@ the same by the model, given who was shown first; two-sided p of the difference,
 answered |
     | consensus, consensus_expected, consensus_p | share of decided comparisons for the item of the higher worth, its \
 expectation under the model, and the chance of so few, exact | all ties |
-    | n_swapped, swap_strict, swap_direction, _lower, _upper | consistency of questions asked in both orders, see \
-`swap_consistency` | none was |
+    | n_swapped, swap_strict, swap_direction, _lower, _upper, swap_expected | consistency of questions asked in both \
+orders, see `swap_consistency`; the strict one by the model, were the two answers independent | none was |
     | infit, infit_z, outfit, outfit_z | as `fit_statistics` | |
 
     A judge's own comparisons are part of the worths it is compared with: with few judges `consensus` flatters, and
     where the model has its slope or position, its expectation has been fitted to it. Standard errors of worths are not
     carried. Intervals take comparisons or questions for independent.
 
-    Flags, with p-values by Holm for all judges together at level `alpha`: "favours the first" or "the second" (modelled
-    α, or where the model has none for this facet the first-shown rate against its expectation; and 10 points or more
-    from it, an equal's half for α); "against the order" (consensus below its expectation, by 10 points or more);
-    "weak discrimination" (slope under .5 and its interval below 1); "reverses" (the interval of swap_strict below .8);
-    "no better than chance" (the interval of kappa below 0); "noisy" and "too regular" (infit or outfit beyond 1.5 or
-    .5, with |z| > 2).
+    Flags, with p-values by Holm for all judges together at level `alpha`:
+
+    * "favours the first", or "the second": modelled α, or where the model has none for this facet the first-shown rate
+      against its expectation; and 10 points or more from it (from half, for α, among equals);
+    * "against the order": consensus below its expectation, by 10 points or more;
+    * "weak discrimination": slope under .5 and its interval below 1;
+    * "reverses": the interval of swap_strict below swap_expected: what sways the judge is not in the model;
+    * "no better than chance": the interval of kappa below 0;
+    * "noisy", "too regular": infit or outfit beyond 1.5 or .5, with |z| > 2.
 
     Args:
         fit: A fit of BradleyTerry.
@@ -146,12 +149,14 @@ expectation under the model, and the chance of so few, exact | all ties |
         n_judges=len(labels),
         level=level,
     )
-    swapped = swapped_questions(pairs, (*facets, judge), judge)
+    swapped = swapped_questions(pairs, (*facets, judge), judge, chances=chances.probability[chances.kind])
     swaps = swap_rows(swapped, swapped.group, len(labels), level)
+    foreseen = np.bincount(swapped.group[swapped.both], swapped.expected[swapped.both], len(labels))
     names = [f"{name}{end}" for name in ("strict", "direction") for end in ("", "_lower", "_upper")]
     frame = frame.assign(
         **met, n_swapped=swaps["n"].to_numpy(), **{f"swap_{name}": swaps[name].to_numpy() for name in names}
     )
+    frame["swap_expected"] = foreseen / frame["n_swapped"].where(frame["n_swapped"] > 0)
     statistics = fit_statistics(fit, pairs, facets=[judge]).set_index("level")
     frame = frame.join(statistics[["infit", "infit_z", "outfit", "outfit_z"]], on=judge)
     frame["flag"] = judge_flags(frame, fit, alpha)

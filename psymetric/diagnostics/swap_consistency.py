@@ -98,15 +98,26 @@ class Swapped:
         group: Group of each question, shape (Q,).
         shares: Chance that two comparisons, one of each order, agree strictly; that one is a tie; that the first shown
             won both; that the second did. Shape (Q, 4), rows summing to one; NaN without both orders.
+        expected: Strict consistency of two independent answers under a fit, shape (Q,); NaN without one or the other.
     """
 
     both: NDArray[np.bool_]
     group: Codes
     shares: Array
+    expected: Array
 
 
-def swapped_questions(pairs: PairTable, facets: Sequence[str], by: str | None) -> Swapped:
-    """Questions of a table, `facets` telling them apart, with their group by `by`, which is one of the facets."""
+def swapped_questions(
+    pairs: PairTable, facets: Sequence[str], by: str | None, *, chances: Array | None = None
+) -> Swapped:
+    """Questions of a table, `facets` telling them apart, with their group by `by`, which is one of the facets.
+
+    Args:
+        pairs: Comparisons.
+        facets: What makes comparisons of the same two items different questions.
+        by: Facet of the groups, or None.
+        chances: Of left, right and tie under a fit, for each row of positive weight, shape (R, 3); or None.
+    """
     kept = pairs.weight > 0
     question, turned = questions(pairs, facets)
     question = combined([question[kept]], [int(question.max()) + 1])
@@ -122,7 +133,20 @@ def swapped_questions(pairs: PairTable, facets: Sequence[str], by: str | None) -
     # In the first order the earlier item was shown first, in the other one the later.
     first, second = there[:, 0] * back[:, 1], there[:, 1] * back[:, 0]
     found = np.stack([strict, 1 - strict - first - second, first, second], axis=1)
-    return Swapped(both, group, np.where(both[:, None], found, np.nan))
+    expected = np.full(n_questions, np.nan)
+    if chances is not None:
+        mean = _mean_chances(cell, turned[kept], chances, pairs.weight[kept], 2 * n_questions)
+        expected = np.where(both, np.sum(mean[0::2] * mean[1::2], axis=1), np.nan)
+    return Swapped(both, group, np.where(both[:, None], found, np.nan), expected)
+
+
+def _mean_chances(cell: Codes, turned: NDArray[np.bool_], chances: Array, weight: Array, n_cells: int) -> Array:
+    """Mean chances of the earlier item's win, the later one's and a tie in each cell, shape (cells, 3)."""
+    left, right, tie = chances.T
+    columns = np.where(turned, right, left), np.where(turned, left, right), tie
+    total = np.bincount(cell, weight, n_cells)
+    sums = np.stack([np.bincount(cell, weight * column, n_cells) for column in columns], axis=1)
+    return np.divide(sums, total[:, None], out=np.zeros_like(sums), where=total[:, None] > 0)
 
 
 def outcome_shares(

@@ -51,6 +51,7 @@ def _table(part: Part, found: PairJudges) -> Table:
     shows = [
         Show(facet, noun, "label"),
         Show("n", "comparisons", "count"),
+        Show("flag", "flag", "flag"),
         Show("ties", "tied", "share"),
         Show("slope", "discrimination", "number", "How strongly its choices follow the measures; 1 on average"),
         Show("position", "first helps", "estimate", "Logits for the item shown first", se="position_se"),
@@ -62,8 +63,8 @@ def _table(part: Part, found: PairJudges) -> Table:
         Show("kappa", "beyond chance", "number", "The same less what coin tossing at these rates of ties would give, "
              "over the most there could be"),
         Show("swap_strict", "same in both orders", "share", "Of the questions asked in both orders"),
+        Show("swap_expected", "by the model", "share", "The same, were the two answers independent"),
         Show("infit", "infit", "number", "Mean square weighted by information; 1 is expected, above 1 noisier"),
-        Show("flag", "flag", "flag"),
         Show("note", "note", "text"),
     ]  # fmt: skip
     return make_table(
@@ -96,12 +97,14 @@ def _reading(frame: pd.DataFrame, noun: str) -> str:
 def _swaps(part: Part, table: PairTable, found: PairJudges) -> Text:
     """Consistency under swap of all questions together."""
     row = swap_consistency(table, unit=found.unit, by=found.facet, level=part.level).iloc[0]
-    noun = noun_of(table, found.facet)
+    noun, asked = noun_of(table, found.facet), found.frame[found.frame["n_swapped"] > 0]
+    expected = float(np.average(asked["swap_expected"], weights=asked["n_swapped"]))
     text = (
         f"{row['n']:,.0f} questions were put in both orders to the same {noun}: the answer was the same in "
         f"{percent(row['strict'])} ({part.level:.0%} interval {percent(row['strict_lower'])} to "
-        f"{percent(row['strict_upper'])}). The first shown won both times in {percent(row['first'])}, the second in "
+        f"{percent(row['strict_upper'])}); two independent answers would be the same in {percent(expected)} under the "
+        f"fit. The first shown won both times in {percent(row['first'])}, the second in "
         f"{percent(row['second'])}"
     )
     text += f", and a tie stood beside a win in {percent(row['mixed'])}." if row["mixed"] else "."
-    return Text((f"{text} Answers to the same prompt by several {plural(noun)} are taken for independent.",))
+    return Text((f"{text} The interval takes questions for independent.",))

@@ -174,14 +174,30 @@ def test_fit_and_swaps_are_those_of_their_functions(found: ps.PairJudges, fit: p
     assert frame["swap_direction_upper"].tolist() == swaps["direction_upper"].tolist()
 
 
+def test_expected_consistency_is_that_of_two_independent_answers(found: ps.PairJudges, fit: ps.Fit) -> None:
+    # Every judge met every pair of items in both orders, once a prompt; the model has no position.
+    pairs = [(one, other) for one in WORTH for other in WORTH if one < other]
+    strict = np.mean([davidson(fit, *pair) @ davidson(fit, *pair[::-1])[[1, 0, 2]] for pair in pairs])
+    assert found.frame["swap_expected"].tolist() == pytest.approx([strict] * 5)
+
+
 def test_planted_judges_are_flagged(found: ps.PairJudges) -> None:
     flags = found.frame.set_index("judge")["flag"]
     assert "favours the first: it wins" in flags["first"]
     assert "against the order" in flags["noise"]
-    assert "reverses: the same answer in both orders" in flags["noise"]
     for judge in ("plain", "other", "third"):
-        assert not any(word in flags[judge] for word in ("favours", "against", "noisy", "chance"))
+        assert not any(word in flags[judge] for word in ("favours", "against", "noisy", "chance", "reverses"))
     assert found.unit == ("prompt",)
+
+
+def test_a_reversing_judge_is_flagged(fit: ps.Fit, votes: pd.DataFrame) -> None:
+    always = votes[votes["judge"] == "plain"].assign(judge="always", winner="left")
+    flags = ps.pair_judges(fit, table(pd.concat([votes, always]))).frame.set_index("judge")["flag"]
+    assert "reverses: the same answer in both orders 0%," in flags["always"]
+    assert "favours the first: it wins 100% of the decided" in flags["always"]
+
+
+def test_text_and_notes_name_the_question(found: ps.PairJudges) -> None:
     assert "a question is two items and prompt, in either order" in str(found)
 
 
