@@ -47,9 +47,10 @@ def judge_blocks(part: Part) -> list[Block]:
 
 def _table(part: Part, found: PairJudges) -> Table:
     facet, noun = found.facet, noun_of(part.table, found.facet)
-    frame = found.frame.sort_values(["consensus", "n"], ascending=[True, False], ignore_index=True)
+    frame = found.frame.rename(columns={facet: "level"})
+    frame = frame.sort_values(["consensus", "n"], ascending=[True, False], ignore_index=True)
     shows = [
-        Show(facet, noun, "label"),
+        Show("level", noun, "label"),
         Show("n", "comparisons", "count"),
         Show("flag", "flag", "flag"),
         Show("ties", "tied", "share"),
