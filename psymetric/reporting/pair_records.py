@@ -48,6 +48,8 @@ def judge_blocks(part: Part) -> list[Block]:
 def _table(part: Part, found: PairJudges) -> Table:
     facet, noun = found.facet, noun_of(part.table, found.facet)
     frame = found.frame.rename(columns={facet: "level"})
+    if not frame["ties"].any():
+        frame = frame.drop(columns="ties")
     frame = frame.sort_values(["consensus", "n"], ascending=[True, False], ignore_index=True)
     shows = [
         Show("level", noun, "label"),
