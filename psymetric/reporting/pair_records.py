@@ -68,7 +68,6 @@ def _table(part: Part, found: PairJudges) -> Table:
         Show("swap_strict", "same in both orders", "share", "Of the questions asked in both orders"),
         Show("swap_expected", "by the model", "share", "The same, were the two answers independent"),
         Show("infit", "infit", "number", "Mean square weighted by information; 1 is expected, above 1 noisier"),
-        Show("note", "note", "text"),
     ]  # fmt: skip
     return make_table(
         f"{facet}s",
