@@ -20,6 +20,7 @@ _EXPORTS = {
     "ClassMembership": "psymetric.scoring.latent_classes",
     "ConditionalML": "psymetric.estimation.conditional_ml",
     "Connectivity": "psymetric.data.connectivity",
+    "CyclicTriples": "psymetric.diagnostics.cyclic_triples",
     "DifferentialFunctioning": "psymetric.diagnostics.dif",
     "Fit": "psymetric.estimation.fit",
     "FitSet": "psymetric.estimation.fitting",
@@ -40,6 +41,7 @@ _EXPORTS = {
     "NUTS": "psymetric.estimation.nuts",
     "NominalResponse": "psymetric.models.nominal_response",
     "NonResponse": "psymetric.data.nonresponse",
+    "PairJudges": "psymetric.diagnostics.pair_judges",
     "PairTable": "psymetric.data.pairs",
     "PlackettLuce": "psymetric.models.plackett_luce",
     "Plan": "psymetric.design.plan",
@@ -66,6 +68,7 @@ _EXPORTS = {
     "class_membership": "psymetric.scoring.latent_classes",
     "compare_classes": "psymetric.diagnostics.class_number",
     "connectivity": "psymetric.data.connectivity",
+    "cyclic_triples": "psymetric.diagnostics.cyclic_triples",
     "differential_functioning": "psymetric.diagnostics.dif",
     "displacement": "psymetric.diagnostics.displacement",
     "drift": "psymetric.diagnostics.drift",
@@ -87,6 +90,8 @@ _EXPORTS = {
     "martin_loef_test": "psymetric.diagnostics.rasch_tests",
     "norms": "psymetric.scoring.norms",
     "p_best": "psymetric.scoring.ranks",
+    "pair_judges": "psymetric.diagnostics.pair_judges",
+    "pair_residuals": "psymetric.diagnostics.pair_residuals",
     "pairs_from_ratings": "psymetric.data.rated_pairs",
     "person_fit": "psymetric.diagnostics.person_fit",
     "plan": "psymetric.design.plan",
@@ -119,6 +124,7 @@ _EXPORTS = {
     "score": "psymetric.scoring.score",
     "score_reliability": "psymetric.diagnostics.reliability",
     "score_table": "psymetric.scoring.score_table",
+    "swap_consistency": "psymetric.diagnostics.swap_consistency",
     "to_table": "psymetric.administration.tables",
 }
 
@@ -164,6 +170,7 @@ if TYPE_CHECKING:
         compare_classes as compare_classes,
     )
     from psymetric.diagnostics.components import residual_components as residual_components
+    from psymetric.diagnostics.cyclic_triples import CyclicTriples as CyclicTriples, cyclic_triples as cyclic_triples
     from psymetric.diagnostics.dif import (
         DifferentialFunctioning as DifferentialFunctioning,
         differential_functioning as differential_functioning,
@@ -188,6 +195,8 @@ if TYPE_CHECKING:
     from psymetric.diagnostics.linking import Link as Link, link as link
     from psymetric.diagnostics.local_dependence import residual_correlations as residual_correlations
     from psymetric.diagnostics.mantel_haenszel import mantel_haenszel as mantel_haenszel
+    from psymetric.diagnostics.pair_judges import PairJudges as PairJudges, pair_judges as pair_judges
+    from psymetric.diagnostics.pair_residuals import pair_residuals as pair_residuals
     from psymetric.diagnostics.person_fit import person_fit as person_fit
     from psymetric.diagnostics.predictive import posterior_predictive as posterior_predictive
     from psymetric.diagnostics.rasch_tests import andersen_test as andersen_test, martin_loef_test as martin_loef_test
@@ -198,6 +207,7 @@ if TYPE_CHECKING:
     )
     from psymetric.diagnostics.residuals import fit_statistics as fit_statistics
     from psymetric.diagnostics.sampling import sampling_diagnostics as sampling_diagnostics
+    from psymetric.diagnostics.swap_consistency import swap_consistency as swap_consistency
     from psymetric.estimation.bootstrap import Bootstrap as Bootstrap, bootstrap as bootstrap
     from psymetric.estimation.conditional_ml import ConditionalML as ConditionalML
     from psymetric.estimation.fit import Fit as Fit
