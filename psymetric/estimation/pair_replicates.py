@@ -24,7 +24,7 @@ from psymetric.estimation.joint_ml import JointML
 from psymetric.estimation.problems import JointProblem, joint_problem
 from psymetric.estimation.replicates import Replicate, from_scratch, has_absent
 from psymetric.estimation.resampling import COMPARISON, Resampler, Weights
-from psymetric.estimation.win_counts import centred_basis, covers, laplacian, win_counts, worths_of
+from psymetric.estimation.win_counts import covers, laplacian, win_counts, worths_of
 from psymetric.models.base import Table
 from psymetric.models.choice import AbstractChoiceModel, distinct_choices
 
@@ -34,6 +34,8 @@ Vector = NDArray[np.float64]
 
 _TOGETHER = 2_000_000
 """Numbers in an array at a time: replicates × counts."""
+_IN_CACHE = 160_000
+"""The same where passes over an array cost more than calls of a function: a megabyte."""
 _STEPS, _HALVINGS, _LONGEST = 50, 20, 2.0
 _FLAT = 1e-4
 """Information, per squared logit, behind a standard error of 100 logits."""
@@ -56,26 +58,32 @@ def _from_counts(
     """
     wins = win_counts(source.table)
     n_items, cells = len(wins), np.flatnonzero(wins)
-    worth, basis = fit.parameters["worth"], centred_basis(len(wins))
-    inverse = basis @ np.linalg.inv(basis.T @ laplacian(wins + wins.T, worth) @ basis) @ basis.T
-    chances, size = PoissonTable.build(wins.ravel()[cells]), max(_TOGETHER // n_items**2, 1)
+    # Where in a draw each count of the square stands; behind its end stands the zero of those that never happened.
+    place = np.full(n_items**2, len(cells))
+    place[cells] = np.arange(len(cells))
+    worth = fit.parameters["worth"]
+    # Worths move in the space of sum zero, outside of which the added 1 / n has all its inverse.
+    inverse = np.linalg.inv(laplacian(wins + wins.T, worth) + 1 / n_items) - 1 / n_items
+    chances, size = PoissonTable.build(wins.ravel()[cells]), max(_IN_CACHE // n_items**2, 1)
+
+    def solve(own: list[np.random.Generator]) -> list[Replicate | Weights]:
+        """Replicates, or the weights of those whose worths have to be looked for from scratch."""
+        drawn = np.stack([chances.draw(each) for each in own])
+        counts = np.stack([np.append(each, 0.0).take(place) for each in drawn]).reshape(-1, n_items, n_items)
+        worths, off = worths_of(counts, worth, inverse, engine.tolerance)
+        is_good = (off < engine.tolerance) & np.all(counts.sum(axis=1) + counts.sum(axis=2) > 0, axis=1)
+        return [
+            Replicate({"worth": value}, "") if good else Weights(weights, None)
+            for value, good, weights in zip(worths, is_good, drawn, strict=True)
+        ]
+
     left, right = np.unravel_index(cells, wins.shape)
     table = _of_wins(source.table, left.astype(np.int32), right.astype(np.int32), wins.ravel()[cells])
-    with ThreadPoolExecutor(_THREADS) as threads:
-        for first in range(0, len(generators), size):
-            drawn = np.stack(list(threads.map(chances.draw, generators[first : first + size])))
-            counts = np.zeros((len(drawn), n_items**2))
-            counts[:, cells] = drawn
-            counts = counts.reshape(-1, n_items, n_items)
-            with double_precision():
-                found = worths_of(*jax.device_put((counts, worth, inverse)), engine.tolerance)
-            worths, last = (np.asarray(part) for part in found)
-            seen = np.min(counts.sum(axis=1) + counts.sum(axis=2), axis=1) > 0
-            for value, is_good, weights in zip(worths, (last < engine.tolerance) & seen, drawn, strict=True):
-                if is_good:
-                    yield Replicate({"worth": value}, "")
-                else:
-                    yield from_scratch(fit, engine, table, Weights(weights, None))
+    parts = [generators[first : first + size] for first in range(0, len(generators), size)]
+    with ThreadPoolExecutor(max(min(_THREADS, _TOGETHER // n_items**2), 1)) as threads:
+        for part in threads.map(solve, parts):
+            for found in part:
+                yield found if isinstance(found, Replicate) else from_scratch(fit, engine, table, found)
 
 
 def _of_wins(table: Any, left: NDArray[np.int32], right: NDArray[np.int32], weight: Vector) -> PairTable:
