@@ -2,7 +2,7 @@
 
 A million votes on two hundred items are forty thousand ordered pairs, three results of each; a cell depends on one
 level of every block of parameters, or on two where the block belongs to the items. Each cell's log-likelihood is
-differentiated in that handful of values, by reverse mode and without a gather inside, whose transpose is slow.
+differentiated in that handful of values by reverse mode.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
-from typing import final
+from typing import cast, final
 
 import jax
 import jax.numpy as jnp
@@ -96,22 +96,23 @@ def _slopes(
     problem: JointProblem, points: Array, counts: Array, position: Array, keys: tuple[tuple[str, int, int | None], ...]
 ) -> Array:
     """Derivatives of the cells' log-likelihoods in what they see, shape (points, directions, cells)."""
-    shapes = _shapes(problem, keys)
-    codes = {name: jnp.full(1, int(name == SIDES[1])) for name in problem.codes}
-
-    def log_likelihood(local: Array, count: Array, params: dict[str, Array]) -> Array:
-        first = 0
-        own: dict[str, Array] = {}
-        for name, shape in shapes.items():
-            own[name] = local[first : first + prod(shape)].reshape(shape)
-            first += prod(shape)
-        return count @ problem.model.category_log_probs(params | own, codes, problem.n_categories)[0]
+    shapes, n_cells = _shapes(problem, keys), position.shape[1]
+    # Cells stand along a last axis behind the one or two levels that each sees: looking these up is then a slice,
+    # whose transpose, unlike that of a gather, is quick.
+    codes = cast(dict[str, Array], {name: np.int32(name == SIDES[1]) for name in problem.codes})
 
     def at(point: Array, count: Array) -> Array:
         params = problem.space.constrain(point)
         flat = jnp.concatenate([params[block.name].ravel() for block in problem.space.blocks])
-        by_cell = jax.vmap(jax.grad(log_likelihood), in_axes=(1, 0, None), out_axes=1)
-        return by_cell(flat[position], count.reshape(-1, problem.n_categories), params)
+
+        def log_likelihood(local: Array) -> Array:
+            first, own = 0, dict[str, Array]()
+            for name, shape in shapes.items():
+                own[name] = local[first : first + prod(shape)].reshape(*shape, n_cells)
+                first += prod(shape)
+            return jnp.sum(count * problem.model.category_log_probs(params | own, codes, problem.n_categories).ravel())
+
+        return jax.grad(log_likelihood)(flat[position])
 
     return jax.vmap(at)(points, counts)
 

@@ -35,6 +35,8 @@ _TOGETHER = 2_000_000
 """Numbers in an array at a time: replicates × counts."""
 _IN_CACHE = 160_000
 """The same where passes over an array cost more than calls of a function: a megabyte."""
+_FEW_AT_ONCE = 500_000
+"""The same for comparisons by cell and result."""
 _STEPS, _HALVINGS, _LONGEST = 50, 20, 2.0
 _FLAT = 1e-4
 """Information, per squared logit, behind a standard error of 100 logits."""
@@ -110,7 +112,7 @@ def _from_cells(
         start = problem.space.unconstrain(fit.parameters)
         inverse = information(problem, start).covariance()
         cells = PairCells.of(problem, table)
-    size = min(max(_TOGETHER // cells.n_counts, 1), len(generators))
+    size = min(max(_FEW_AT_ONCE // cells.n_counts, 1), len(generators))
 
     def modes(drawn: list[Weights]) -> tuple[Vector, NDArray[np.bool_]]:
         counts = np.zeros((size, cells.n_counts))
