@@ -77,9 +77,7 @@ def code_names(codes: Iterable[str], facet: str) -> tuple[str, ...]:
     return tuple(name for name in sides if name in known)
 
 
-def picked_rows(
-    codes: Mapping[str, NDArray[np.int32]], rows: NDArray[np.bool_]
-) -> dict[str, NDArray[np.int32]]:
+def picked_rows(codes: Mapping[str, NDArray[np.int32]], rows: NDArray[np.bool_]) -> dict[str, NDArray[np.int32]]:
     """The codes of some rows; the arrays themselves where that is all of them."""
     return dict(codes) if rows.all() else {name: code[rows] for name, code in codes.items()}
 
@@ -127,8 +125,6 @@ def code_labels(values: pd.Series[Any], *, who: str, column: str) -> tuple[NDArr
     Raises:
         DataError: A label is missing or blank, is no text or number, or text and numbers are mixed.
     """
-    if isinstance(values.dtype, pd.CategoricalDtype):
-        values = values.astype(values.cat.categories.dtype)
     raw, found = pd.factorize(values)
     uniques = list(found)
     labels = [plain(unique) for unique in uniques]

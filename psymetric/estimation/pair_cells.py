@@ -60,7 +60,9 @@ class PairCells:
         n_values = sum(prod(block.bijector.shape) for block in problem.space.blocks)
         ones, places = np.ones(position.size), np.arange(position.size)
         collect = csr_array((ones, (position.ravel(), places)), (n_values, position.size))
-        return cls(problem, codes, seen, jax.device_put(position), collect, cell * problem.n_categories + table.response)
+        return cls(
+            problem, codes, seen, jax.device_put(position), collect, cell * problem.n_categories + table.response
+        )
 
     @property
     def n_counts(self) -> int:

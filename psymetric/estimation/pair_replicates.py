@@ -49,12 +49,14 @@ def refit_pairs(fit: Fit, engine: Any, source: Resampler, generators: list[np.ra
     if isinstance(table, RankingTable):
         yield from _from_rankings(fit, engine, source, table, generators)
     elif isinstance(table, PairTable):
-        by_counts = source.unit == COMPARISON and isinstance(engine, JointML) and covers(fit.model, table)
-        yield from (_from_counts if by_counts else _from_cells)(fit, engine, source, table, generators)
+        if source.unit == COMPARISON and isinstance(engine, JointML) and covers(fit.model, table):
+            yield from _from_counts(fit, engine, table, generators)
+        else:
+            yield from _from_cells(fit, engine, source, table, generators)
 
 
 def _from_counts(
-    fit: Fit, engine: Any, source: Resampler, votes: PairTable, generators: list[np.random.Generator]
+    fit: Fit, engine: JointML, votes: PairTable, generators: list[np.random.Generator]
 ) -> Iterator[Replicate]:
     """Worths alone, from squares of win counts.
 

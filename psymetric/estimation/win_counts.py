@@ -62,7 +62,7 @@ def solve_wins(
         value = (won - met / 2) @ gap - met @ (np.abs(gap) / 2 + np.log1p(decay))
         surprise = won - met * np.where(gap > 0, 1, decay) / (1 + decay)
         slope = np.bincount(low, surprise, n_items) - np.bincount(high, surprise, n_items)
-        return float(value), contract_centred(slope, 0)
+        return float(value), contract_centred(slope.astype(np.float64), 0)
 
     def curvature(point: Matrix) -> Information:
         square = contract_centred(contract_centred(laplacian(total, _worths(point)), 0), 1)
