@@ -70,7 +70,7 @@ def _from_counts(
     place[cells] = np.arange(len(cells))
     worth = fit.parameters["worth"]
     # Worths move in the space of sum zero, outside of which the added 1 / n has all its inverse.
-    inverse = np.linalg.inv(laplacian(wins + wins.T, worth) + 1 / n_items) - 1 / n_items
+    inverse = np.asarray(np.linalg.inv(laplacian(wins + wins.T, worth) + 1 / n_items), np.float64) - 1 / n_items
     chances, size = PoissonTable.build(wins.ravel()[cells]), max(_IN_CACHE // n_items**2, 1)
 
     def solve(own: list[np.random.Generator]) -> list[Replicate | Weights]:
