@@ -109,6 +109,7 @@ _EXPORTS = {
     "posterior_predictive": "psymetric.diagnostics.predictive",
     "quasi_variances": "psymetric.scoring.quasi_variances",
     "rank_intervals": "psymetric.scoring.ranks",
+    "rankings_from_ratings": "psymetric.data.rated_rankings",
     "read_alpaca_eval": "psymetric.instruments.importers.alpaca_eval",
     "read_arena": "psymetric.instruments.importers.arena",
     "read_council": "psymetric.instruments.importers.council",
@@ -155,6 +156,7 @@ if TYPE_CHECKING:
     from psymetric.data.pairs import PairTable as PairTable
     from psymetric.data.rankings import RankingTable as RankingTable
     from psymetric.data.rated_pairs import pairs_from_ratings as pairs_from_ratings
+    from psymetric.data.rated_rankings import rankings_from_ratings as rankings_from_ratings
     from psymetric.data.responses import ResponseTable as ResponseTable
     from psymetric.data.scores import Scores as Scores
     from psymetric.design.plan import Plan as Plan, plan as plan

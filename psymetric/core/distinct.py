@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["combined", "distinct", "factorized"]
+__all__ = ["combined", "distinct", "factorized", "totals"]
 
 _SPARE = 8
 """A table of flags may have this many places for each key: filling it then costs less than sorting the keys."""
@@ -48,6 +48,22 @@ def combined(codes: Sequence[NDArray[np.integer[Any]]], sizes: Sequence[int]) ->
         bound = (int(number.max(initial=0)) + 1) * size
         number = factorized(number * size + code, bound)[1]
     return number
+
+
+def totals(
+    keys: NDArray[np.integer[Any]], weight: NDArray[np.float64], bound: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Sorted distinct keys, and the sum of the weights of each; those that sum to zero are left out.
+
+    `weight` is 0 or more, shape (keys,); the other arguments are as for `distinct`.
+    """
+    if bound > _SPARE * len(keys):
+        found, place = np.unique(keys, return_inverse=True)
+        total = np.bincount(place.reshape(-1), weight).astype(np.float64)
+        return found[total > 0].astype(np.int64), total[total > 0]
+    total = np.bincount(keys, weight, bound).astype(np.float64)
+    found = np.flatnonzero(total)
+    return found, total[found]
 
 
 def _flags(keys: NDArray[np.integer[Any]], bound: int) -> NDArray[np.bool_]:

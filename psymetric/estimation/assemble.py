@@ -69,10 +69,12 @@ def constrained_uncertainty(
         # Blocks are small next to the whole: only the columns that move this one enter.
         columns = np.flatnonzero(moves.any(axis=0))
         moves, own = moves[:, columns], covariance[np.ix_(columns, columns)]
-        variance = np.einsum("ip,pq,iq->i", moves, own, moves, optimize=True)
-        errors[name] = np.sqrt(np.maximum(variance, 0.0)).reshape(shape)
-        if len(columns) and len(variance) <= LARGEST_COVARIANCE:
+        if len(columns) and len(moves) <= LARGEST_COVARIANCE:
             covariances[name] = moves @ own @ moves.T
+            variance = np.diag(covariances[name])
+        else:
+            variance = np.einsum("ip,pq,iq->i", moves, own, moves, optimize=True)
+        errors[name] = np.sqrt(np.maximum(variance, 0.0)).reshape(shape)
         if root is not None:
             factors[name] = (moves @ root[columns]).reshape(*shape, root.shape[1])
     return Uncertainty(errors, covariances, factors)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from psymetric.core.optimizers import Maximum
 from psymetric.core.parameters import ParameterSpace, constrain
 from psymetric.core.precision import double_precision
+from psymetric.data.pairs import PairTable
 from psymetric.errors import DataError, DesignError
 from psymetric.estimation.assemble import Uncertainty, build_fit, constrained_uncertainty
 from psymetric.estimation.curvature import Information, information
@@ -160,7 +161,7 @@ class JointML:
         self, model: AbstractMeasurementModel, kept: Table
     ) -> tuple[ParameterSpace, Maximum[Any], dict[str, Vector], Uncertainty, tuple[str, ...]]:
         """Layout, mode, estimates, their uncertainty, and notes."""
-        if covers(model, kept):
+        if isinstance(kept, PairTable) and covers(model, kept):
             space, found = solve_wins(model, kept, tolerance=self.tolerance, max_iterations=self.max_iterations)
             check_curvature(model, found, space, np.ones(space.size, bool), kept)
             return space, found, *_estimates(space, found, 1.0), ()

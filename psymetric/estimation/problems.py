@@ -48,6 +48,7 @@ __all__ = [
     "MarginalProblem",
     "Problem",
     "distinct_cells",
+    "distinct_places",
     "distinct_rows",
     "guessed_information",
     "joint_problem",
@@ -332,9 +333,15 @@ def distinct_rows(
     columns: dict[str, NDArray[np.int32]], table: Table
 ) -> tuple[dict[str, NDArray[np.int32]], NDArray[np.int32], NDArray[np.float64]]:
     """Distinct combinations of codes and response, and the sum of the weights of their rows."""
-    every = [*columns.values(), table.response]
-    flat, bound = np.zeros(len(table.weight), np.int64), 1
-    for column in every:
+    first, place = distinct_places([*columns.values(), table.response])
+    weight = np.bincount(place, weights=table.weight, minlength=len(first)).astype(np.float64)
+    return {name: code[first] for name, code in columns.items()}, table.response[first], weight
+
+
+def distinct_places(columns: list[NDArray[np.int32]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """First row of each distinct combination of codes, in the order of the codes, and the combination of every row."""
+    flat, bound = np.zeros(len(columns[0]), np.int64), 1
+    for column in columns:
         size = int(column.max(initial=0)) + 1
         if bound * size > _LARGEST_KEY:
             # Renumbered, so that the product of many levels cannot overflow.
@@ -344,5 +351,4 @@ def distinct_rows(
     keys, place = factorized(flat, bound)
     first = np.zeros(len(keys), np.int64)
     first[place[::-1]] = np.arange(len(place) - 1, -1, -1)
-    weight = np.bincount(place, weights=table.weight, minlength=len(keys)).astype(np.float64)
-    return {name: code[first] for name, code in columns.items()}, table.response[first], weight
+    return first, place
