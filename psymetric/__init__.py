@@ -19,6 +19,7 @@ _EXPORTS = {
     "ConditionalML": "psymetric.estimation.conditional_ml",
     "Connectivity": "psymetric.data.connectivity",
     "DifferentialFunctioning": "psymetric.diagnostics.dif",
+    "EloRatings": "psymetric.scoring.elo",
     "Fit": "psymetric.estimation.fit",
     "FitSet": "psymetric.estimation.fitting",
     "FourPL": "psymetric.models.four_pl",
@@ -64,6 +65,7 @@ _EXPORTS = {
     "differential_functioning": "psymetric.diagnostics.dif",
     "displacement": "psymetric.diagnostics.displacement",
     "drift": "psymetric.diagnostics.drift",
+    "elo_scale": "psymetric.scoring.elo",
     "facet_summary": "psymetric.diagnostics.facets",
     "fair_averages": "psymetric.scoring.fair",
     "fit": "psymetric.estimation.fitting",
@@ -81,6 +83,7 @@ _EXPORTS = {
     "martin_loef_test": "psymetric.diagnostics.rasch_tests",
     "norms": "psymetric.scoring.norms",
     "p_best": "psymetric.scoring.ranks",
+    "pairwise_probabilities": "psymetric.scoring.ranks",
     "pairs_from_ratings": "psymetric.data.rated_pairs",
     "person_fit": "psymetric.diagnostics.person_fit",
     "plan": "psymetric.design.plan",
@@ -91,13 +94,17 @@ _EXPORTS = {
     "plot_dependence": "psymetric.plots.dependence",
     "plot_fit": "psymetric.plots.fit_bubbles",
     "plot_information": "psymetric.plots.information",
+    "plot_leaderboard": "psymetric.plots.leaderboard",
     "plot_mixing": "psymetric.plots.mixing",
+    "plot_pairwise_probabilities": "psymetric.plots.pairwise_probabilities",
+    "plot_rank_probabilities": "psymetric.plots.rank_probabilities",
     "plot_ranks": "psymetric.plots.chains",
     "plot_trace": "psymetric.plots.chains",
     "plot_wright_map": "psymetric.plots.wright_map",
     "posterior_predictive": "psymetric.diagnostics.predictive",
     "quasi_variances": "psymetric.scoring.quasi_variances",
     "rank_intervals": "psymetric.scoring.ranks",
+    "rank_probabilities": "psymetric.scoring.ranks",
     "report": "psymetric.reporting.report",
     "residual_components": "psymetric.diagnostics.components",
     "residual_correlations": "psymetric.diagnostics.local_dependence",
@@ -107,7 +114,10 @@ _EXPORTS = {
     "score": "psymetric.scoring.score",
     "score_reliability": "psymetric.diagnostics.reliability",
     "score_table": "psymetric.scoring.score_table",
+    "separability": "psymetric.scoring.tiers",
+    "tiers": "psymetric.scoring.tiers",
     "to_table": "psymetric.administration.tables",
+    "win_rates": "psymetric.scoring.win_rates",
 }
 
 __all__ = ["__version__", *sorted(_EXPORTS)]  # pyright: ignore[reportUnsupportedDunderAll]
@@ -216,13 +226,24 @@ if TYPE_CHECKING:
     from psymetric.plots.dependence import plot_dependence as plot_dependence
     from psymetric.plots.fit_bubbles import plot_fit as plot_fit
     from psymetric.plots.information import plot_information as plot_information
+    from psymetric.plots.leaderboard import plot_leaderboard as plot_leaderboard
     from psymetric.plots.mixing import plot_mixing as plot_mixing
+    from psymetric.plots.pairwise_probabilities import plot_pairwise_probabilities as plot_pairwise_probabilities
+    from psymetric.plots.rank_probabilities import plot_rank_probabilities as plot_rank_probabilities
     from psymetric.plots.wright_map import plot_wright_map as plot_wright_map
     from psymetric.reporting.report import Report as Report, report as report
+    from psymetric.scoring.elo import EloRatings as EloRatings, elo_scale as elo_scale
     from psymetric.scoring.fair import fair_averages as fair_averages
     from psymetric.scoring.ideal import ideal_ratings as ideal_ratings
     from psymetric.scoring.norms import norms as norms
     from psymetric.scoring.quasi_variances import quasi_variances as quasi_variances
-    from psymetric.scoring.ranks import p_best as p_best, rank_intervals as rank_intervals
+    from psymetric.scoring.ranks import (
+        p_best as p_best,
+        pairwise_probabilities as pairwise_probabilities,
+        rank_intervals as rank_intervals,
+        rank_probabilities as rank_probabilities,
+    )
     from psymetric.scoring.score import score as score
     from psymetric.scoring.score_table import ScoreTable as ScoreTable, score_table as score_table
+    from psymetric.scoring.tiers import separability as separability, tiers as tiers
+    from psymetric.scoring.win_rates import win_rates as win_rates
