@@ -127,7 +127,8 @@ def draw_leaderboard(rows: Sequence[LeaderRow], *, width: float, axis: str, tota
     left = min(max((text_width(label) for label in labels), default=40) + 16, width * 0.42)
     written = max([text_width(row.ranks, 11.5) for row in rows] + [text_width("rank", 11.5)]) + 12
     named = 0.0 if narrow else text_width(f"tier {max((row.tier for row in rows), default=1)}", 11) + 10
-    top, bottom = 24.0, 48.0
+    # Above the rows there is only what has no axis to say it.
+    top, bottom = 24.0 if narrow or total > len(rows) else 8.0, 48.0
     height = top + bottom + tall * len(rows)
     room = width - left - written - named
     drawn = room if narrow else room * 0.62
@@ -147,8 +148,9 @@ def draw_leaderboard(rows: Sequence[LeaderRow], *, width: float, axis: str, tota
                 1 - (top + bottom) / height,
             )
             _ranks(figure.add_axes(box), rows, total)
+        else:
+            figure.text(1, 1 - 14 / height, "rank", ha="right", size=11.5, color=SOFT)
         _tiers(axes, rows, width, named=not narrow)
-        figure.text((width - named) / width, 1 - 14 / height, "rank", ha="right", size=11.5, color=SOFT)
         if total > len(rows):
             figure.text(0, 1 - 14 / height, f"the first {len(rows)} of {total:,}", size=11.5, color=SOFT)
         return figure

@@ -15,8 +15,8 @@ from psymetric.scoring.ranks import rank_probabilities
 
 __all__ = ["draw_rank_probabilities", "plot_rank_probabilities"]
 
-_PALEST = 0.2
-"""Probability that is darkest where none is higher: of an order that nobody knows, every cell stays pale."""
+_DARKEST = 0.2
+"""Probability that is darkest where ranks are least settled: an order that nobody knows stays pale."""
 
 
 def plot_rank_probabilities(
@@ -68,5 +68,6 @@ def draw_rank_probabilities(
         columns=[str(rank + 1) for rank in range(chances.shape[1])],
         width=width,
         heading=f"rank{cut}",
-        darkest=max(float(chances.max(initial=0.0)), _PALEST),
+        # By the usual row: one settled rank does not make all others pale.
+        darkest=float(np.clip(1.5 * np.median(chances.max(axis=1)), _DARKEST, 1.0)),
     )

@@ -30,7 +30,7 @@ class Comparisons:
         estimate: Shape (n,), NaN where there is none.
         covariance: Shape (n, n), or (n,) where errors are taken as independent: then the variances.
         draws: Joint draws, shape (draws, n), or None. Where there are draws, they decide.
-        threshold: Probability from which two levels count as told apart.
+        threshold: Probability from which two levels count as told apart, in (.5, 1).
     """
 
     estimate: Array

@@ -23,7 +23,7 @@ def tiers(fit_or_scores: Fit | Scores, *, facet: str | None = None, threshold: f
     Args:
         fit_or_scores: As in `rank_intervals`.
         facet: As in `rank_intervals`.
-        threshold: Probability from which one level counts as above another, in [.5, 1).
+        threshold: Probability from which one level counts as above another, in (.5, 1).
 
     Returns:
         Columns level, estimate (logits), rank, tier (from 1), p_leader (probability that the tier's leader exceeds it,
@@ -31,7 +31,7 @@ def tiers(fit_or_scores: Fit | Scores, *, facet: str | None = None, threshold: f
         and tier. `attrs["rule"]` says the rule in words.
 
     Raises:
-        DataError: As in `rank_intervals`, or a threshold outside [.5, 1).
+        DataError: As in `rank_intervals`, or a threshold outside (.5, 1).
     """
     _check_threshold(threshold, "tiers")
     found = ranked(fit_or_scores, facet, "tiers", threshold=threshold)
@@ -72,7 +72,7 @@ def separability(
         fit_or_scores: As in `rank_intervals`.
         facet: As in `rank_intervals`.
         level: Coverage of the intervals, in (0, 1); by default .95 of a fit, and that of the scores.
-        threshold: Probability from which one level counts as above another, in [.5, 1).
+        threshold: Probability from which one level counts as above another, in (.5, 1).
 
     Returns:
         A row for each rule: rule, bound (`level` or `threshold`), apart (pairs), pairs, share.
@@ -101,5 +101,5 @@ def separability(
 
 
 def _check_threshold(threshold: float, who: str) -> None:
-    if not 0.5 <= threshold < 1:
-        raise DataError(f"{who}: threshold={threshold} is not a probability of at least .5 and under 1, such as 0.95")
+    if not 0.5 < threshold < 1:
+        raise DataError(f"{who}: threshold={threshold} is not a probability above .5 and under 1, such as 0.95")
