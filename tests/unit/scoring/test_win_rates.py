@@ -179,7 +179,7 @@ def test_what_length_changed_stands_beside() -> None:
 
 def test_intervals_cover_where_the_error_of_mean_predictions_does_not() -> None:
     """AlpacaEval's error is that of the mean of predicted preferences at equal length, over prompts of all kinds."""
-    n, n_runs = 120, 150
+    n, n_runs = 120, 60
     model = ps.BradleyTerry(contest=("length", "ease"))
     covered = naive = 0
     for run in range(n_runs):
