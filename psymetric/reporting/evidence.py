@@ -272,7 +272,7 @@ def read_part(
     source = fit if scores is None or _has_draws_of(fit, scores) else scores
     comparisons = _comparisons(source, frame, order)
     frame["tier"] = comparisons.tiers
-    if np.isfinite(comparisons.variance[comparisons.known]).sum() > 1:
+    if len(comparisons.rankable) > 1:
         ranks = rank_intervals(source, level=level).set_index("level")
         frame = frame.join(ranks[["rank", "rank_lower", "rank_upper"]], on="level")
     part = Part(label, fit, table, scores, source, frame, comparisons, level)

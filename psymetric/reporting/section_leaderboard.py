@@ -115,7 +115,7 @@ def _reading(part: Part, frame: pd.DataFrame, controlled: list[str]) -> str:
 
 def ranks_figure(part: Part, name: str) -> Figure:
     """Probability of every rank, for the first."""
-    known = part.comparisons.known
+    known = part.comparisons.rankable
     labels = part.measures["level"].iloc[known[:_MATRIX]].tolist()
     chances = rank_probabilities(part.source).loc[labels].to_numpy(dtype=float)[:, :_MATRIX]
     noun = plural(noun_of(part.table, part.noun))
@@ -133,7 +133,7 @@ def ranks_figure(part: Part, name: str) -> Figure:
 
 def above_figure(part: Part, name: str) -> Figure:
     """Probability that one measures above another, for the first."""
-    chosen = part.comparisons.known[:_MATRIX]
+    chosen = part.comparisons.rankable[:_MATRIX]
     above = part.comparisons.matrix(chosen)
     labels = [plain(label, 60) for label in part.measures["level"].iloc[chosen]]
     noun = plural(noun_of(part.table, part.noun))
@@ -150,5 +150,5 @@ def above_figure(part: Part, name: str) -> Figure:
 
 
 def _cut(part: Part) -> str:
-    count = len(part.comparisons.known)
+    count = len(part.comparisons.rankable)
     return "" if count <= _MATRIX else f" The first {_MATRIX} of {count:,} are shown."

@@ -53,7 +53,7 @@ def next_section(evidence: Evidence) -> Section | None:
     """A table and a figure of what more answers of the same kind would buy."""
     blocks: list[Block] = []
     for number, part in enumerate(evidence.parts):
-        if len(part.comparisons.known) < 2 or not np.nanmedian(part.measures["se"]) > 0:
+        if len(part.comparisons.rankable) < 2 or not np.nanmedian(part.measures["se"]) > 0:
             continue
         if len(evidence.parts) > 1:
             blocks.append(Heading(plain(part.label, 60)))

@@ -124,7 +124,7 @@ def scores_section(evidence: Evidence) -> Section:
             ]
         if len(part.comparisons.known) > _ROWS:
             blocks.append(_caterpillar(part, f"all-{number}"))
-        if 2 < len(part.comparisons.known) <= 400:
+        if 2 < len(part.comparisons.rankable) <= 400:
             blocks.append(ranks_figure(part, f"ranks-{number}"))
             if pairs:
                 blocks.append(above_figure(part, f"above-{number}"))

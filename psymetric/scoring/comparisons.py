@@ -58,6 +58,11 @@ class Comparisons:
         found = np.flatnonzero(np.isfinite(self.estimate))
         return found[np.argsort(-self.estimate[found], kind="stable")]
 
+    @cached_property
+    def rankable(self) -> Places:
+        """Of these, the levels whose error is known too."""
+        return self.known if self.draws is not None else self.known[np.isfinite(self.variance[self.known])]
+
     def take(self, places: Places) -> Comparisons:
         """The same for some of the levels, in that order."""
         covariance = self.covariance[np.ix_(places, places)] if self.covariance.ndim == 2 else self.covariance[places]

@@ -72,7 +72,7 @@ def elo_scale(fit: Fit, *, reference: Label | None = None, at: float = 1000.0, l
         raise DataError(f"elo_scale: level={level} is not a coverage between 0 and 1, such as 0.95")
     if not np.isfinite(at):
         raise DataError(f"elo_scale: at={at} is no rating; give a number such as 1000")
-    if fit.model.table_kind == "responses" or "worth" not in fit.parameters:
+    if fit.model.table_kind == "responses" or np.ndim(fit.parameters.get("worth", 0.0)) != 1:
         raise DataError(
             f"elo_scale: {type(fit.model).__name__} has no worths of items; pass a fit of pairs or rankings"
         )

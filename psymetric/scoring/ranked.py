@@ -51,9 +51,7 @@ def ranked(source: Fit | Scores, facet: str | None, who: str, *, draws: int = 2,
     if draws < 2:
         raise DataError(f"{who}: draws={draws}; ask for at least 2")
     labels, found = read_comparisons(source, facet, who)
-    known = found.known
-    if found.draws is None:
-        known = known[np.isfinite(found.variance[known])]
+    known = found.rankable
     if len(known) < 2:
         raise DataError(
             f"{who}: {counted(len(known), 'level')} with an estimate and a standard error; a ranking needs at least two"
