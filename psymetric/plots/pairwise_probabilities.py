@@ -58,5 +58,5 @@ def draw_pairwise_probabilities(
         rows=[f"{index + 1}  {label}" for index, label in enumerate(labels)],
         columns=[str(index + 1) for index in range(len(labels))],
         width=width,
-        heading=f"probability of measuring above number{cut}",
+        heading=f"measures above number{cut}",
     )
