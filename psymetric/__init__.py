@@ -12,8 +12,8 @@ __version__ = "0.1.0"
 
 # The one map from public name to the module that owns it; `tests/house/test_public_api.py` keeps it true.
 _EXPORTS = {
-    "Bootstrap": "psymetric.estimation.bootstrap",
     "BestWorst": "psymetric.models.best_worst",
+    "Bootstrap": "psymetric.estimation.bootstrap",
     "BradleyTerry": "psymetric.models.bradley_terry",
     "CharacteristicCurves": "psymetric.diagnostics.characteristic_curves",
     "ClassComparison": "psymetric.diagnostics.class_number",
@@ -22,6 +22,7 @@ _EXPORTS = {
     "Connectivity": "psymetric.data.connectivity",
     "CyclicTriples": "psymetric.diagnostics.cyclic_triples",
     "DifferentialFunctioning": "psymetric.diagnostics.dif",
+    "EloRatings": "psymetric.scoring.elo",
     "Fit": "psymetric.estimation.fit",
     "FitSet": "psymetric.estimation.fitting",
     "FourPL": "psymetric.models.four_pl",
@@ -72,6 +73,7 @@ _EXPORTS = {
     "differential_functioning": "psymetric.diagnostics.dif",
     "displacement": "psymetric.diagnostics.displacement",
     "drift": "psymetric.diagnostics.drift",
+    "elo_scale": "psymetric.scoring.elo",
     "facet_summary": "psymetric.diagnostics.facets",
     "fair_averages": "psymetric.scoring.fair",
     "fit": "psymetric.estimation.fitting",
@@ -93,6 +95,7 @@ _EXPORTS = {
     "pair_judges": "psymetric.diagnostics.pair_judges",
     "pair_residuals": "psymetric.diagnostics.pair_residuals",
     "pairs_from_ratings": "psymetric.data.rated_pairs",
+    "pairwise_probabilities": "psymetric.scoring.ranks",
     "person_fit": "psymetric.diagnostics.person_fit",
     "plan": "psymetric.design.plan",
     "plot_bias": "psymetric.plots.bias_map",
@@ -102,13 +105,17 @@ _EXPORTS = {
     "plot_dependence": "psymetric.plots.dependence",
     "plot_fit": "psymetric.plots.fit_bubbles",
     "plot_information": "psymetric.plots.information",
+    "plot_leaderboard": "psymetric.plots.leaderboard",
     "plot_mixing": "psymetric.plots.mixing",
+    "plot_pairwise_probabilities": "psymetric.plots.pairwise_probabilities",
+    "plot_rank_probabilities": "psymetric.plots.rank_probabilities",
     "plot_ranks": "psymetric.plots.chains",
     "plot_trace": "psymetric.plots.chains",
     "plot_wright_map": "psymetric.plots.wright_map",
     "posterior_predictive": "psymetric.diagnostics.predictive",
     "quasi_variances": "psymetric.scoring.quasi_variances",
     "rank_intervals": "psymetric.scoring.ranks",
+    "rank_probabilities": "psymetric.scoring.ranks",
     "rankings_from_ratings": "psymetric.data.rated_rankings",
     "read_alpaca_eval": "psymetric.instruments.importers.alpaca_eval",
     "read_arena": "psymetric.instruments.importers.arena",
@@ -125,8 +132,11 @@ _EXPORTS = {
     "score": "psymetric.scoring.score",
     "score_reliability": "psymetric.diagnostics.reliability",
     "score_table": "psymetric.scoring.score_table",
+    "separability": "psymetric.scoring.tiers",
     "swap_consistency": "psymetric.diagnostics.swap_consistency",
+    "tiers": "psymetric.scoring.tiers",
     "to_table": "psymetric.administration.tables",
+    "win_rates": "psymetric.scoring.win_rates",
 }
 
 __all__ = ["__version__", *sorted(_EXPORTS)]  # pyright: ignore[reportUnsupportedDunderAll]
@@ -253,9 +263,13 @@ if TYPE_CHECKING:
     from psymetric.plots.dependence import plot_dependence as plot_dependence
     from psymetric.plots.fit_bubbles import plot_fit as plot_fit
     from psymetric.plots.information import plot_information as plot_information
+    from psymetric.plots.leaderboard import plot_leaderboard as plot_leaderboard
     from psymetric.plots.mixing import plot_mixing as plot_mixing
+    from psymetric.plots.pairwise_probabilities import plot_pairwise_probabilities as plot_pairwise_probabilities
+    from psymetric.plots.rank_probabilities import plot_rank_probabilities as plot_rank_probabilities
     from psymetric.plots.wright_map import plot_wright_map as plot_wright_map
     from psymetric.reporting.report import Report as Report, report as report
+    from psymetric.scoring.elo import EloRatings as EloRatings, elo_scale as elo_scale
     from psymetric.scoring.fair import fair_averages as fair_averages
     from psymetric.scoring.ideal import ideal_ratings as ideal_ratings
     from psymetric.scoring.latent_classes import (
@@ -265,6 +279,13 @@ if TYPE_CHECKING:
     )
     from psymetric.scoring.norms import norms as norms
     from psymetric.scoring.quasi_variances import quasi_variances as quasi_variances
-    from psymetric.scoring.ranks import p_best as p_best, rank_intervals as rank_intervals
+    from psymetric.scoring.ranks import (
+        p_best as p_best,
+        pairwise_probabilities as pairwise_probabilities,
+        rank_intervals as rank_intervals,
+        rank_probabilities as rank_probabilities,
+    )
     from psymetric.scoring.score import score as score
     from psymetric.scoring.score_table import ScoreTable as ScoreTable, score_table as score_table
+    from psymetric.scoring.tiers import separability as separability, tiers as tiers
+    from psymetric.scoring.win_rates import win_rates as win_rates
