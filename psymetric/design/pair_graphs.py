@@ -131,7 +131,7 @@ def worth_covariance(met: Matrix, information: float) -> Matrix:
     """
     laplacian = np.diag(met.sum(axis=1)) - met
     level = np.full_like(met, 1 / len(met))
-    inverse: Matrix = np.linalg.inv(laplacian + level)
+    inverse = np.asarray(np.linalg.inv(laplacian + level), np.float64)
     return (inverse - level) / information
 
 
@@ -141,8 +141,7 @@ def spectrum(met: Matrix) -> Matrix:
     The smallest of them is the algebraic connectivity, above zero where the graph is connected (Fiedler, 1973). Worths
     centred within a design have 1/eigenvalue as the variances of their principal axes.
     """
-    values: Matrix = np.linalg.eigvalsh(np.diag(met.sum(axis=1)) - met)
-    return values[1:]
+    return np.asarray(np.linalg.eigvalsh(np.diag(met.sum(axis=1)) - met)[1:], np.float64)
 
 
 def _mean_variance(met: Matrix) -> float:
