@@ -91,9 +91,7 @@ def test_gain_of_worths_is_what_a_refit_would_find() -> None:
         more = pd.DataFrame([("abcd"[i], "abcd"[j], "left", p), ("abcd"[i], "abcd"[j], "right", 1 - p)])
         after = fit(pd.concat([frame, more.set_axis(frame.columns, axis=1)]))
         np.testing.assert_allclose(after.parameters["worth"], worth, atol=1e-8)
-        updated = observe(
-            before.covariances["worth"][None], np.array([i]), np.array([j]), np.array([p * (1 - p)])
-        )[0]
+        updated = observe(before.covariances["worth"][None], np.array([i]), np.array([j]), np.array([p * (1 - p)]))[0]
         np.testing.assert_allclose(updated, after.covariances["worth"], atol=1e-8)
 
 
@@ -135,9 +133,7 @@ def test_sides_are_balanced_over_what_was_asked() -> None:
 def test_candidates_can_be_few() -> None:
     few = pd.DataFrame({"left": ["a", "d", "c"], "right": ["b", "e", "d"]})
     found = ps.next_pairs(fitted(), n=3, candidates=few)
-    assert {frozenset(row) for row in found[["left", "right"]].to_numpy()} == {
-        frozenset(row) for row in few.to_numpy()
-    }
+    assert {frozenset(row) for row in found[["left", "right"]].to_numpy()} == {frozenset(row) for row in few.to_numpy()}
 
 
 def test_draws_serve_in_place_of_a_covariance() -> None:

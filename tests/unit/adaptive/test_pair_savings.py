@@ -138,7 +138,9 @@ def test_kendall_is_scipys() -> None:
     course = found.kendall["round_robin"]
     assert course.shape == (3, 2)
     worth, true = np.random.default_rng(12).normal(size=(2, 4, 9))
-    np.testing.assert_allclose(_kendall(worth, true), [kendalltau(a, b).statistic for a, b in zip(worth, true, strict=True)])
+    np.testing.assert_allclose(
+        _kendall(worth, true), [kendalltau(a, b).statistic for a, b in zip(worth, true, strict=True)]
+    )
 
 
 def curves() -> ps.PairSavings:
@@ -195,7 +197,7 @@ def test_choosing_saves_half_where_worths_are_spread() -> None:
 @pytest.mark.slow
 @pytest.mark.shared_data
 def test_choosing_finds_the_best_of_llmfao_with_half_the_votes(shared_data: Path) -> None:
-    """The top ten of 59 models from recorded votes; the whole order of models so close is found only a little sooner."""
+    """The top ten of 59 models from recorded votes; the whole order is found only a little sooner."""
     frame = pd.read_csv(shared_data / "llmfao" / "crowd-comparisons.csv")
     table = ps.PairTable.from_frame(frame, left="left", right="right", outcome="winner")
     found = ps.pair_savings(
@@ -239,15 +241,13 @@ def test_what_cannot_be_simulated_is_refused(change: dict[str, Any], message: st
 
 def test_answers_that_run_out_are_an_error() -> None:
     with pytest.raises(DataError, match=r"after \d+ comparisons by 'random' only \d+ pairs? can be asked"):
-        ps.pair_savings(
-            votes(), comparisons=400, batch=5, replicates=2, answers="recorded", strategies=("random",)
-        )
+        ps.pair_savings(votes(), comparisons=400, batch=5, replicates=2, answers="recorded", strategies=("random",))
     with pytest.raises(DataError, match="comparisons have ties of their own"):
         ps.pair_savings(votes(), comparisons=10, tie_share=0.2)
 
 
 def test_what_was_not_simulated_cannot_be_read() -> None:
-    with pytest.raises(DataError, match="'random' reaches 1.000 in 100 comparisons, and not 1.2"):
+    with pytest.raises(DataError, match=r"'random' reaches 1\.000 in 100 comparisons, and not 1\.2"):
         curves().needed(1.2)
     with pytest.raises(DataError, match="'top_k' by 'random' was not simulated"):
         curves().needed(0.5, measure="top_k")

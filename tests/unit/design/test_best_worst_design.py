@@ -45,7 +45,6 @@ def test_a_block_design_is_found_where_there_is_one() -> None:
 def test_random_sets_are_worse() -> None:
     """What the exchanges are for: sets dealt at random have pairs that meet as often as chance has it."""
 
-
     met = _together(_dealt(20, 4, 40, np.random.default_rng(0)), 20)[np.triu_indices(20, 1)]
     improved = ps.best_worst_sets(range(20), size=4, sets=40).together
     assert (improved["meetings"] ** 2 * improved["pairs"]).sum() < 0.9 * (met**2).sum()

@@ -106,9 +106,11 @@ def test_judges_share_the_pairs_evenly() -> None:
     counted = design.frame.melt(id_vars="judge").groupby(["judge", "value"]).size().unstack()
     assert counted.min(axis=1).tolist() == design.judges["item_min"].tolist()
     twice = ps.round_robin(range(6), judges=["x", "y", "z"], judges_per_pair=2)
-    assert not twice.frame.assign(pair=[frozenset(r) for r in twice.frame[["left", "right"]].to_numpy()]).duplicated(
-        ["pair", "judge"]
-    ).any()
+    assert (
+        not twice.frame.assign(pair=[frozenset(r) for r in twice.frame[["left", "right"]].to_numpy()])
+        .duplicated(["pair", "judge"])
+        .any()
+    )
 
 
 def test_seed_decides() -> None:
