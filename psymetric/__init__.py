@@ -106,6 +106,12 @@ _EXPORTS = {
     "posterior_predictive": "psymetric.diagnostics.predictive",
     "quasi_variances": "psymetric.scoring.quasi_variances",
     "rank_intervals": "psymetric.scoring.ranks",
+    "read_alpaca_eval": "psymetric.instruments.importers.alpaca_eval",
+    "read_arena": "psymetric.instruments.importers.arena",
+    "read_council": "psymetric.instruments.importers.council",
+    "read_llmbar": "psymetric.instruments.importers.llmbar",
+    "read_mt_bench": "psymetric.instruments.importers.mt_bench",
+    "read_mt_bench_scores": "psymetric.instruments.importers.mt_bench",
     "report": "psymetric.reporting.report",
     "residual_components": "psymetric.diagnostics.components",
     "residual_correlations": "psymetric.diagnostics.local_dependence",
@@ -213,6 +219,14 @@ if TYPE_CHECKING:
     from psymetric.estimation.pymc_nuts import PyMCNUTS as PyMCNUTS
     from psymetric.estimation.robust import robust_errors as robust_errors
     from psymetric.estimation.svi import SVI as SVI
+    from psymetric.instruments.importers.alpaca_eval import read_alpaca_eval as read_alpaca_eval
+    from psymetric.instruments.importers.arena import read_arena as read_arena
+    from psymetric.instruments.importers.council import read_council as read_council
+    from psymetric.instruments.importers.llmbar import read_llmbar as read_llmbar
+    from psymetric.instruments.importers.mt_bench import (
+        read_mt_bench as read_mt_bench,
+        read_mt_bench_scores as read_mt_bench_scores,
+    )
     from psymetric.instruments.library import load_instrument as load_instrument
     from psymetric.models.best_worst import BestWorst as BestWorst
     from psymetric.models.bradley_terry import BradleyTerry as BradleyTerry
