@@ -185,10 +185,10 @@ def test_fits_that_cannot_be_continued_are_refused() -> None:
     with pytest.raises(DataError, match="1 judge not in the fit, first 'shrap'; did you mean 'sharp'"):
         ps.next_pairs(judged(), n=1, judges=["shrap"])
     ranked = replace(fitted(), model=ps.PlackettLuce())
-    with pytest.raises(DataError, match="a fit of PlackettLuce; .*for sets of a ranking use best_worst_sets"):
+    with pytest.raises(DataError, match=r"a fit of PlackettLuce; .*for sets of a ranking use best_worst_sets"):
         ps.next_pairs(ranked, n=1)
     rated = replace(fitted(), model=ps.Rasch())
-    with pytest.raises(DataError, match="a fit of Rasch; .*fit comparisons"):
+    with pytest.raises(DataError, match=r"a fit of Rasch; .*fit comparisons"):
         ps.next_pairs(rated, n=1)
     moving = replace(fitted(), model=ps.BradleyTerry(drift={"item:month": "walk"}))
     with pytest.raises(DataError, match="worths that move"):
