@@ -17,8 +17,11 @@ _EXPORTS = {
     "BestWorst": "psymetric.models.best_worst",
     "BradleyTerry": "psymetric.models.bradley_terry",
     "CharacteristicCurves": "psymetric.diagnostics.characteristic_curves",
+    "ClassComparison": "psymetric.diagnostics.class_number",
+    "ClassMembership": "psymetric.scoring.latent_classes",
     "ConditionalML": "psymetric.estimation.conditional_ml",
     "Connectivity": "psymetric.data.connectivity",
+    "CyclicTriples": "psymetric.diagnostics.cyclic_triples",
     "DifferentialFunctioning": "psymetric.diagnostics.dif",
     "Fit": "psymetric.estimation.fit",
     "FitSet": "psymetric.estimation.fitting",
@@ -30,6 +33,7 @@ _EXPORTS = {
     "InformationCurves": "psymetric.diagnostics.information_curves",
     "JointML": "psymetric.estimation.joint_ml",
     "JudgeAgreement": "psymetric.diagnostics.judge_agreement",
+    "JudgeMixture": "psymetric.models.judge_mixture",
     "Laplace": "psymetric.estimation.map_laplace",
     "Link": "psymetric.diagnostics.linking",
     "MAP": "psymetric.estimation.map_laplace",
@@ -39,6 +43,7 @@ _EXPORTS = {
     "NominalResponse": "psymetric.models.nominal_response",
     "NonResponse": "psymetric.data.nonresponse",
     "PairDesign": "psymetric.design.pair_designs",
+    "PairJudges": "psymetric.diagnostics.pair_judges",
     "PairSavings": "psymetric.adaptive.savings",
     "PairTable": "psymetric.data.pairs",
     "PlackettLuce": "psymetric.models.plackett_luce",
@@ -64,7 +69,10 @@ _EXPORTS = {
     "bootstrap": "psymetric.estimation.bootstrap",
     "category_statistics": "psymetric.diagnostics.categories",
     "characteristic_curves": "psymetric.diagnostics.characteristic_curves",
+    "class_membership": "psymetric.scoring.latent_classes",
+    "compare_classes": "psymetric.diagnostics.class_number",
     "connectivity": "psymetric.data.connectivity",
+    "cyclic_triples": "psymetric.diagnostics.cyclic_triples",
     "differential_functioning": "psymetric.diagnostics.dif",
     "displacement": "psymetric.diagnostics.displacement",
     "drift": "psymetric.diagnostics.drift",
@@ -72,6 +80,7 @@ _EXPORTS = {
     "fair_averages": "psymetric.scoring.fair",
     "fit": "psymetric.estimation.fitting",
     "fit_each": "psymetric.estimation.fitting",
+    "fit_of_class": "psymetric.scoring.latent_classes",
     "fit_statistics": "psymetric.diagnostics.residuals",
     "ideal_ratings": "psymetric.scoring.ideal",
     "information_criteria": "psymetric.diagnostics.information",
@@ -87,6 +96,8 @@ _EXPORTS = {
     "next_pairs": "psymetric.adaptive.next_pairs",
     "norms": "psymetric.scoring.norms",
     "p_best": "psymetric.scoring.ranks",
+    "pair_judges": "psymetric.diagnostics.pair_judges",
+    "pair_residuals": "psymetric.diagnostics.pair_residuals",
     "pair_savings": "psymetric.adaptive.savings",
     "pairs_from_ratings": "psymetric.data.rated_pairs",
     "person_fit": "psymetric.diagnostics.person_fit",
@@ -122,6 +133,7 @@ _EXPORTS = {
     "score": "psymetric.scoring.score",
     "score_reliability": "psymetric.diagnostics.reliability",
     "score_table": "psymetric.scoring.score_table",
+    "swap_consistency": "psymetric.diagnostics.swap_consistency",
     "to_table": "psymetric.administration.tables",
 }
 
@@ -173,7 +185,12 @@ if TYPE_CHECKING:
         CharacteristicCurves as CharacteristicCurves,
         characteristic_curves as characteristic_curves,
     )
+    from psymetric.diagnostics.class_number import (
+        ClassComparison as ClassComparison,
+        compare_classes as compare_classes,
+    )
     from psymetric.diagnostics.components import residual_components as residual_components
+    from psymetric.diagnostics.cyclic_triples import CyclicTriples as CyclicTriples, cyclic_triples as cyclic_triples
     from psymetric.diagnostics.dif import (
         DifferentialFunctioning as DifferentialFunctioning,
         differential_functioning as differential_functioning,
@@ -198,6 +215,8 @@ if TYPE_CHECKING:
     from psymetric.diagnostics.linking import Link as Link, link as link
     from psymetric.diagnostics.local_dependence import residual_correlations as residual_correlations
     from psymetric.diagnostics.mantel_haenszel import mantel_haenszel as mantel_haenszel
+    from psymetric.diagnostics.pair_judges import PairJudges as PairJudges, pair_judges as pair_judges
+    from psymetric.diagnostics.pair_residuals import pair_residuals as pair_residuals
     from psymetric.diagnostics.person_fit import person_fit as person_fit
     from psymetric.diagnostics.predictive import posterior_predictive as posterior_predictive
     from psymetric.diagnostics.rasch_tests import andersen_test as andersen_test, martin_loef_test as martin_loef_test
@@ -208,6 +227,7 @@ if TYPE_CHECKING:
     )
     from psymetric.diagnostics.residuals import fit_statistics as fit_statistics
     from psymetric.diagnostics.sampling import sampling_diagnostics as sampling_diagnostics
+    from psymetric.diagnostics.swap_consistency import swap_consistency as swap_consistency
     from psymetric.estimation.bootstrap import Bootstrap as Bootstrap, bootstrap as bootstrap
     from psymetric.estimation.conditional_ml import ConditionalML as ConditionalML
     from psymetric.estimation.fit import Fit as Fit
@@ -234,6 +254,7 @@ if TYPE_CHECKING:
     from psymetric.models.generalized_partial_credit import GeneralizedPartialCredit as GeneralizedPartialCredit
     from psymetric.models.graded_response import GradedResponse as GradedResponse
     from psymetric.models.hierarchical_rater import HierarchicalRater as HierarchicalRater
+    from psymetric.models.judge_mixture import JudgeMixture as JudgeMixture
     from psymetric.models.many_facet import ManyFacetRasch as ManyFacetRasch
     from psymetric.models.nominal_response import NominalResponse as NominalResponse
     from psymetric.models.plackett_luce import PlackettLuce as PlackettLuce
@@ -256,6 +277,11 @@ if TYPE_CHECKING:
     from psymetric.reporting.report import Report as Report, report as report
     from psymetric.scoring.fair import fair_averages as fair_averages
     from psymetric.scoring.ideal import ideal_ratings as ideal_ratings
+    from psymetric.scoring.latent_classes import (
+        ClassMembership as ClassMembership,
+        class_membership as class_membership,
+        fit_of_class as fit_of_class,
+    )
     from psymetric.scoring.norms import norms as norms
     from psymetric.scoring.quasi_variances import quasi_variances as quasi_variances
     from psymetric.scoring.ranks import p_best as p_best, rank_intervals as rank_intervals

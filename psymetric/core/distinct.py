@@ -1,13 +1,14 @@
-"""Distinct values of bounded whole numbers."""
+"""Distinct values of bounded whole numbers, and of their combinations."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["distinct", "factorized"]
+__all__ = ["combined", "distinct", "factorized"]
 
 _SPARE = 8
 """A table of flags may have this many places for each key: filling it then costs less than sorting the keys."""
@@ -32,6 +33,21 @@ def factorized(keys: NDArray[np.integer[Any]], bound: int) -> tuple[NDArray[np.i
         return found.astype(np.int64), place.reshape(-1).astype(np.int64)
     present = _flags(keys, bound)
     return np.flatnonzero(present), (np.cumsum(present) - 1)[keys]
+
+
+def combined(codes: Sequence[NDArray[np.integer[Any]]], sizes: Sequence[int]) -> NDArray[np.int64]:
+    """Number of the combination of several codes in each row, from 0 without gaps, shape (rows,).
+
+    Args:
+        codes: One or more arrays of shape (rows,).
+        sizes: Above the largest code of each.
+    """
+    number = np.zeros(len(codes[0]), np.int64)
+    for code, size in zip(codes, sizes, strict=True):
+        # Renumbered at every code, so that many codes of many values do not overflow.
+        bound = (int(number.max(initial=0)) + 1) * size
+        number = factorized(number * size + code, bound)[1]
+    return number
 
 
 def _flags(keys: NDArray[np.integer[Any]], bound: int) -> NDArray[np.bool_]:

@@ -25,10 +25,13 @@ from psymetric.core.distinct import factorized
 from psymetric.core.gather_sum import GatherSum
 from psymetric.core.parameters import ParameterSpace
 from psymetric.core.quadrature import normal_grid
+from psymetric.errors import DesignError
+from psymetric.estimation.mixtures import MixtureProblem
 from psymetric.estimation.multidimensional import MultidimensionalProblem
 from psymetric.estimation.nested import NestedPlan, nested_plan
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, Table
 from psymetric.models.choice import AbstractChoiceModel, distinct_choices
+from psymetric.models.judge_mixture import JudgeMixture
 from psymetric.models.population import Background, background
 from psymetric.models.space import (
     CORRELATION,
@@ -205,7 +208,7 @@ class JointProblem:
 
 _LARGEST_KEY = 2**62
 
-Problem = MarginalProblem | JointProblem | MultidimensionalProblem
+Problem = MarginalProblem | JointProblem | MultidimensionalProblem | MixtureProblem
 
 
 def rough_information(problem: Problem) -> NDArray[np.float64]:
@@ -215,6 +218,8 @@ def rough_information(problem: Problem) -> NDArray[np.float64]:
     elif isinstance(problem, MultidimensionalProblem):
         n_responses = float(sum(group.picked.sum() for group in problem.integral.subjects.groups))
         n_subjects = problem.integral.n_subjects
+    elif isinstance(problem, MixtureProblem):
+        n_responses, n_subjects = problem.sums.judges.total, 1
     else:
         n_responses, n_subjects = float(problem.weight.sum()), 1
     return guessed_information(problem.space, n_responses, n_subjects, problem.n_categories)
@@ -246,7 +251,7 @@ def distinct_cells(
     model: AbstractMeasurementModel, table: Table
 ) -> tuple[dict[str, NDArray[np.int32]], NDArray[np.int64]]:
     """Distinct combinations of the model's facets in the table, and the cell of every row."""
-    sizes = [len(table.levels[facet]) for facet in model.facets]
+    sizes = [int(table.codes[facet].max(initial=0)) + 1 for facet in model.facets]
     flat = np.zeros(len(table.response), np.int64)
     for facet, size in zip(model.facets, sizes, strict=True):
         flat = flat * size + table.codes[facet]
@@ -294,7 +299,16 @@ def marginal_problem(
 
 
 def joint_problem(model: AbstractMeasurementModel, table: Table, *, prior: bool) -> JointProblem:
-    """Set up the joint problem; models without subjects have no other. Equal rows are counted, not repeated."""
+    """Set up the joint problem; models without subjects have no other. Equal rows are counted, not repeated.
+
+    Raises:
+        DesignError: A mixture of judges, whose comparisons hang together.
+    """
+    if isinstance(model, JudgeMixture):
+        raise DesignError(
+            f"this takes comparisons as independent, and under JudgeMixture those of one {model.over} hang together: "
+            "use the fit's own standard errors, or NUTS()"
+        )
     space, n_categories = parameter_space(model, table, ability="free"), model.n_outcomes(len(table.categories))
     if isinstance(model, AbstractChoiceModel):
         seen, _ = distinct_choices(model, table)
