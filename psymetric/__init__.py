@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 # The one map from public name to the module that owns it; `tests/house/test_public_api.py` keeps it true.
 _EXPORTS = {
     "BestWorst": "psymetric.models.best_worst",
+    "BestWorstDesign": "psymetric.design.best_worst_design",
     "Bootstrap": "psymetric.estimation.bootstrap",
     "BradleyTerry": "psymetric.models.bradley_terry",
     "CharacteristicCurves": "psymetric.diagnostics.characteristic_curves",
@@ -42,7 +43,9 @@ _EXPORTS = {
     "NUTS": "psymetric.estimation.nuts",
     "NominalResponse": "psymetric.models.nominal_response",
     "NonResponse": "psymetric.data.nonresponse",
+    "PairDesign": "psymetric.design.pair_designs",
     "PairJudges": "psymetric.diagnostics.pair_judges",
+    "PairSavings": "psymetric.adaptive.savings",
     "PairTable": "psymetric.data.pairs",
     "PlackettLuce": "psymetric.models.plackett_luce",
     "Plan": "psymetric.design.plan",
@@ -62,6 +65,7 @@ _EXPORTS = {
     "TwoPL": "psymetric.models.two_pl",
     "administer": "psymetric.administration.administer",
     "andersen_test": "psymetric.diagnostics.rasch_tests",
+    "best_worst_sets": "psymetric.design.best_worst_design",
     "bias_analysis": "psymetric.diagnostics.bias",
     "bootstrap": "psymetric.estimation.bootstrap",
     "category_statistics": "psymetric.diagnostics.categories",
@@ -87,13 +91,16 @@ _EXPORTS = {
     "judge_agreement": "psymetric.diagnostics.judge_agreement",
     "limited_information": "psymetric.diagnostics.limited_information",
     "link": "psymetric.diagnostics.linking",
+    "linked_pairs": "psymetric.design.pair_designs",
     "load_instrument": "psymetric.instruments.library",
     "mantel_haenszel": "psymetric.diagnostics.mantel_haenszel",
     "martin_loef_test": "psymetric.diagnostics.rasch_tests",
+    "next_pairs": "psymetric.adaptive.next_pairs",
     "norms": "psymetric.scoring.norms",
     "p_best": "psymetric.scoring.ranks",
     "pair_judges": "psymetric.diagnostics.pair_judges",
     "pair_residuals": "psymetric.diagnostics.pair_residuals",
+    "pair_savings": "psymetric.adaptive.savings",
     "pairs_from_ratings": "psymetric.data.rated_pairs",
     "pairwise_probabilities": "psymetric.scoring.ranks",
     "person_fit": "psymetric.diagnostics.person_fit",
@@ -110,6 +117,7 @@ _EXPORTS = {
     "plot_pairwise_probabilities": "psymetric.plots.pairwise_probabilities",
     "plot_rank_probabilities": "psymetric.plots.rank_probabilities",
     "plot_ranks": "psymetric.plots.chains",
+    "plot_savings": "psymetric.plots.pair_savings",
     "plot_trace": "psymetric.plots.chains",
     "plot_wright_map": "psymetric.plots.wright_map",
     "posterior_predictive": "psymetric.diagnostics.predictive",
@@ -127,6 +135,7 @@ _EXPORTS = {
     "residual_components": "psymetric.diagnostics.components",
     "residual_correlations": "psymetric.diagnostics.local_dependence",
     "robust_errors": "psymetric.estimation.robust",
+    "round_robin": "psymetric.design.pair_designs",
     "sampling_diagnostics": "psymetric.diagnostics.sampling",
     "scale_reliability": "psymetric.diagnostics.reliability",
     "score": "psymetric.scoring.score",
@@ -159,6 +168,8 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
+    from psymetric.adaptive.next_pairs import next_pairs as next_pairs
+    from psymetric.adaptive.savings import PairSavings as PairSavings, pair_savings as pair_savings
     from psymetric.administration.administer import administer as administer
     from psymetric.administration.tables import to_table as to_table
     from psymetric.data.connectivity import Connectivity as Connectivity, connectivity as connectivity
@@ -169,6 +180,15 @@ if TYPE_CHECKING:
     from psymetric.data.rated_rankings import rankings_from_ratings as rankings_from_ratings
     from psymetric.data.responses import ResponseTable as ResponseTable
     from psymetric.data.scores import Scores as Scores
+    from psymetric.design.best_worst_design import (
+        BestWorstDesign as BestWorstDesign,
+        best_worst_sets as best_worst_sets,
+    )
+    from psymetric.design.pair_designs import (
+        PairDesign as PairDesign,
+        linked_pairs as linked_pairs,
+        round_robin as round_robin,
+    )
     from psymetric.design.plan import Plan as Plan, plan as plan
     from psymetric.design.study import Study as Study
     from psymetric.diagnostics.bias import bias_analysis as bias_analysis
@@ -265,6 +285,7 @@ if TYPE_CHECKING:
     from psymetric.plots.information import plot_information as plot_information
     from psymetric.plots.leaderboard import plot_leaderboard as plot_leaderboard
     from psymetric.plots.mixing import plot_mixing as plot_mixing
+    from psymetric.plots.pair_savings import plot_savings as plot_savings
     from psymetric.plots.pairwise_probabilities import plot_pairwise_probabilities as plot_pairwise_probabilities
     from psymetric.plots.rank_probabilities import plot_rank_probabilities as plot_rank_probabilities
     from psymetric.plots.wright_map import plot_wright_map as plot_wright_map
