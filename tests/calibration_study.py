@@ -19,12 +19,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from calibration_cases import Design
+from calibration_rankings import draw_rankings, ranking_log_probs, ranking_table, shows_all_ties
 from calibration_truth import Values, draw_truth
 from scipy.stats import binom, norm
 
 import psymetric as ps
 from psymetric.core.precision import double_precision
 from psymetric.estimation import grids, nested, window_places
+from psymetric.models.base import Table
 from psymetric.models.nested import AbstractNestedModel
 
 N_RANKS = 20
@@ -52,11 +54,12 @@ def one_grid(design: Design) -> Iterator[None]:
 
 @cache
 def _cells(design: Design) -> dict[str, np.ndarray]:
-    """Codes of every response: all combinations of levels, or all ordered pairs of items."""
+    """Codes of every response: all combinations of levels, where pairs of items in either order count as levels."""
     facets, sizes = [*design.sizes], [*design.sizes.values()]
     if design.model.table_kind == "pairs":
-        left, right = (side[~np.eye(sizes[0], dtype=bool)] for side in np.indices((sizes[0], sizes[0])))
-        return {"left": left, "right": right}
+        pairs = np.argwhere(~np.eye(sizes[0], dtype=bool))
+        place, *others = np.indices((len(pairs), *sizes[1:])).reshape(len(sizes), -1)
+        return {"left": pairs[place, 0], "right": pairs[place, 1], **dict(zip(facets[1:], others, strict=True))}
     return dict(zip(facets, np.indices(sizes).reshape(len(sizes), -1), strict=True))
 
 
@@ -67,7 +70,9 @@ def _log_probs(design: Design) -> object:
 
 
 def _draw_scores(design: Design, truth: Values, rng: np.random.Generator) -> np.ndarray:
-    """A score for every cell, shape (cells,)."""
+    """A score for every cell, shape (cells,); of a choice model, how often each ranking was given."""
+    if design.model.table_kind == "rankings":
+        return draw_rankings(design, truth, rng)
     params = {name: jnp.asarray(value) for name, value in truth.items()}
     codes = {name: jnp.asarray(code) for name, code in _cells(design).items()}
     if isinstance(design.model, AbstractNestedModel):
@@ -78,29 +83,37 @@ def _draw_scores(design: Design, truth: Values, rng: np.random.Generator) -> np.
 
 
 def _uses_all_categories(design: Design, scores: np.ndarray) -> bool:
-    """Whether every group of steps saw every category."""
+    """Whether every group of steps saw every category, and ties occur where a model has them."""
+    if design.model.table_kind == "pairs":
+        return design.n_categories == 2 or bool(np.any(scores == 2))
+    if design.model.table_kind == "rankings":
+        return shows_all_ties(design, scores)
     groups = [spec.axes[0] for spec in design.model.parameters if spec.axes[1:] == ("step",)]
     common = any(spec.axes == ("step",) for spec in design.model.parameters)
     cells = [_cells(design)[facet] for facet in groups] + [np.zeros(len(scores), int)] * common
     return all(len(set(zip(group, scores, strict=True))) == (group.max() + 1) * design.n_categories for group in cells)
 
 
-def _table(design: Design, scores: np.ndarray) -> ps.ResponseTable | ps.PairTable:
+def _table(design: Design, scores: np.ndarray) -> Table:
     """Every category of every cell, with weight one where it was given and zero elsewhere.
 
     Arrays then have one shape whatever was answered, and the sampler is compiled once.
     """
+    if design.model.table_kind == "rankings":
+        return ranking_table(design, scores)
     n = design.n_categories
     frame = pd.DataFrame({name: np.repeat(code, n) for name, code in _cells(design).items()})
     frame["rating"] = np.tile(np.arange(n), len(scores))
     frame["given"] = (frame["rating"] == np.repeat(scores, n)).astype(float)
-    for name, (facet, value) in design.columns.items():
-        # Whole numbers are codes of labels; others are numbers.
-        labels = np.array([f"g{code}" for code in value]) if value.dtype == int else value
-        frame[name] = labels[frame[facet]]
+    # Whole numbers are codes of labels; others are numbers.
+    labels = {
+        name: np.array([f"g{code}" for code in value]) if value.dtype == int else value
+        for name, (_, value) in design.columns.items()
+    }
     if design.model.table_kind == "pairs":
-        frame["rating"] = np.array(["left", "right", "tie"])[frame["rating"]]
-        return ps.PairTable.from_frame(frame, left="left", right="right", outcome="rating", weight="given")
+        return _pair_table(design, frame, labels)
+    for name, (facet, _) in design.columns.items():
+        frame[name] = labels[name][frame[facet]]
     return ps.ResponseTable.from_frame(
         frame,
         response="rating",
@@ -111,15 +124,29 @@ def _table(design: Design, scores: np.ndarray) -> ps.ResponseTable | ps.PairTabl
     )
 
 
+def _pair_table(design: Design, frame: pd.DataFrame, labels: Mapping[str, np.ndarray]) -> ps.PairTable:
+    """Columns about items are their attributes, the others belong to the comparison."""
+    frame["rating"] = np.array(["left", "right", "tie"])[frame["rating"]]
+    about = {name: labels[name] for name, (facet, _) in design.columns.items() if facet == "item"}
+    items = pd.DataFrame({"item": np.arange(design.sizes["item"]), **about}) if about else None
+    facets = [facet for facet in design.sizes if facet != "item"]
+    for name in facets:
+        frame[name] = labels[name][frame[name]] if name in labels else frame[name]
+    return ps.PairTable.from_frame(
+        frame, left="left", right="right", outcome="rating", facets=facets, weight="given", items=items
+    )
+
+
 def _stream(design: Design, seed: int, purpose: int) -> np.random.Generator:
     """Random numbers that models do not share: equal draws of what they have in common would fail together."""
     return np.random.default_rng([seed, purpose, crc32(repr(design.model).encode())])
 
 
-def simulate(design: Design, seed: int) -> tuple[ps.ResponseTable | ps.PairTable, Values, np.ndarray]:
+def simulate(design: Design, seed: int) -> tuple[Table, Values, np.ndarray]:
     """A table, the truth behind it and its scores by cell."""
     rng = _stream(design, seed, 0)
-    sizes = {**design.sizes, "step": design.n_categories - 1}
+    labelled = {name: value.max() + 1 for name, (_, value) in design.columns.items() if value.dtype == int}
+    sizes = {**design.sizes, **labelled, "step": design.n_categories - 1, "tie_order": 2}
     columns = {name: value for name, (_, value) in design.columns.items()}
     for _ in range(_MOST_TABLES):
         truth = draw_truth(design.model, sizes, columns, rng)
@@ -181,6 +208,8 @@ class Ranks:
 @cache
 def _log_likelihood(design: Design) -> object:
     def of_one(params: Values, codes: Values, scores: np.ndarray) -> jax.Array:
+        if design.model.table_kind == "rankings":
+            return jnp.sum(scores * ranking_log_probs(design)(params))
         log_probs = design.model.category_log_probs(params, codes, design.n_categories)
         return jnp.sum(jnp.take_along_axis(log_probs, scores[:, None], axis=1))
 
