@@ -87,7 +87,7 @@ def test_coverage_of_close_levels(coverage):
 
 
 def test_what_cannot_be_done_is_said():
-    with pytest.raises(DataError, match="'joint'.*'marginal', 'simultaneous'"):
+    with pytest.raises(DataError, match=r"'joint'.*'marginal', 'simultaneous'"):
         rank_sets(np.zeros(3), np.ones(3), coverage="joint", level=LEVEL)
     with pytest.raises(DataError, match="2,001 levels have 2,001,000 differences"):
         rank_sets(np.zeros(2_001), np.ones(2_001), coverage="marginal", level=LEVEL)
