@@ -58,7 +58,7 @@ def run() -> list[Section]:
     text = "\n".join(
         [
             "Simulated votes, four in ten ties (Davidson), judges of different discrimination and an effect of the",
-            "position; four chains of 1,000 draws after 300 of warm-up, side by side on one core. A worst parameter",
+            "position; four chains of 1,000 draws after 300 of warm-up, side by side on one core. The parameter",
             "that mixes worst has the least bulk effective sample size. *Cold* includes compilation.",
             "",
             "| program | cold, s | warm, s | warm, CPU s | least bulk ESS | ESS per s | status |",
