@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any, final
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from psymetric.core.parameters import ParameterSpace
 from psymetric.core.precision import double_precision
 from psymetric.data.pairs import PairTable
 from psymetric.data.rankings import RankingTable
@@ -18,18 +17,18 @@ from psymetric.errors import ConvergenceError, DataError, DesignError
 from psymetric.estimation.assemble import constrained_uncertainty
 from psymetric.estimation.casewise import (
     choice_scores,
-    constraint_jacobian,
     joint_scores,
     marginal_scores,
     structural_space,
     subject_scores,
 )
-from psymetric.estimation.curvature import Information, information
+from psymetric.estimation.curvature import information
 from psymetric.estimation.extremes import Rows, find_extremes
 from psymetric.estimation.fit import Fit
 from psymetric.estimation.marginal import resolved_problem
 from psymetric.estimation.problems import joint_problem
 from psymetric.estimation.resampling import has_items_inside
+from psymetric.estimation.sandwich import TakenApart, check_definite, gradient_covariance
 from psymetric.models.base import ABILITY, Table
 from psymetric.models.choice import AbstractChoiceModel
 from psymetric.models.nested import require_independence
@@ -38,36 +37,9 @@ from psymetric.models.space import POPULATION_MEAN, POPULATION_SD, has_ability, 
 __all__ = ["robust_errors"]
 
 Matrix = NDArray[np.float64]
-Index = NDArray[np.int64]
 
-_CHUNK = 4_000_000
-"""Numbers in memory at a time: clusters × parameters."""
-_ROUNDING = 1e-10
-"""A negative eigenvalue this small relative to the largest is zero but for rounding."""
 _FEW = 40
 """Clusters below which sandwich errors come out too small by more than a few per cent (Cameron & Miller, 2015)."""
-
-
-@final
-@dataclass(frozen=True)
-class _Mode:
-    """A fit taken apart again.
-
-    Attributes:
-        table: The rows behind the estimates. space: Without the subjects' parameters. free: Its free vector. active:
-            Positions of those that were estimated. curvature: Negative Hessian at the mode over them.
-        scores: Rows' gradients in the constrained values, weights left out. ability: In the row's own ability, or None.
-        subjects: Subjects' gradients in the active parameters, in place of the rows' where populations differ, or None.
-    """
-
-    table: Table
-    space: ParameterSpace
-    free: Matrix
-    active: Index
-    curvature: Information
-    scores: csr_array
-    ability: Matrix | None
-    subjects: Matrix | None = None
 
 
 def robust_errors(fit: Fit, table: ResponseTable | PairTable | RankingTable, *, cluster: str | None = None) -> Fit:
@@ -121,10 +93,10 @@ def robust_errors(fit: Fit, table: ResponseTable | PairTable | RankingTable, *, 
     with double_precision():
         mode = _joint(fit, table) if ABILITY in fit.parameters or not has_ability(fit.model) else _marginal(fit, table)
         bread = mode.curvature.covariance()
-        meat, sizes, is_two_way = _meat(fit, mode, cluster)
+        meat, sizes, is_two_way = gradient_covariance(fit, mode, cluster)
         covariance = bread @ meat @ bread
         if is_two_way:
-            _check_definite(covariance, sizes)
+            check_definite(covariance, sizes)
         found = constrained_uncertainty(mode.space, mode.free, covariance, mode.active)
         errors, covariances, factors = found.standard_errors, found.covariances, found.factors
         if mode.ability is not None:
@@ -169,7 +141,7 @@ def _check(fit: Fit, table: ResponseTable | PairTable | RankingTable, cluster: s
         raise DataError(f"robust_errors(cluster={cluster!r}) is not a column of the table: it has {known}")
 
 
-def _marginal(fit: Fit, table: Table) -> _Mode:
+def _marginal(fit: Fit, table: Table) -> TakenApart:
     problem, free = resolved_problem(fit.model, table, fit.parameters, prior=fit.penalised)
     active = np.ones(len(free), bool)
     # An sd held at its lower bound has no standard error and was not estimated; one that is known has an error of zero.
@@ -179,11 +151,11 @@ def _marginal(fit: Fit, table: Table) -> _Mode:
     places = np.flatnonzero(active)
     if problem.background is not None:
         subjects = subject_scores(problem, free)[:, places]
-        return _Mode(table, problem.space, free, places, curvature, csr_array((0, 0)), None, subjects)
-    return _Mode(table, problem.space, free, places, curvature, marginal_scores(problem, table, free), None)
+        return TakenApart(table, problem.space, free, places, curvature, csr_array((0, 0)), None, subjects)
+    return TakenApart(table, problem.space, free, places, curvature, marginal_scores(problem, table, free), None)
 
 
-def _joint(fit: Fit, table: Table) -> _Mode:
+def _joint(fit: Fit, table: Table) -> TakenApart:
     kept, parameters = table, dict(fit.parameters)
     if isinstance(table, RankingTable) and isinstance(fit.model, AbstractChoiceModel):
         return _of_rankings(fit, fit.model, table)
@@ -198,10 +170,10 @@ def _joint(fit: Fit, table: Table) -> _Mode:
     scores, ability = joint_scores(problem, kept, free)
     space, n_own = structural_space(problem.space), len(curvature.diagonal)
     active = np.arange(space.size)
-    return _Mode(kept, space, free[n_own:], active, curvature, scores, ability if n_own else None)
+    return TakenApart(kept, space, free[n_own:], active, curvature, scores, ability if n_own else None)
 
 
-def _of_rankings(fit: Fit, model: AbstractChoiceModel, table: RankingTable) -> _Mode:
+def _of_rankings(fit: Fit, model: AbstractChoiceModel, table: RankingTable) -> TakenApart:
     problem = joint_problem(model, table, prior=fit.penalised)
     free, found = problem.space.unconstrain(fit.parameters), table.rankings
     rows = Rows(
@@ -209,7 +181,7 @@ def _of_rankings(fit: Fit, model: AbstractChoiceModel, table: RankingTable) -> _
     )
     scores = choice_scores(problem, model.choices(table), free)
     active = np.arange(problem.space.size)
-    return _Mode(rows, problem.space, free, active, information(problem, free), scores, None)
+    return TakenApart(rows, problem.space, free, active, information(problem, free), scores, None)
 
 
 def _places(fit: Fit, kept: Table, axes: tuple[str, ...]) -> tuple[Any, ...]:
@@ -242,92 +214,6 @@ def _whole_factors(fit: Fit, kept: Table, factors: dict[str, Matrix]) -> dict[st
         whole[name] = np.full((*shape, value.shape[-1]), np.nan)
         whole[name][_places(fit, kept, axes[name]) if value.shape[:-1] != shape else ...] = value
     return whole
-
-
-def _meat(fit: Fit, mode: _Mode, cluster: str | None) -> tuple[Matrix, dict[str, int], bool]:
-    """Covariance of the gradient, the number of clusters by name, and whether it is two-way."""
-    codes, weight = mode.table.codes, mode.table.weight
-    if "subject" not in codes and cluster is None:
-        rows = np.arange(len(weight))
-        unit = "ranking" if fit.model.table_kind == "rankings" else "comparison"
-        return _one_way(mode, rows, np.sqrt(weight), float(weight.sum())), {unit: int(weight.sum())}, False
-    name = cluster or "subject"
-    owner = codes[name].astype(np.int64)
-    n_clusters = len(np.unique(owner[weight > 0]))
-    if n_clusters < 2:
-        raise DataError(f"robust_errors(cluster={name!r}): {n_clusters} cluster shows no spread between clusters")
-    if mode.subjects is not None:
-        return _of_subjects(mode, mode.subjects, owner, name), {name: n_clusters}, False
-    first = _one_way(mode, owner, weight, n_clusters)
-    if mode.ability is not None or "subject" not in codes or name == "subject":
-        return first, {name: n_clusters}, False
-    subject = codes["subject"].astype(np.int64)
-    both = np.unique(subject * len(mode.table.levels[name]) + owner, return_inverse=True)[1].reshape(-1)
-    n_subjects, n_both = (len(np.unique(of[weight > 0])) for of in (subject, both))
-    if n_both == n_subjects:
-        return first, {name: n_clusters}, False
-    if name in fit.model.facets:
-        raise DesignError(
-            f"robust_errors(cluster={name!r}): subjects are integrated out and meet several levels of {name!r}, each "
-            "of which has a location of its own, at whose maximum its gradients sum to zero: such clusters say nothing "
-            f'about locations. Use cluster="subject", or bootstrap(resample={name!r})'
-        )
-    second, shared = _one_way(mode, subject, weight, n_subjects), _one_way(mode, both, weight, n_both)
-    return first + second - shared, {name: n_clusters, "subject": n_subjects}, True
-
-
-def _one_way(mode: _Mode, owner: Index, weight: Matrix, n_clusters: float) -> Matrix:
-    """Sum over clusters of the outer products of their gradients, with the small-sample factor."""
-    jacobian = constraint_jacobian(mode.space, mode.free)[:, mode.active]
-    n_rows, n_owners = len(owner), int(owner.max()) + 1
-    by_owner = csr_array((weight, (owner, np.arange(n_rows))), shape=(n_owners, n_rows))
-    scores, total = by_owner @ mode.scores, np.zeros((jacobian.shape[1], jacobian.shape[1]))
-    own = None
-    if mode.ability is not None:
-        places = (np.arange(n_rows), mode.table.codes["subject"])
-        own = by_owner @ csr_array((mode.ability, places), shape=(n_rows, len(mode.curvature.diagonal)))
-    reach = (mode.curvature.border / mode.curvature.diagonal).T if own is not None else None
-    size = max(_CHUNK // max(jacobian.shape[1], 1), 1)
-    for start in range(0, n_owners, size):
-        gradient = scores[start : start + size] @ jacobian
-        if own is not None and reach is not None:
-            gradient = gradient - own[start : start + size] @ reach
-        total += gradient.T @ gradient
-    return total * n_clusters / (n_clusters - 1)
-
-
-def _of_subjects(mode: _Mode, subjects: Matrix, owner: Index, name: str) -> Matrix:
-    """As `_one_way`, from the gradients of whole subjects.
-
-    Raises:
-        DesignError: A cluster that holds a part of a subject.
-    """
-    used = mode.table.weight > 0
-    subject, owner = mode.table.codes["subject"][used], owner[used]
-    whole = np.zeros(len(subjects), np.int64)
-    whole[subject] = owner
-    if crossing := len(np.unique(subject[whole[subject] != owner])):
-        raise DesignError(
-            f"robust_errors(cluster={name!r}): {crossing} of {len(subjects)} subjects have responses in several "
-            "clusters, and with several populations a subject's gradient has parts that belong to none of its "
-            f'responses. Use cluster="subject", or bootstrap(resample={name!r})'
-        )
-    n_clusters = len(np.unique(owner))
-    gradient = np.zeros((int(owner.max()) + 1, subjects.shape[1]))
-    np.add.at(gradient, whole, subjects)
-    return gradient.T @ gradient * n_clusters / (n_clusters - 1)
-
-
-def _check_definite(covariance: Matrix, sizes: dict[str, int]) -> None:
-    values = np.linalg.eigvalsh(covariance)
-    if values[0] < -_ROUNDING * values[-1]:
-        name, n_clusters = next(iter(sizes.items()))
-        raise DataError(
-            f"robust_errors(cluster={name!r}): {n_clusters} clusters that cross subjects are too few for "
-            f"{len(values)} parameters on this many responses per subject (by cluster plus by subject less by both is "
-            "no covariance): use "
-            f'cluster="subject", or bootstrap(resample={name!r})'
-        )
 
 
 def _own(fit: Fit, cluster: str | None, errors: dict[str, Matrix]) -> list[str]:
