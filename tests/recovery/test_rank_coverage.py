@@ -13,20 +13,23 @@ from recovery_study import LEVEL, SIGNIFICANCE
 
 import psymetric as ps
 
-N = 500
-METHOD = f"""The share of items whose true rank lies in its range, over {{n}} data sets each; worths are evenly spaced
-normal quantiles of the sd that is printed, in logits, so that ranks are defined and, where the sd is small, hard to
-tell. *Questions*: how many pairs or sets an item is in; of 30 items only neighbours on a circle are compared, or nearly
-all. *Quantiles of draws*: `rank_intervals`, which ranks draws around the estimates. *Marginal sets* and *simultaneous
-sets*: ranks that no significant difference rules out (`psymetric.scoring.rank_sets`; Mogstad, Romano, Shaikh & Wilhelm,
-2024), which promise {LEVEL:g} for each item, or for all at once. *All*: share of data sets in which every range holds;
-*worst*: the item held least often; *width*: mean number of ranks in a range. *Not fitted*: data sets that maximum
-likelihood refuses, as some items won, or lost, all their comparisons with the others.
+DATA_SETS = {8: 300, 30: 120}
+"""By number of items."""
+METHOD = f"""The share of items whose true rank lies in its range, over {DATA_SETS[8]} data sets of 8 items and
+{DATA_SETS[30]} of 30. Worths are evenly spaced normal quantiles of the sd that is printed, in logits, so that ranks are
+defined and, where the sd is small, hard to tell. *Questions*: how many pairs or sets an item is in; few of 30 items are
+compared with neighbours on a circle alone. *Quantiles of draws*: `rank_intervals`, which ranks draws around the
+estimates. *Marginal sets* and *simultaneous sets*: ranks that no significant difference rules out
+(`psymetric.scoring.rank_sets`; Mogstad, Romano, Shaikh & Wilhelm, 2024), which promise {LEVEL:g} for each item, or for
+all at once. *All*: share of data sets in which every range holds; *worst*: the item held least often; *width*: mean
+number of ranks in a range. *Not fitted*: data sets that maximum likelihood refuses, as some items won, or lost, all
+their comparisons with the others.
 
 The rule: marginal sets hold {LEVEL:g} of all ranks, and simultaneous ones all ranks in {LEVEL:g} of the data sets, or
 more, less {SIGNIFICANCE} standard errors. Quantiles of draws are printed, not checked: they fall short where worths are
 close, since the draws spread the items a second time around estimates that are spread already (Xie, Singh & Zhang,
-2009, JASA 104, 775-788)."""
+2009, JASA 104, 775-788). Sets err on the other side: they are as wide as the worst case asks, in which one false
+difference puts an item outside its set."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,11 @@ class Scenario:
     sd: float
     engine: object
     world: World
+
+    @property
+    def n(self) -> int:
+        """Data sets."""
+        return DATA_SETS[len(self.world.truth["item"])]
 
 
 SPREADS = (0.05, 0.3, 1.0)
@@ -92,6 +100,7 @@ def row(scenario: Scenario, tallies: dict[str, RankTally], refused: int) -> dict
         "design": scenario.design,
         "questions": f"{scenario.world.per_item:.0f}",
         "sd of worths": f"{scenario.sd:g}",
+        "data sets": scenario.n,
         "not fitted": refused,
         f"{QUANTILES}: coverage": f"{quantiles.each:.3f}",
         "SE": f"{quantiles.each_error:.3f}",
@@ -122,9 +131,9 @@ def test_sets_hold_where_quantiles_of_draws_do_not():
 def test_coverage_of_ranks(record_validation):
     rows, found = [], []
     for seed, scenario in enumerate(scenarios()):
-        tallies, refused = rank_study.replicate(scenario.world, scenario.engine, N, seed)
+        tallies, refused = rank_study.replicate(scenario.world, scenario.engine, scenario.n, seed)
         rows.append(row(scenario, tallies, refused))
         found.append(tallies)
-    record_validation("Coverage of rank intervals", METHOD.format(n=N), rows)
+    record_validation("Coverage of rank intervals", METHOD, rows)
     for tallies in found:
         check(tallies)
