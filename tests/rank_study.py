@@ -9,7 +9,7 @@ from comparison_world import World
 from recovery_study import LEVEL, SIGNIFICANCE
 
 import psymetric as ps
-from psymetric.errors import IdentificationError
+from psymetric.errors import ConvergenceError, IdentificationError
 from psymetric.scoring.rank_sets import rank_sets
 
 QUANTILES, MARGINAL, SIMULTANEOUS = "quantiles of draws", "marginal sets", "simultaneous sets"
@@ -61,7 +61,7 @@ class RankTally:
 
 
 def replicate(world: World, engine: object, n: int, seed: int) -> tuple[dict[str, RankTally], int]:
-    """Draw, fit and rank; and how many data sets could not be fitted, as some items were never beaten, or never won."""
+    """Draw, fit and rank; and how many data sets could not be fitted."""
     rng, refused = np.random.default_rng(seed), 0
     tallies = {name: RankTally() for name in (QUANTILES, MARGINAL, SIMULTANEOUS)}
     truth = (-world.truth["item"]).argsort().argsort() + 1
@@ -70,7 +70,7 @@ def replicate(world: World, engine: object, n: int, seed: int) -> tuple[dict[str
         own = int(rng.integers(2**31))
         try:
             fit = ps.fit(world.model, table, engine=engine)
-        except IdentificationError:
+        except (ConvergenceError, IdentificationError):
             refused += 1
             continue
         frame = ps.rank_intervals(fit, level=LEVEL, draws=DRAWS, seed=own).set_index("level").loc[[*range(len(truth))]]
