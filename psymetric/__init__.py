@@ -12,13 +12,18 @@ __version__ = "0.1.0"
 
 # The one map from public name to the module that owns it; `tests/house/test_public_api.py` keeps it true.
 _EXPORTS = {
-    "Bootstrap": "psymetric.estimation.bootstrap",
     "BestWorst": "psymetric.models.best_worst",
+    "BestWorstDesign": "psymetric.design.best_worst_design",
+    "Bootstrap": "psymetric.estimation.bootstrap",
     "BradleyTerry": "psymetric.models.bradley_terry",
     "CharacteristicCurves": "psymetric.diagnostics.characteristic_curves",
+    "ClassComparison": "psymetric.diagnostics.class_number",
+    "ClassMembership": "psymetric.scoring.latent_classes",
     "ConditionalML": "psymetric.estimation.conditional_ml",
     "Connectivity": "psymetric.data.connectivity",
+    "CyclicTriples": "psymetric.diagnostics.cyclic_triples",
     "DifferentialFunctioning": "psymetric.diagnostics.dif",
+    "EloRatings": "psymetric.scoring.elo",
     "Fit": "psymetric.estimation.fit",
     "FitSet": "psymetric.estimation.fitting",
     "FourPL": "psymetric.models.four_pl",
@@ -29,6 +34,7 @@ _EXPORTS = {
     "InformationCurves": "psymetric.diagnostics.information_curves",
     "JointML": "psymetric.estimation.joint_ml",
     "JudgeAgreement": "psymetric.diagnostics.judge_agreement",
+    "JudgeMixture": "psymetric.models.judge_mixture",
     "Laplace": "psymetric.estimation.map_laplace",
     "Link": "psymetric.diagnostics.linking",
     "MAP": "psymetric.estimation.map_laplace",
@@ -37,6 +43,9 @@ _EXPORTS = {
     "NUTS": "psymetric.estimation.nuts",
     "NominalResponse": "psymetric.models.nominal_response",
     "NonResponse": "psymetric.data.nonresponse",
+    "PairDesign": "psymetric.design.pair_designs",
+    "PairJudges": "psymetric.diagnostics.pair_judges",
+    "PairSavings": "psymetric.adaptive.savings",
     "PairTable": "psymetric.data.pairs",
     "PlackettLuce": "psymetric.models.plackett_luce",
     "Plan": "psymetric.design.plan",
@@ -56,18 +65,24 @@ _EXPORTS = {
     "TwoPL": "psymetric.models.two_pl",
     "administer": "psymetric.administration.administer",
     "andersen_test": "psymetric.diagnostics.rasch_tests",
+    "best_worst_sets": "psymetric.design.best_worst_design",
     "bias_analysis": "psymetric.diagnostics.bias",
     "bootstrap": "psymetric.estimation.bootstrap",
     "category_statistics": "psymetric.diagnostics.categories",
     "characteristic_curves": "psymetric.diagnostics.characteristic_curves",
+    "class_membership": "psymetric.scoring.latent_classes",
+    "compare_classes": "psymetric.diagnostics.class_number",
     "connectivity": "psymetric.data.connectivity",
+    "cyclic_triples": "psymetric.diagnostics.cyclic_triples",
     "differential_functioning": "psymetric.diagnostics.dif",
     "displacement": "psymetric.diagnostics.displacement",
     "drift": "psymetric.diagnostics.drift",
+    "elo_scale": "psymetric.scoring.elo",
     "facet_summary": "psymetric.diagnostics.facets",
     "fair_averages": "psymetric.scoring.fair",
     "fit": "psymetric.estimation.fitting",
     "fit_each": "psymetric.estimation.fitting",
+    "fit_of_class": "psymetric.scoring.latent_classes",
     "fit_statistics": "psymetric.diagnostics.residuals",
     "ideal_ratings": "psymetric.scoring.ideal",
     "information_criteria": "psymetric.diagnostics.information",
@@ -76,12 +91,18 @@ _EXPORTS = {
     "judge_agreement": "psymetric.diagnostics.judge_agreement",
     "limited_information": "psymetric.diagnostics.limited_information",
     "link": "psymetric.diagnostics.linking",
+    "linked_pairs": "psymetric.design.pair_designs",
     "load_instrument": "psymetric.instruments.library",
     "mantel_haenszel": "psymetric.diagnostics.mantel_haenszel",
     "martin_loef_test": "psymetric.diagnostics.rasch_tests",
+    "next_pairs": "psymetric.adaptive.next_pairs",
     "norms": "psymetric.scoring.norms",
     "p_best": "psymetric.scoring.ranks",
+    "pair_judges": "psymetric.diagnostics.pair_judges",
+    "pair_residuals": "psymetric.diagnostics.pair_residuals",
+    "pair_savings": "psymetric.adaptive.savings",
     "pairs_from_ratings": "psymetric.data.rated_pairs",
+    "pairwise_probabilities": "psymetric.scoring.ranks",
     "person_fit": "psymetric.diagnostics.person_fit",
     "plan": "psymetric.design.plan",
     "plot_bias": "psymetric.plots.bias_map",
@@ -91,23 +112,40 @@ _EXPORTS = {
     "plot_dependence": "psymetric.plots.dependence",
     "plot_fit": "psymetric.plots.fit_bubbles",
     "plot_information": "psymetric.plots.information",
+    "plot_leaderboard": "psymetric.plots.leaderboard",
     "plot_mixing": "psymetric.plots.mixing",
+    "plot_pairwise_probabilities": "psymetric.plots.pairwise_probabilities",
+    "plot_rank_probabilities": "psymetric.plots.rank_probabilities",
     "plot_ranks": "psymetric.plots.chains",
+    "plot_savings": "psymetric.plots.pair_savings",
     "plot_trace": "psymetric.plots.chains",
     "plot_wright_map": "psymetric.plots.wright_map",
     "posterior_predictive": "psymetric.diagnostics.predictive",
     "quasi_variances": "psymetric.scoring.quasi_variances",
     "rank_intervals": "psymetric.scoring.ranks",
+    "rank_probabilities": "psymetric.scoring.ranks",
+    "rankings_from_ratings": "psymetric.data.rated_rankings",
+    "read_alpaca_eval": "psymetric.instruments.importers.alpaca_eval",
+    "read_arena": "psymetric.instruments.importers.arena",
+    "read_council": "psymetric.instruments.importers.council",
+    "read_llmbar": "psymetric.instruments.importers.llmbar",
+    "read_mt_bench": "psymetric.instruments.importers.mt_bench",
+    "read_mt_bench_scores": "psymetric.instruments.importers.mt_bench",
     "report": "psymetric.reporting.report",
     "residual_components": "psymetric.diagnostics.components",
     "residual_correlations": "psymetric.diagnostics.local_dependence",
     "robust_errors": "psymetric.estimation.robust",
+    "round_robin": "psymetric.design.pair_designs",
     "sampling_diagnostics": "psymetric.diagnostics.sampling",
     "scale_reliability": "psymetric.diagnostics.reliability",
     "score": "psymetric.scoring.score",
     "score_reliability": "psymetric.diagnostics.reliability",
     "score_table": "psymetric.scoring.score_table",
+    "separability": "psymetric.scoring.tiers",
+    "swap_consistency": "psymetric.diagnostics.swap_consistency",
+    "tiers": "psymetric.scoring.tiers",
     "to_table": "psymetric.administration.tables",
+    "win_rates": "psymetric.scoring.win_rates",
 }
 
 __all__ = ["__version__", *sorted(_EXPORTS)]  # pyright: ignore[reportUnsupportedDunderAll]
@@ -130,6 +168,8 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
+    from psymetric.adaptive.next_pairs import next_pairs as next_pairs
+    from psymetric.adaptive.savings import PairSavings as PairSavings, pair_savings as pair_savings
     from psymetric.administration.administer import administer as administer
     from psymetric.administration.tables import to_table as to_table
     from psymetric.data.connectivity import Connectivity as Connectivity, connectivity as connectivity
@@ -137,8 +177,18 @@ if TYPE_CHECKING:
     from psymetric.data.pairs import PairTable as PairTable
     from psymetric.data.rankings import RankingTable as RankingTable
     from psymetric.data.rated_pairs import pairs_from_ratings as pairs_from_ratings
+    from psymetric.data.rated_rankings import rankings_from_ratings as rankings_from_ratings
     from psymetric.data.responses import ResponseTable as ResponseTable
     from psymetric.data.scores import Scores as Scores
+    from psymetric.design.best_worst_design import (
+        BestWorstDesign as BestWorstDesign,
+        best_worst_sets as best_worst_sets,
+    )
+    from psymetric.design.pair_designs import (
+        PairDesign as PairDesign,
+        linked_pairs as linked_pairs,
+        round_robin as round_robin,
+    )
     from psymetric.design.plan import Plan as Plan, plan as plan
     from psymetric.design.study import Study as Study
     from psymetric.diagnostics.bias import bias_analysis as bias_analysis
@@ -147,7 +197,12 @@ if TYPE_CHECKING:
         CharacteristicCurves as CharacteristicCurves,
         characteristic_curves as characteristic_curves,
     )
+    from psymetric.diagnostics.class_number import (
+        ClassComparison as ClassComparison,
+        compare_classes as compare_classes,
+    )
     from psymetric.diagnostics.components import residual_components as residual_components
+    from psymetric.diagnostics.cyclic_triples import CyclicTriples as CyclicTriples, cyclic_triples as cyclic_triples
     from psymetric.diagnostics.dif import (
         DifferentialFunctioning as DifferentialFunctioning,
         differential_functioning as differential_functioning,
@@ -172,6 +227,8 @@ if TYPE_CHECKING:
     from psymetric.diagnostics.linking import Link as Link, link as link
     from psymetric.diagnostics.local_dependence import residual_correlations as residual_correlations
     from psymetric.diagnostics.mantel_haenszel import mantel_haenszel as mantel_haenszel
+    from psymetric.diagnostics.pair_judges import PairJudges as PairJudges, pair_judges as pair_judges
+    from psymetric.diagnostics.pair_residuals import pair_residuals as pair_residuals
     from psymetric.diagnostics.person_fit import person_fit as person_fit
     from psymetric.diagnostics.predictive import posterior_predictive as posterior_predictive
     from psymetric.diagnostics.rasch_tests import andersen_test as andersen_test, martin_loef_test as martin_loef_test
@@ -182,6 +239,7 @@ if TYPE_CHECKING:
     )
     from psymetric.diagnostics.residuals import fit_statistics as fit_statistics
     from psymetric.diagnostics.sampling import sampling_diagnostics as sampling_diagnostics
+    from psymetric.diagnostics.swap_consistency import swap_consistency as swap_consistency
     from psymetric.estimation.bootstrap import Bootstrap as Bootstrap, bootstrap as bootstrap
     from psymetric.estimation.conditional_ml import ConditionalML as ConditionalML
     from psymetric.estimation.fit import Fit as Fit
@@ -193,6 +251,14 @@ if TYPE_CHECKING:
     from psymetric.estimation.pymc_nuts import PyMCNUTS as PyMCNUTS
     from psymetric.estimation.robust import robust_errors as robust_errors
     from psymetric.estimation.svi import SVI as SVI
+    from psymetric.instruments.importers.alpaca_eval import read_alpaca_eval as read_alpaca_eval
+    from psymetric.instruments.importers.arena import read_arena as read_arena
+    from psymetric.instruments.importers.council import read_council as read_council
+    from psymetric.instruments.importers.llmbar import read_llmbar as read_llmbar
+    from psymetric.instruments.importers.mt_bench import (
+        read_mt_bench as read_mt_bench,
+        read_mt_bench_scores as read_mt_bench_scores,
+    )
     from psymetric.instruments.library import load_instrument as load_instrument
     from psymetric.models.best_worst import BestWorst as BestWorst
     from psymetric.models.bradley_terry import BradleyTerry as BradleyTerry
@@ -200,6 +266,7 @@ if TYPE_CHECKING:
     from psymetric.models.generalized_partial_credit import GeneralizedPartialCredit as GeneralizedPartialCredit
     from psymetric.models.graded_response import GradedResponse as GradedResponse
     from psymetric.models.hierarchical_rater import HierarchicalRater as HierarchicalRater
+    from psymetric.models.judge_mixture import JudgeMixture as JudgeMixture
     from psymetric.models.many_facet import ManyFacetRasch as ManyFacetRasch
     from psymetric.models.nominal_response import NominalResponse as NominalResponse
     from psymetric.models.plackett_luce import PlackettLuce as PlackettLuce
@@ -216,13 +283,30 @@ if TYPE_CHECKING:
     from psymetric.plots.dependence import plot_dependence as plot_dependence
     from psymetric.plots.fit_bubbles import plot_fit as plot_fit
     from psymetric.plots.information import plot_information as plot_information
+    from psymetric.plots.leaderboard import plot_leaderboard as plot_leaderboard
     from psymetric.plots.mixing import plot_mixing as plot_mixing
+    from psymetric.plots.pair_savings import plot_savings as plot_savings
+    from psymetric.plots.pairwise_probabilities import plot_pairwise_probabilities as plot_pairwise_probabilities
+    from psymetric.plots.rank_probabilities import plot_rank_probabilities as plot_rank_probabilities
     from psymetric.plots.wright_map import plot_wright_map as plot_wright_map
     from psymetric.reporting.report import Report as Report, report as report
+    from psymetric.scoring.elo import EloRatings as EloRatings, elo_scale as elo_scale
     from psymetric.scoring.fair import fair_averages as fair_averages
     from psymetric.scoring.ideal import ideal_ratings as ideal_ratings
+    from psymetric.scoring.latent_classes import (
+        ClassMembership as ClassMembership,
+        class_membership as class_membership,
+        fit_of_class as fit_of_class,
+    )
     from psymetric.scoring.norms import norms as norms
     from psymetric.scoring.quasi_variances import quasi_variances as quasi_variances
-    from psymetric.scoring.ranks import p_best as p_best, rank_intervals as rank_intervals
+    from psymetric.scoring.ranks import (
+        p_best as p_best,
+        pairwise_probabilities as pairwise_probabilities,
+        rank_intervals as rank_intervals,
+        rank_probabilities as rank_probabilities,
+    )
     from psymetric.scoring.score import score as score
     from psymetric.scoring.score_table import ScoreTable as ScoreTable, score_table as score_table
+    from psymetric.scoring.tiers import separability as separability, tiers as tiers
+    from psymetric.scoring.win_rates import win_rates as win_rates

@@ -6,7 +6,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, final
+from typing import TYPE_CHECKING, Any, Final, Literal, final
 
 import pandas as pd
 
@@ -50,6 +50,7 @@ __all__ = [
     "engine_named",
     "run_demo",
     "simulate_study",
+    "tie_rule",
 ]
 
 ENGINES: Final = {
@@ -127,9 +128,14 @@ def choose_model(table: ResponseTable | PairTable, settings: ModelSettings | Non
     if settings is not None:
         return settings.build(_varied(table))
     if isinstance(table, PairTable):
-        return BradleyTerry(ties="davidson" if bool((table.response == 2).any()) else None, position=True)
+        return BradleyTerry(ties=tie_rule(table), position=True)
     facets = _varied(table)
     return ManyFacetRasch(facets=facets, steps="item" if "item" in facets else "common")
+
+
+def tie_rule(table: PairTable) -> Literal["davidson"] | None:
+    """Davidson's rule where comparisons were tied, else none."""
+    return "davidson" if bool((table.response == 2).any()) else None
 
 
 def _varied(table: ResponseTable | PairTable) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from psymetric.models.best_worst import BestWorst
 from psymetric.models.bradley_terry import BradleyTerry
 from psymetric.models.choice import AbstractChoiceModel
 from psymetric.models.discovery import available_models
+from psymetric.models.judge_mixture import JudgeMixture
 from psymetric.models.many_facet import ManyFacetRasch
 from psymetric.models.multidimensional import Multidimensional
 from psymetric.models.nested import AbstractNestedModel
@@ -46,6 +47,7 @@ _VARIANTS: tuple[AbstractMeasurementModel, ...] = (
     BradleyTerry(ties="davidson", position="judge", slopes=("judge",), contest=("length",)),
     BradleyTerry(covariates=("size", "kind"), contest=("length",), drift={"item:occasion": "linear"}),
     BradleyTerry(covariates=("size",), family="kind", drift={"item:occasion": "walk"}),
+    JudgeMixture(BradleyTerry(ties="davidson", position=True, contest=("length",))),
     PlackettLuce(ties="davidson-luce"),
     PlackettLuce(ties="davidson-luce", slopes="judge"),
     BestWorst(worst_scale="free"),
@@ -196,5 +198,5 @@ def cases() -> list[Case]:
 
 def independent_cases() -> list[Case]:
     """Those whose responses are independent given one ability of their subject, or the items compared."""
-    whole = (AbstractNestedModel, AbstractChoiceModel)
+    whole = (AbstractNestedModel, AbstractChoiceModel, JudgeMixture)
     return [case for case in cases() if not isinstance(case.model, whole) and not has_dimensions(case.model)]

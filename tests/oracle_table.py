@@ -10,13 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-_LATER = "mixed and conditional comparisons belong to later work"
 _NAGQ = "Laplace's method over crossed effects; the same data with subjects integrated out exactly are held above"
 NOT_HELD = {
     "BradleyTerry2/flatlizards_br": "bias-reduced (Firth): not offered, and its graph is refused",
     "BradleyTerry2/flatlizards_random": "PQL with restricted equations: held to a fraction of the errors",
-    "psychotools/CEMSChoice*": "comparisons: later work; the same model is held on baseball and pudding",
-    "psychotools/SoundQuality*": "comparisons: later work; the same model is held on baseball and pudding",
     "TAM/raschdat1_immer_jml_epsadj": "ε-adjusted joint likelihood (immer), an estimator that psymetric does not offer",
     "TAM/ratings1_sirt_rmfacets_b_a*": "another model: its slopes multiply θ alone, ours θ minus severity and steps",
     "TAM/data_gpcm_jml_biasTRUE": "(I − 1)/I times the fit without, whose likelihood is held; held on raschdat1",

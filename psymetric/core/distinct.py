@@ -1,13 +1,14 @@
-"""Distinct values of bounded whole numbers."""
+"""Distinct values of bounded whole numbers, and of their combinations."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["distinct", "factorized"]
+__all__ = ["combined", "distinct", "factorized", "totals"]
 
 _SPARE = 8
 """A table of flags may have this many places for each key: filling it then costs less than sorting the keys."""
@@ -32,6 +33,37 @@ def factorized(keys: NDArray[np.integer[Any]], bound: int) -> tuple[NDArray[np.i
         return found.astype(np.int64), place.reshape(-1).astype(np.int64)
     present = _flags(keys, bound)
     return np.flatnonzero(present), (np.cumsum(present) - 1)[keys]
+
+
+def combined(codes: Sequence[NDArray[np.integer[Any]]], sizes: Sequence[int]) -> NDArray[np.int64]:
+    """Number of the combination of several codes in each row, from 0 without gaps, shape (rows,).
+
+    Args:
+        codes: One or more arrays of shape (rows,).
+        sizes: Above the largest code of each.
+    """
+    number = np.zeros(len(codes[0]), np.int64)
+    for code, size in zip(codes, sizes, strict=True):
+        # Renumbered at every code, so that many codes of many values do not overflow.
+        bound = (int(number.max(initial=0)) + 1) * size
+        number = factorized(number * size + code, bound)[1]
+    return number
+
+
+def totals(
+    keys: NDArray[np.integer[Any]], weight: NDArray[np.float64], bound: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Sorted distinct keys, and the sum of the weights of each; those that sum to zero are left out.
+
+    `weight` is 0 or more, shape (keys,); the other arguments are as for `distinct`.
+    """
+    if bound > _SPARE * len(keys):
+        found, place = np.unique(keys, return_inverse=True)
+        total = np.bincount(place.reshape(-1), weight).astype(np.float64)
+        return found[total > 0].astype(np.int64), total[total > 0]
+    total = np.bincount(keys, weight, bound).astype(np.float64)
+    found = np.flatnonzero(total)
+    return found, total[found]
 
 
 def _flags(keys: NDArray[np.integer[Any]], bound: int) -> NDArray[np.bool_]:

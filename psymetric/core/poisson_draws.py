@@ -27,13 +27,14 @@ class PoissonTable:
     Attributes:
         mean: Of every cell, shape (cells,).
         is_small: Cells whose mean has a table. distribution: Of these, the place of their distribution function.
-        guide: Least count with each leading bits, shape (distributions × 2¹²,). last: Last random number of each count,
-            shape (distributions × counts,). n_counts: Counts per distribution.
+        guide: The count of all random numbers with the same leading bits, or -1 less the least of several, shape
+            (distributions × 2¹²,). last: Last random number of each count, shape (distributions × counts,). n_counts:
+            Counts per distribution.
     """
 
     mean: NDArray[np.float64]
     is_small: NDArray[np.bool_]
-    distribution: NDArray[np.int32]
+    distribution: NDArray[np.int64]
     guide: NDArray[np.int16]
     last: NDArray[np.uint32]
     n_counts: int
@@ -48,19 +49,24 @@ class PoissonTable:
         # What rounding leaves of the tail belongs to the last count.
         below[:, -1] = 1.0
         edges = np.arange(2**_BITS) / 2**_BITS
-        guide = np.array([np.searchsorted(row, edges, side="right") for row in list(below)], np.int16)
         last = np.maximum(np.ceil(below * 2.0**32) - 1, 0).astype(np.uint32)
-        return cls(mean, is_small, distribution.astype(np.int32), guide.ravel(), last.ravel(), n_counts)
+        least = np.array([np.searchsorted(row, edges, side="right") for row in list(below)], np.int16)
+        least = least.reshape(len(values), 2**_BITS)
+        end = ((np.arange(2**_BITS) + 1) * 2 ** (32 - _BITS) - 1).astype(np.uint32)
+        guide = np.where(np.take_along_axis(last, least, axis=1) < end, -1 - least, least)
+        return cls(mean, is_small, distribution.astype(np.int64), guide.ravel(), last.ravel(), n_counts)
 
     def draw(self, rng: np.random.Generator) -> NDArray[np.float64]:
         """One count per cell, shape (cells,)."""
-        bits = rng.integers(0, 2**32, len(self.distribution), dtype=np.uint32)
-        count = self.guide[(self.distribution << _BITS) + (bits >> np.uint32(32 - _BITS)).view(np.int32)]
-        first = self.distribution * np.int32(self.n_counts)
-        behind = np.flatnonzero(bits > self.last[first + count])
+        # Halves of 64-bit numbers, which cost half of 32-bit ones.
+        n_cells = len(self.distribution)
+        bits = rng.integers(0, 2**64, (n_cells + 1) // 2, dtype=np.uint64).view(np.uint32)[:n_cells]
+        count = self.guide.take((self.distribution << _BITS) + (bits >> np.uint32(32 - _BITS)), mode="clip")
+        behind = np.flatnonzero(count < 0)
+        count[behind] = -1 - count[behind]
         while behind.size:
+            behind = behind[bits[behind] > self.last[self.distribution[behind] * self.n_counts + count[behind]]]
             count[behind] += 1
-            behind = behind[bits[behind] > self.last[first[behind] + count[behind]]]
         if self.is_small.all():
             return count.astype(np.float64)
         counts = rng.poisson(self.mean).astype(np.float64)

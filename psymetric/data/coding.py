@@ -21,6 +21,7 @@ __all__ = [
     "kinds_of",
     "label_array",
     "natural_key",
+    "picked_rows",
     "plain",
 ]
 
@@ -76,6 +77,11 @@ def code_names(codes: Iterable[str], facet: str) -> tuple[str, ...]:
     return tuple(name for name in sides if name in known)
 
 
+def picked_rows(codes: Mapping[str, NDArray[np.int32]], rows: NDArray[np.bool_]) -> dict[str, NDArray[np.int32]]:
+    """The codes of some rows; the arrays themselves where that is all of them."""
+    return dict(codes) if rows.all() else {name: code[rows] for name, code in codes.items()}
+
+
 def drop_unused(
     codes: Mapping[str, NDArray[np.int32]], levels: Mapping[str, tuple[Label, ...]], level_of: Callable[[str], str]
 ) -> tuple[dict[str, NDArray[np.int32]], dict[str, tuple[Label, ...]]]:
@@ -93,6 +99,10 @@ def drop_unused(
         used = np.zeros(len(labels), dtype=bool)
         for name in owners:
             used[codes[name]] = True
+        if used.all():
+            kept_codes |= {name: codes[name] for name in owners}
+            kept_levels[facet] = labels
+            continue
         place = (np.cumsum(used) - 1).astype(np.int32)
         kept_codes |= {name: place[codes[name]] for name in owners}
         kept_levels[facet] = tuple(labels[position] for position in np.flatnonzero(used))
@@ -115,8 +125,6 @@ def code_labels(values: pd.Series[Any], *, who: str, column: str) -> tuple[NDArr
     Raises:
         DataError: A label is missing or blank, is no text or number, or text and numbers are mixed.
     """
-    if isinstance(values.dtype, pd.CategoricalDtype):
-        values = values.astype(values.cat.categories.dtype)
     raw, found = pd.factorize(values)
     uniques = list(found)
     labels = [plain(unique) for unique in uniques]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from psymetric.core.distinct import distinct, factorized
+from psymetric.core.distinct import distinct
 from psymetric.data.coding import Label
 from psymetric.data.messages import counted, listing, nearest
 from psymetric.data.pairs import PairTable
@@ -158,8 +158,8 @@ def connectivity(
     """
     if isinstance(table, RankingTable):
         return _of_rankings(table)
-    is_pairs = isinstance(table, PairTable)
-    wanted = (("item",) if is_pairs else table.facets) if facets is None else facets
+    own = ("item",) if isinstance(table, PairTable) else table.facets
+    wanted = own if facets is None else facets
     names = (wanted,) if isinstance(wanted, str) else tuple(wanted)
     for name in names:
         if name not in table.levels:
@@ -168,8 +168,11 @@ def connectivity(
             )
     if not names:
         raise DataError(f"connectivity: facets is empty; name some of {listing(table.levels)}.")
-    if is_pairs:
-        return Connectivity("pairs", _subsets(table, names, _weak(table, names)), strong=_strong(table))
+    if isinstance(table, PairTable):
+        strong = _strong(table)
+        is_one = names == ("item",) and strong["group"].max() == 1
+        labels = np.ones(len(strong), np.int64) if is_one else _weak(table, names)
+        return Connectivity("pairs", _subsets(table, names, labels), strong=strong)
     labels = _weak(table, names)
     whole = int(labels.max())
     nested, nested_subjects = [], []
@@ -233,9 +236,12 @@ def _by_size(labels: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _strong(table: PairTable) -> pd.DataFrame:
     """Groups of items that have beaten each other, directly or through others."""
-    n_items = len(table.levels["item"])
-    keys, weight = _won(table, n_items)
-    return _groups_of_winners(table.levels["item"], keys // n_items, keys % n_items, weight)
+    met = table.met
+    for_left, for_right = met.count[:, 0] + met.count[:, 2], met.count[:, 1] + met.count[:, 2]
+    winner, loser = np.concatenate([met.left, met.right]), np.concatenate([met.right, met.left])
+    weight = np.concatenate([for_left, for_right])
+    won = weight > 0
+    return _groups_of_winners(table.levels["item"], winner[won], loser[won], weight[won])
 
 
 def _of_rankings(table: RankingTable) -> Connectivity:
@@ -266,18 +272,6 @@ def _groups_of_winners(
     return pd.DataFrame(
         {"level": pd.Series(items, dtype=object), "group": group, "wins": wins[group], "losses": losses[group]}
     )
-
-
-def _won(table: PairTable, n_items: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Every ordered pair of which the first has beaten or tied the second, as one number, and how often."""
-    flat = table.codes["left"].astype(np.int64) * n_items + table.codes["right"]
-    seen, place = factorized(flat, n_items**2)
-    total = np.bincount(place * 3 + table.response, weights=table.weight, minlength=3 * len(seen))
-    cell = total.astype(np.float64).reshape(-1, 3)
-    left, right = seen // n_items, seen % n_items
-    keys = np.concatenate([seen, right * n_items + left])
-    weight = np.concatenate([cell[:, 0] + cell[:, 2], cell[:, 1] + cell[:, 2]])
-    return keys[weight > 0], weight[weight > 0]
 
 
 def _groups(subsets: pd.DataFrame) -> str:

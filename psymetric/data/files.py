@@ -5,8 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 import os
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Collection, Generator, Iterable
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from psymetric.data.messages import counted
 from psymetric.errors import DataError
 
-__all__ = ["FoundFrame", "read_frame", "write_frame"]
+__all__ = ["FoundFrame", "open_text", "read_frame", "readable", "write_frame"]
 
 _METADATA = b"psymetric"
 _FORMATS = {
@@ -45,28 +45,37 @@ class FoundFrame:
     metadata: dict[str, Any] | None = None
 
 
-def read_frame(path: Path, *, answers: Iterable[str], who: str) -> FoundFrame:
+def read_frame(path: Path, *, answers: Iterable[str], who: str, columns: Collection[str] | None = None) -> FoundFrame:
     """Read a file by its suffix.
 
     Args:
         path: `.parquet`, `.csv`, `.tsv` or `.jsonl`; the text formats also with `.gz`.
         answers: Columns in which words such as `None` and `n/a` mean a missing value, not a label.
         who: The table being read, for messages.
+        columns: The only columns to load of a Parquet file, those of them that it has; None loads all.
 
     Raises:
         DataError: Unknown suffix, no such file, no content, or content that is not of this format.
     """
     kind = _format(path, who=who)
-    try:
+    with readable(path, kind, who=who):
         if kind == "parquet":
-            table = pq.read_table(path)
-            stored = (table.schema.metadata or {}).get(_METADATA)
-            return FoundFrame(path, table, json.loads(stored) if stored else None)
+            schema = pq.read_schema(path)
+            wanted = None if columns is None else [name for name in schema.names if name in columns]
+            stored = (schema.metadata or {}).get(_METADATA)
+            return FoundFrame(path, pq.read_table(path, columns=wanted), json.loads(stored) if stored else None)
         if kind == "jsonl":
             return FoundFrame(path, _read_json_lines(path))
         return FoundFrame(path, _read_separated(path, "\t" if kind == "tsv" else ",", set(answers), who=who))
+
+
+@contextmanager
+def readable(path: Path, kind: str, *, who: str) -> Generator[None]:
+    """Turn what goes wrong while a file is read into a DataError that names the file and the mend."""
+    try:
+        yield
     except pd.errors.EmptyDataError as error:
-        raise DataError(f"{who}: {path} is empty; it needs a header and at least one row.") from error
+        raise DataError(f"{who}: {path} is empty; it needs at least one row.") from error
     except FileNotFoundError as error:
         raise DataError(f"{who}: there is no file {path}; check the path (now in {Path.cwd()}).") from error
     except UnicodeDecodeError as error:
@@ -120,6 +129,11 @@ def _format(path: Path, *, who: str) -> str:
     return kind
 
 
+def open_text(path: Path) -> IO[str]:
+    """A text file to read, packed where its name ends in `.gz`."""
+    return _open(path, "rt", packed=path.suffix.lower() == ".gz")
+
+
 def _open(path: Path, mode: Literal["rt", "wt"], *, packed: bool) -> IO[str]:
     """A text file, packed or not, without translation of line ends."""
     if packed:
@@ -166,7 +180,7 @@ def _replaced(texts: pd.Series[str], start: str, change: Callable[[str], str]) -
 
 def _read_separated(path: Path, separator: str, answers: set[str], *, who: str) -> pd.DataFrame:
     """A CSV or TSV file with one header line."""
-    with _open(path, "rt", packed=path.suffix.lower() == ".gz") as handle:
+    with open_text(path) as handle:
         header = pd.read_csv(handle, sep=separator, nrows=0, encoding="utf-8").columns
     names = {name: _unguard(pd.Series([str(name).removeprefix("\ufeff")]))[0] for name in header}
     if separator == "," and len(header) == 1 and (";" in header[0] or "\t" in header[0]):
@@ -193,7 +207,7 @@ def _read_separated(path: Path, separator: str, answers: set[str], *, who: str) 
 def _read_json_lines(path: Path) -> pd.DataFrame:
     """One JSON object per line; labels keep the type they have there."""
     records: list[dict[str, Any]] = []
-    with _open(path, "rt", packed=path.suffix.lower() == ".gz") as handle:
+    with open_text(path) as handle:
         for number, line in enumerate(handle, start=1):
             if not line.strip():
                 continue

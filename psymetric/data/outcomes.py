@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from psymetric.data.coding import Label, plain
 from psymetric.data.messages import listing, row_error
-from psymetric.data.missing import answered_rows
 from psymetric.errors import DataError
 
 __all__ = ["OUTCOMES", "code_outcomes"]
@@ -50,8 +49,7 @@ def code_outcomes(
         DataError: The map names another outcome; a label is unknown, or names an item and a result at once; no outcome.
     """
     given = _checked_map(outcomes, who=who)
-    answered = answered_rows(values)
-    raw, found = pd.factorize(values.where(answered))
+    raw, found = pd.factorize(values)
     labels = [plain(label) for label in found]
     words: dict[Label | None, int] = {word: code for code, word in enumerate(OUTCOMES)}
     by_item: dict[Label | None, int] = {item: code for code, item in enumerate(items)}
@@ -61,12 +59,15 @@ def code_outcomes(
             f"{who}: {listing(clash)} in column {column!r} is the name of an item and of a result; "
             f"say which in outcomes=, e.g. outcomes={{{clash[0]!r}: {clash[0]!r}}}, or rename the item."
         )
-    meaning = [given[label] if label in given else words.get(label, _UNKNOWN) for label in labels]
-    winner = [_UNKNOWN if label in given else by_item.get(label, _UNKNOWN) for label in labels]
+    known = given | {label: _MISSING for label in labels if isinstance(label, str) and not label.strip()}
+    meaning = [known[label] if label in known else words.get(label, _UNKNOWN) for label in labels]
+    winner = [_UNKNOWN if label in known else by_item.get(label, _UNKNOWN) for label in labels]
     # Appending a sentinel lets the -1 of a missing outcome index it.
     code = np.array([*meaning, _MISSING], dtype=np.int32)[raw]
-    won = np.array([*winner, _UNKNOWN], dtype=np.int32)[raw]
-    code = np.where(won == left, 0, np.where(won == right, 1, code)).astype(np.int32)
+    won = np.full(len(code), _UNKNOWN, np.int32)
+    if any(place >= 0 for place in winner):
+        won = np.array([*winner, _UNKNOWN], dtype=np.int32)[raw]
+        code = np.where(won == left, 0, np.where(won == right, 1, code)).astype(np.int32)
     unknown = code == _UNKNOWN
     if unknown.any():
         raise _unknown_labels(values, unknown, won >= 0, who=who, column=column)

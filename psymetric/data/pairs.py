@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -14,9 +15,10 @@ from typing_extensions import override
 
 from psymetric.data import files, notes, storage
 from psymetric.data.attributes import code_attributes, refuse_side_names
-from psymetric.data.coding import SIDES, Label, code_labels, code_names, drop_unused, kinds_of, label_array
+from psymetric.data.coding import SIDES, Label, code_labels, code_names, drop_unused, kinds_of, label_array, picked_rows
 from psymetric.data.columns import code_weights, facet_names, pick_columns
 from psymetric.data.messages import counted, row_error
+from psymetric.data.met import Met
 from psymetric.data.missing import read_reasons
 from psymetric.data.outcomes import OUTCOMES, code_outcomes
 from psymetric.data.table import CodedTable
@@ -61,6 +63,11 @@ class PairTable(CodedTable):
         """`left` and `right` index the levels of `item`, `left.<name>` those of `name`, others those of their own."""
         side, dot, name = code.partition(".")
         return code if side not in SIDES else name if dot else "item"
+
+    @cached_property
+    def met(self) -> Met:
+        """The comparisons added up by their two items and the result, all other facets left aside."""
+        return Met.of(self.codes["left"], self.codes["right"], self.response, self.weight, len(self.levels["item"]))
 
     @classmethod
     def from_frame(
@@ -127,11 +134,11 @@ class PairTable(CodedTable):
         observed = response >= 0
         reasons = read_reasons(picked.get("reason"), observed, who=who, column=reason or "reason", response=outcome)
         lost = {name: label_array(levels[cls.level_of(name)], code[~observed]) for name, code in codes.items()}
-        kept, used = drop_unused({name: code[observed] for name, code in codes.items()}, levels, cls.level_of)
+        kept, used = drop_unused(picked_rows(codes, observed), levels, cls.level_of)
         table = cls(
             codes=kept,
             levels=used,
-            response=response[observed],
+            response=picked_rows({"response": response}, observed)["response"],
             categories=OUTCOMES,
             weight=code_weights(picked.get("weight"), observed, who=who, column=weight or "weight"),
             missing=pd.DataFrame({**lost, "reason": pd.Series(reasons, dtype="str")}),
@@ -247,7 +254,7 @@ class PairTable(CodedTable):
 
     @override
     def _observations(self) -> Iterator[str]:
-        used = np.bincount(self.response, weights=self.weight, minlength=3) > 0
+        used = self.met.count.sum(axis=0) > 0
         if used.sum() == 1 and not used[2]:
             side = OUTCOMES[int(np.argmax(used))]
             yield f"The {side} item won every comparison, so an effect of position cannot be told from the items."
@@ -280,10 +287,12 @@ def _code_pairs(
     if kinds["left"] != kinds["right"]:
         found = " and ".join(f"{roles[side]!r} holds {', '.join(kind)}" for side, kind in kinds.items())
         raise DataError(f"{who}: {found} labels, so no item is on both sides; give both columns one type.")
-    names = pd.Series([*sides["left"][1], *sides["right"][1]], dtype=object)
-    joint, items = code_labels(names.infer_objects(), who=who, column=roles["left"])
-    first = len(sides["left"][1])
-    codes = {"left": joint[:first][sides["left"][0]], "right": joint[first:][sides["right"][0]]}
+    codes, items = {side: code for side, (code, _) in sides.items()}, sides["left"][1]
+    if items != sides["right"][1]:
+        names = pd.Series([*items, *sides["right"][1]], dtype=object)
+        first = len(items)
+        joint, items = code_labels(names.infer_objects(), who=who, column=roles["left"])
+        codes = {"left": joint[:first][codes["left"]], "right": joint[first:][codes["right"]]}
     same = codes["left"] == codes["right"]
     if same.any():
         _refuse_self_comparison(same, label_array(items, codes["left"][same]))

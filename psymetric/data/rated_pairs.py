@@ -17,7 +17,7 @@ from psymetric.data.pairs import PairTable
 from psymetric.data.responses import ResponseTable
 from psymetric.errors import DataError
 
-__all__ = ["pairs_from_ratings"]
+__all__ = ["check_lists", "list_of", "pairs_from_ratings"]
 
 _Weights = Literal["pair", "list"]
 
@@ -52,11 +52,10 @@ def pairs_from_ratings(
     """
     who = "pairs_from_ratings"
     names = (by,) if isinstance(by, str) else tuple(by)
-    _check(table, names, of, weights, who)
-    owner = np.zeros(table.n_rows, np.int64)
-    for name in names:
-        # Renumbered at every step, so that the product of many levels cannot overflow.
-        owner = pd.factorize(owner * len(table.levels[name]) + table.codes[name])[0].astype(np.int64)
+    check_lists(table, names, of, who=who)
+    if weights not in get_args(_Weights):
+        raise DataError(f"{who}: weights={weights!r} is not known: use {list(get_args(_Weights))}")
+    owner = list_of(table, names)
     thing = table.codes[of].astype(np.int64)
     order = np.lexsort((thing, owner))
     first, second = _within(np.bincount(owner))
@@ -112,7 +111,8 @@ def _within(count: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int
     return np.concatenate(firsts), np.concatenate(seconds)
 
 
-def _check(table: ResponseTable, names: tuple[str, ...], of: str, weights: object, who: str) -> None:
+def check_lists(table: ResponseTable, names: tuple[str, ...], of: str, *, who: str) -> None:
+    """Raise DataError unless the table has the facets whose combinations are lists, and the one that is compared."""
     if not isinstance(table, ResponseTable):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise DataError(f"{who}: needs a ResponseTable, got a {type(table).__name__}")
     for name in (*names, of):
@@ -120,8 +120,15 @@ def _check(table: ResponseTable, names: tuple[str, ...], of: str, weights: objec
             raise DataError(f"{who}: no facet {name!r}; {nearest(name, table.codes)}")
     if not names or of in names:
         raise DataError(f"{who}: by={listing(names)} must name facets other than {of!r}, which is compared")
-    if weights not in get_args(_Weights):
-        raise DataError(f"{who}: weights={weights!r} is not known: use {list(get_args(_Weights))}")
+
+
+def list_of(table: ResponseTable, names: tuple[str, ...]) -> NDArray[np.int64]:
+    """Number of the combination of facets that each row is in, counted by first rows, shape (rows,)."""
+    owner = np.zeros(table.n_rows, np.int64)
+    for name in names:
+        # Renumbered at every step, so that the product of many levels cannot overflow.
+        owner = pd.factorize(owner * len(table.levels[name]) + table.codes[name])[0].astype(np.int64)
+    return owner
 
 
 def _caveat(owner: NDArray[np.int64], n_pairs: int, weights: _Weights) -> str:

@@ -7,7 +7,8 @@ import html
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from copy import copy
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -182,7 +183,11 @@ class CodedTable(ABC):
 
     def noted(self, *first: str) -> Self:
         """The same table whose notes are `first` and then what follows from its rows."""
-        return replace(self, notes=(*first, *self._observations()))
+        notes = (*first, *self._observations())
+        # A copy and not a new table: what has been checked and counted holds for the same rows.
+        found = copy(self)
+        object.__setattr__(found, "notes", notes)
+        return found
 
     def to_frame(self, *, original_names: bool = False, missing: bool = False) -> pd.DataFrame:
         """The rows with their labels: one column per code, `response` (category label) and `weight`.

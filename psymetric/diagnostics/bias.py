@@ -15,11 +15,11 @@ from jax import Array as JaxArray
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.stats import norm
-from statsmodels.stats.multitest import multipletests
 
 from psymetric.core.precision import double_precision
 from psymetric.data.responses import ResponseTable
 from psymetric.diagnostics.moments import Measured, measure, response_moments
+from psymetric.diagnostics.multiplicity import adjusted
 from psymetric.errors import DataError
 from psymetric.estimation.fit import Fit
 from psymetric.models.base import AbstractMeasurementModel
@@ -103,7 +103,7 @@ def bias_analysis(fit: Fit, table: ResponseTable, first: str, second: str) -> pd
             "se": se,
             "t": t,
             "p": p,
-            "p_holm": _holm(p),
+            "p_holm": adjusted(p),
             "note": notes,
         }
     )
@@ -117,13 +117,6 @@ def _check(fit: Fit, table: ResponseTable, first: str, second: str) -> None:
     for facet in (first, second):
         if facet not in getattr(table, "facets", (facet,)):
             raise DataError(f"{_WHO}: the table has no facet {facet!r}: it has {list(table.facets)}")
-
-
-def _holm(p: Array) -> Array:
-    adjusted, known = np.full(len(p), np.nan), np.isfinite(p)
-    if known.any():
-        adjusted[known] = multipletests(p[known], method="holm")[1]
-    return adjusted
 
 
 def stuck_cells(rows: AlignedRows, weight: Array, cell: NDArray[np.int64], n: Array) -> NDArray[np.bool_]:

@@ -12,8 +12,9 @@ from scipy.stats import chi2
 from psymetric.diagnostics.differential_cells import RELATIVE, Kind
 from psymetric.diagnostics.differential_design import Comparison
 from psymetric.diagnostics.differential_effects import DELTA, ets_class
-from psymetric.diagnostics.differential_report import CLASS_WORDS, Correction, adjusted, shown_p
+from psymetric.diagnostics.differential_report import CLASS_WORDS, Correction, shown_p
 from psymetric.diagnostics.differential_search import Freed, Search, wald_statistic
+from psymetric.diagnostics.multiplicity import adjusted
 
 __all__ = ["OMNIBUS_COLUMNS", "omnibus_rows"]
 

@@ -7,27 +7,19 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from statsmodels.stats.multitest import multipletests
 
 from psymetric.diagnostics.differential_design import NAMED, Comparison
 from psymetric.diagnostics.differential_effects import DELTA, LARGE, MODERATE, essd_size, ets_class
 from psymetric.diagnostics.differential_steps import largest_step
+from psymetric.diagnostics.multiplicity import adjusted
 
-__all__ = ["CLASS_WORDS", "Correction", "adjusted", "labelled", "shown_p"]
+__all__ = ["CLASS_WORDS", "Correction", "labelled", "shown_p"]
 
 Array = NDArray[np.float64]
 Correction = Literal["holm", "fdr_bh", "none"]
 
 CLASS_WORDS = {"A": "negligible", "B": "moderate", "C": "large"}
 _SHOWN_P = 0.001
-
-
-def adjusted(p: Array, method: Literal["holm", "fdr_bh"]) -> Array:
-    """Probabilities adjusted for how many there are, NaN left out, shape (tests,)."""
-    found, known = np.full(len(p), np.nan), np.isfinite(p)
-    if known.any():
-        found[known] = multipletests(p[known], method=method)[1]
-    return found
 
 
 def shown_p(p: float) -> str:

@@ -12,11 +12,11 @@ import pandas as pd
 from jax import Array as JaxArray
 from numpy.typing import NDArray
 from scipy.stats import chi2
-from statsmodels.stats.multitest import multipletests
 
 from psymetric.core.precision import double_precision
 from psymetric.data.responses import ResponseTable
 from psymetric.diagnostics.complete import complete_responses
+from psymetric.diagnostics.multiplicity import adjusted
 from psymetric.errors import DataError
 from psymetric.estimation.fit import Fit
 from psymetric.estimation.problems import MarginalProblem, marginal_problem
@@ -90,9 +90,7 @@ def _frame(labels: tuple[str, ...], rows: list[tuple[float, int, int]], n_subjec
     testable = df > 0
     freedom = np.where(testable, df, 1)
     p = np.where(testable, chi2.sf(value, freedom), np.nan)
-    adjusted = np.full(len(p), np.nan)
-    if testable.any():
-        adjusted[testable] = multipletests(p[testable], method="holm")[1]
+    p_holm = adjusted(p)
     rmsea = np.sqrt(np.maximum(value - freedom, 0) / (freedom * (n_subjects - 1)))
     return pd.DataFrame(
         {
@@ -101,10 +99,10 @@ def _frame(labels: tuple[str, ...], rows: list[tuple[float, int, int]], n_subjec
             "groups": groups,
             "df": np.maximum(df, 0),
             "p": p,
-            "p_holm": adjusted,
+            "p_holm": p_holm,
             "rmsea": np.where(testable, rmsea, np.nan),
             "flag": np.select(
-                [~testable, adjusted < alpha],
+                [~testable, p_holm < alpha],
                 [
                     "no degrees of freedom left: too few subjects or items",
                     f"does not follow the model: Holm-adjusted p below {alpha:.3g}",

@@ -16,7 +16,8 @@ from psymetric.data.messages import counted, listing, nearest
 from psymetric.data.responses import ResponseTable
 from psymetric.diagnostics.differential_design import check_groups, reference_group
 from psymetric.diagnostics.differential_effects import DELTA, ets_class
-from psymetric.diagnostics.differential_report import Correction, adjusted, shown_p
+from psymetric.diagnostics.differential_report import Correction, shown_p
+from psymetric.diagnostics.multiplicity import adjusted
 from psymetric.errors import DataError
 
 __all__ = ["mantel_haenszel"]

@@ -13,11 +13,11 @@ import pandas as pd
 from jax import Array as JaxArray
 from numpy.typing import NDArray
 from scipy.stats import norm
-from statsmodels.stats.multitest import multipletests
 
 from psymetric.core.precision import double_precision
 from psymetric.data.responses import ResponseTable
 from psymetric.diagnostics.moments import measure
+from psymetric.diagnostics.multiplicity import adjusted
 from psymetric.errors import DataError
 from psymetric.estimation.fit import Fit
 from psymetric.models.base import DIMENSION, AbstractMeasurementModel
@@ -108,7 +108,7 @@ def person_fit(fit: Fit, table: ResponseTable, *, method: Method | None = None, 
             "lz": lz,
             "lz_star": star,
             "p": p,
-            "p_holm": _holm(p),
+            "p_holm": adjusted(p),
         }
     )
     frame["flag"] = np.select(
@@ -234,10 +234,3 @@ def _row_terms(rows: AlignedRows, position: Array) -> Array:
             stacked = _terms(rows.model, dict(rows.params), piece.codes, piece.response, at, len(rows.categories))
             found[:, piece.where] = np.asarray(stacked)[:, : piece.count]
     return found
-
-
-def _holm(p: Array) -> Array:
-    adjusted, known = np.full(len(p), np.nan), np.isfinite(p)
-    if known.any():
-        adjusted[known] = multipletests(p[known], method="holm")[1]
-    return adjusted

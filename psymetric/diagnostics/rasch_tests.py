@@ -11,10 +11,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import xlogy
 from scipy.stats import chi2
-from statsmodels.stats.multitest import multipletests
 
 from psymetric.data.coding import Label
 from psymetric.data.responses import ResponseTable
+from psymetric.diagnostics.multiplicity import adjusted
 from psymetric.errors import DataError, DesignError, IdentificationError
 from psymetric.estimation.conditional_ml import ConditionalML
 from psymetric.estimation.fit import Fit
@@ -67,8 +67,7 @@ class LikelihoodRatioTest:
         total = total[total["df"] > 0]
         statistic = np.maximum(total["wd2"] - total["wd"] ** 2 / total["w"], 0.0)
         p = np.asarray(chi2.sf(statistic, total["df"]))
-        holm = multipletests(p, method="holm")[1] if len(p) else p
-        frame = pd.DataFrame({"statistic": statistic, "df": total["df"], "p": p, "p_holm": holm})
+        frame = pd.DataFrame({"statistic": statistic, "df": total["df"], "p": p, "p_holm": adjusted(p)})
         return frame.reset_index()
 
     def __str__(self) -> str:

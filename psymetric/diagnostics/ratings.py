@@ -10,6 +10,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
+from psymetric.core.distinct import combined
 from psymetric.data.coding import Label
 from psymetric.data.messages import counted, listing, nearest, row_error
 from psymetric.data.responses import ResponseTable
@@ -117,9 +118,5 @@ def _check(table: ResponseTable, judge: str, by: str | None, who: str) -> None:
 
 def _same_thing(table: ResponseTable, judge: str) -> Codes:
     """Number of the combination of all other facets, shape (R,)."""
-    group = np.zeros(table.n_rows, np.int64)
-    for name, code in table.codes.items():
-        if name != judge:
-            # Renumbered at every facet, so that many facets with many levels do not overflow.
-            group = np.unique(group * len(table.levels[name]) + code, return_inverse=True)[1].reshape(-1)
-    return group
+    others = [name for name in table.codes if name != judge]
+    return combined([table.codes[name] for name in others], [len(table.levels[name]) for name in others])

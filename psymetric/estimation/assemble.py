@@ -19,6 +19,7 @@ from psymetric.estimation.boundaries import boundary_notes
 from psymetric.estimation.curvature import Information
 from psymetric.estimation.fit import Fit, FitStatus
 from psymetric.models.base import ABILITY, DIMENSION, AbstractMeasurementModel, Table
+from psymetric.models.judge_mixture import CLASS
 from psymetric.models.space import term_names
 
 __all__ = [
@@ -68,10 +69,12 @@ def constrained_uncertainty(
         # Blocks are small next to the whole: only the columns that move this one enter.
         columns = np.flatnonzero(moves.any(axis=0))
         moves, own = moves[:, columns], covariance[np.ix_(columns, columns)]
-        variance = np.einsum("ip,pq,iq->i", moves, own, moves, optimize=True)
-        errors[name] = np.sqrt(np.maximum(variance, 0.0)).reshape(shape)
-        if len(columns) and len(variance) <= LARGEST_COVARIANCE:
+        if len(columns) and len(moves) <= LARGEST_COVARIANCE:
             covariances[name] = moves @ own @ moves.T
+            variance = np.diag(covariances[name])
+        else:
+            variance = np.einsum("ip,pq,iq->i", moves, own, moves, optimize=True)
+        errors[name] = np.sqrt(np.maximum(variance, 0.0)).reshape(shape)
         if root is not None:
             factors[name] = (moves @ root[columns]).reshape(*shape, root.shape[1])
     return Uncertainty(errors, covariances, factors)
@@ -115,13 +118,17 @@ def level_counts(model: AbstractMeasurementModel, table: Table) -> dict[str, Arr
             rankings, n_levels = table.rankings, len(table.levels[spec.axes[0]])
             counts[spec.name] = np.bincount(rankings.codes[spec.axes[0]], rankings.weight, n_levels).astype(np.float64)
             continue
-        sizes = tuple(len(table.levels[axis]) for axis in spec.axes)
+        axes = tuple(axis for axis in spec.axes if axis != CLASS)
+        sizes = tuple(len(table.levels[axis]) for axis in axes)
         total = np.zeros(int(np.prod(sizes)))
-        for group in _columns(table, spec.axes):
+        for group in _columns(table, axes):
             own = tuple(table.codes[column] for column in group)
             flat = own[0] if len(own) == 1 else np.ravel_multi_index(own, sizes)
             total += np.bincount(flat, weights=table.weight, minlength=len(total))
         counts[spec.name] = total.reshape(sizes)
+        if CLASS in spec.axes:
+            # All comparisons of an item bear on its worth in every class their judge may belong to.
+            counts[spec.name] = np.repeat(counts[spec.name][..., None], len(model.levels(table)[CLASS]), axis=-1)
     return counts
 
 

@@ -212,7 +212,8 @@ def bootstrap(
         resample: "subject" (the default where the model has subjects), "comparison" (the default for pairs), "ranking"
             (the default for rankings), any other column of the table, or "parametric" (not for rankings). A row of
             weight w is w rows, except where it is drawn with its unit.
-            Comparisons under worths alone are Poisson counts of each winner and loser, whose total is free to vary.
+            Comparisons under worths alone, and ten thousand and more under any model without a prior, are Poisson
+            counts of each kind, whose total is free to vary and bears on no estimate.
         n: Number of replicates: 200 for standard errors, 2,000 for intervals.
         seed: Of the draws; replicate k is the same whatever `n` is.
         progress: Called with the number of replicates done and `n`.

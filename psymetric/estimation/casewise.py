@@ -32,12 +32,14 @@ from psymetric.models.base import ABILITY, Table
 from psymetric.models.choice import Choices
 
 __all__ = [
-    "batch_gradients",
+    "Direction",
     "choice_scores",
     "constraint_jacobian",
     "joint_hessian",
     "joint_scores",
     "marginal_scores",
+    "pulled_back",
+    "row_directions",
     "structural_space",
     "subject_scores",
 ]
@@ -52,7 +54,7 @@ _CHUNK = 4_000_000
 
 @final
 @dataclass(frozen=True)
-class _Direction:
+class Direction:
     """Constrained values of which a row sees one.
 
     Attributes:
@@ -89,7 +91,7 @@ def marginal_scores(problem: MarginalProblem, table: Table, free: NDArray[np.flo
     """Posterior means of the rows' gradients in the constrained values, shape (rows, values), weights left out."""
     _, cell = distinct_cells(problem.model, table)
     cells = {name: np.asarray(code) for name, code in problem.cells.items()}
-    directions = _directions(problem.space, cells, len(next(iter(cells.values()))))
+    directions = row_directions(problem.space, cells, len(next(iter(cells.values()))))
     params = constrain(problem.space, free)
     posterior = evaluated(problem, params).posterior
     slopes = np.asarray(_table_slopes(problem, params, _keys(directions))).transpose(1, 0, 2)
@@ -126,7 +128,7 @@ def joint_scores(problem: JointProblem, table: Table, free: NDArray[np.float64])
     """
     space = structural_space(problem.space)
     codes = {name: jax.device_put(table.codes[name]) for name in problem.codes}
-    directions = _directions(space, table.codes, len(table.response))
+    directions = row_directions(space, table.codes, len(table.response))
     doubled = tuple(dict.fromkeys(each.name for each in directions if each.side))
     has_own = any(block.name == ABILITY for block in problem.space.blocks)
     keys = _keys(directions) + (((ABILITY, 0, None),) if has_own else ())
@@ -158,29 +160,11 @@ def joint_hessian(problem: JointProblem, free: NDArray[np.float64]) -> Matrix:
     return curved(problem.space, free, hessian, slope_of, prior=problem.prior)
 
 
-def _of_comparisons(problem: JointProblem) -> tuple[list[_Direction], tuple[str, ...]]:
+def _of_comparisons(problem: JointProblem) -> tuple[list[Direction], tuple[str, ...]]:
     """What the rows of a problem depend on, and the blocks of which they see two levels."""
     codes = {name: np.asarray(code) for name, code in problem.codes.items()}
-    directions = _directions(problem.space, codes, len(problem.response))
+    directions = row_directions(problem.space, codes, len(problem.response))
     return directions, tuple(dict.fromkeys(each.name for each in directions if each.side))
-
-
-def batch_gradients(problem: JointProblem, points: Matrix, weights: Matrix) -> Matrix:
-    """Gradients of the log density of comparisons at several points, each under row weights of its own.
-
-    Args:
-        problem: Comparisons; its own weights are left aside.
-        points: Free vectors, shape (points, parameters).
-        weights: Shape (points, rows).
-    """
-    directions, doubled = _of_comparisons(problem)
-    slopes = np.asarray(_batch_slopes(problem, jax.device_put(points), doubled, _keys(directions)))
-    n_points, n_directions, n_rows = slopes.shape
-    n_values = sum(prod(block.bijector.shape) for block in problem.space.blocks)
-    position = np.concatenate([each.position for each in directions])
-    collect = csr_array((np.ones(len(position)), (position, np.arange(len(position)))), (n_values, len(position)))
-    weighted = (slopes * weights[:, None, :]).reshape(n_points, n_directions * n_rows)
-    return np.asarray(_pulled_back(problem, *jax.device_put((points, (collect @ weighted.T).T))))
 
 
 def choice_scores(problem: JointProblem, choices: Choices, free: NDArray[np.float64]) -> csr_array:
@@ -211,9 +195,9 @@ def _ranking_slopes(problem: JointProblem, free: Array, codes: dict[str, Array],
     return jax.vmap(one)(codes, response)
 
 
-def _directions(space: ParameterSpace, codes: Mapping[str, NDArray[np.int32]], n_rows: int) -> list[_Direction]:
+def row_directions(space: ParameterSpace, codes: Mapping[str, NDArray[np.int32]], n_rows: int) -> list[Direction]:
     """What rows with these codes depend on; a pair sees two levels of everything that belongs to its items."""
-    found: list[_Direction] = []
+    found: list[Direction] = []
     first, seen = 0, [block.name for block in space.seen()]
     for block in space.blocks:
         facets = tuple(axis for axis in block.labels if axis != "step")
@@ -224,14 +208,14 @@ def _directions(space: ParameterSpace, codes: Mapping[str, NDArray[np.int32]], n
                 level = level * size + codes[SIDES[side] if sides > 1 and facet == "item" else facet]
             if "step" in block.labels:
                 stride = block.bijector.shape[-1]
-                found += [_Direction(block.name, side, s, first + level * stride + s) for s in range(stride)]
+                found += [Direction(block.name, side, s, first + level * stride + s) for s in range(stride)]
             else:
-                found.append(_Direction(block.name, side, None, first + level))
+                found.append(Direction(block.name, side, None, first + level))
         first += prod(block.bijector.shape)
     return found
 
 
-def _keys(directions: list[_Direction]) -> tuple[_Key, ...]:
+def _keys(directions: list[Direction]) -> tuple[_Key, ...]:
     return tuple((each.name, each.side, each.step) for each in directions)
 
 
@@ -284,15 +268,22 @@ def _row_slopes(
     return jax.lax.map(jax.linearize(chosen, params)[1], _tangents(params, keys, doubled))
 
 
-@partial(jax.jit, static_argnames=("doubled", "keys"))
-def _batch_slopes(problem: JointProblem, points: Array, doubled: tuple[str, ...], keys: tuple[_Key, ...]) -> Array:
-    """`_row_slopes` of the problem's own rows at several points, shape (points, directions, rows)."""
-    return jax.vmap(lambda point: _row_slopes(problem, point, problem.codes, problem.response, doubled, keys))(points)
+def pulled_back(problem: JointProblem, points: Matrix, gradients: Matrix) -> Matrix:
+    """From gradients in the constrained values, in the order of the blocks, to those of the log density.
+
+    Args:
+        problem: Its priors are part of the density where it has them.
+        points: Free vectors, shape (points, parameters).
+        gradients: Of the log-likelihood at these, shape (points, values).
+
+    Returns:
+        Gradients in the free vectors, shape (points, parameters).
+    """
+    return np.asarray(_pulled_back(problem, *jax.device_put((points, gradients))))
 
 
 @jax.jit
 def _pulled_back(problem: JointProblem, points: Array, gradients: Array) -> Array:
-    """From gradients in the constrained values to those in the free vector, those of the priors added."""
 
     def one(point: Array, gradient: Array) -> Array:
         return jax.grad(lambda free: gradient @ _flat(problem.space, free) + problem.penalty(free))(point)

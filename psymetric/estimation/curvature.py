@@ -19,6 +19,7 @@ from psymetric.estimation.casewise import joint_hessian
 from psymetric.estimation.fisher import marginal_value_and_gradient
 from psymetric.estimation.louis import marginal_hessian
 from psymetric.estimation.louis_dimensions import dimensions_hessian
+from psymetric.estimation.mixtures import MixtureProblem
 from psymetric.estimation.multidimensional import MultidimensionalProblem
 from psymetric.estimation.problems import JointProblem, MarginalProblem, Problem
 from psymetric.models.base import ABILITY, AbstractMeasurementModel
@@ -165,10 +166,12 @@ def _definite(matrix: NDArray[np.float64]) -> bool:
     return True
 
 
-def _marginal(problem: MarginalProblem | MultidimensionalProblem, free: Vector) -> NDArray[np.float64]:
+def _marginal(problem: MarginalProblem | MultidimensionalProblem | MixtureProblem, free: Vector) -> NDArray[np.float64]:
     """Exact Hessian of a marginal log density, by the quickest way that covers the problem."""
     if isinstance(problem, MultidimensionalProblem):
         return dimensions_hessian(problem, free)
+    if isinstance(problem, MixtureProblem):
+        return np.asarray(_hessian(problem, free))
     is_plain = problem.background is None and problem.nested is None
     return marginal_hessian(problem, free) if is_plain else np.asarray(_hessian(problem, free))
 

@@ -28,6 +28,7 @@ from psymetric.estimation.pymc_nuts import PyMCNUTS
 from psymetric.estimation.separation import check_comparisons
 from psymetric.estimation.svi import SVI
 from psymetric.models.base import AbstractMeasurementModel, ParamSpec, Table
+from psymetric.models.judge_mixture import JudgeMixture
 from psymetric.models.space import has_ability
 
 __all__ = ["Engine", "FitSet", "fit", "fit_each", "recommended_engine"]
@@ -113,7 +114,8 @@ def _check_connected(
     if isinstance(engine, _PENALISED):
         return
     if isinstance(table, PairTable):
-        check_comparisons(model, table)
+        # What one class cannot tell of all judges, several cannot tell of some.
+        check_comparisons(model.model if isinstance(model, JudgeMixture) else model, table)
         return
     if isinstance(table, RankingTable):
         found = connectivity(table)

@@ -9,6 +9,7 @@ from psymetric.core.steps import UNUSED
 from psymetric.errors import DataError
 from psymetric.estimation.fit import Fit
 from psymetric.models.base import ABILITY, DIMENSION, Label, ParamSpec
+from psymetric.models.judge_mixture import CLASS
 from psymetric.models.space import CORRELATION, POPULATION_MEAN, POPULATION_SD, has_dimensions
 
 __all__ = ["estimates_frame", "summary_text", "value_labels"]
@@ -93,9 +94,13 @@ def _notes(fit: Fit, spec: ParamSpec, n_values: int) -> list[str]:
     for place, label in enumerate(labels):
         if label in anchored:
             notes[place] = "anchored"
-    if len(labels) == 1 and not anchored:
+    if len(labels) == 1 and not anchored and spec.axes != (CLASS,):
         notes[0] = "one level: fixed at zero"
     return notes
+
+
+def _plural(facet: str) -> str:
+    return f"{facet}es" if facet == CLASS else f"{facet}s"
 
 
 def _unit_of_data(fit: Fit) -> str:
@@ -120,7 +125,8 @@ def _scalars(fit: Fit, level: float) -> pd.DataFrame:
 def _population_labels(fit: Fit, name: str) -> tuple[Label, ...]:
     """Labels of the weights of covariates, of a population's groups and of dimensions; none for numbers and facets."""
     if name.endswith("_weight") and name in fit.levels:
-        return fit.levels[name]
+        terms, classes = fit.levels[name], fit.levels.get(CLASS)
+        return terms if classes is None else tuple(f"{term}, {CLASS} {k}" for term in terms for k in classes)
     if has_dimensions(fit.model) and name in (POPULATION_MEAN, POPULATION_SD):
         return fit.levels[DIMENSION]
     if name == CORRELATION:
@@ -136,7 +142,7 @@ def summary_text(fit: Fit) -> str:
     lines = [
         f"{type(fit.model).__name__} by {fit.engine}{penalised}",
         f"  {fit.n_responses:g} {_unit_of_data(fit)}; "
-        + ", ".join(f"{len(labels)} {facet}s" for facet, labels in fit.levels.items()),
+        + ", ".join(f"{len(labels)} {_plural(facet)}" for facet, labels in fit.levels.items()),
     ]
     if fit.log_likelihood is not None:
         lines.append(f"  log-likelihood {fit.log_likelihood:.4f}, {fit.n_parameters} parameters")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from psymetric.core.optimizers import Maximum
 from psymetric.core.parameters import ParameterSpace, constrain
 from psymetric.core.precision import double_precision
+from psymetric.data.pairs import PairTable
 from psymetric.errors import DataError, DesignError
 from psymetric.estimation.assemble import Uncertainty, build_fit, constrained_uncertainty
 from psymetric.estimation.curvature import Information, information
@@ -18,12 +19,15 @@ from psymetric.estimation.extremes import Rows, adjusted_estimates, find_extreme
 from psymetric.estimation.fit import Fit, FitStatus
 from psymetric.estimation.identification import check_curvature, check_extremes, require_one_population
 from psymetric.estimation.marginal import Climb, climb
+from psymetric.estimation.mixture_ml import fit_mixture
+from psymetric.estimation.multistart import check_starts
 from psymetric.estimation.problems import JointProblem, joint_problem
 from psymetric.estimation.random_worths import fit_random_worths
 from psymetric.estimation.sparse_joint import SparseJointSolution, joint_uncertainty, solve_joint
 from psymetric.estimation.suitability import use_instead
 from psymetric.estimation.win_counts import covers, solve_wins
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, Table
+from psymetric.models.judge_mixture import JudgeMixture
 from psymetric.models.nested import require_independence
 from psymetric.models.space import has_ability
 
@@ -59,6 +63,8 @@ class JointML:
         max_iterations: Cap on quasi-Newton iterations.
         adjustment: Score points by which an extreme score is moved inwards.
         correction: "none", or "wright_douglas" for fixed facets without anchors or slopes.
+        starts: For `JudgeMixture`, whose surface has several maxima: EM is run from 20 points for each start.
+        seed: Seed of these points.
 
     Source: Wright & Masters (1982), Rating Scale Analysis, ch. 4; Linacre (1989); extreme scores: Wright (1998), Rasch
     Measurement Transactions 12:2, 632; correction: Wright & Douglas (1977), Applied Psychological Measurement 1,
@@ -69,10 +75,13 @@ class JointML:
     max_iterations: int = 2_000
     adjustment: float = 0.3
     correction: _Correction = "none"
+    starts: int = 1
+    seed: int = 0
 
     def __post_init__(self) -> None:
         if not 0 < self.adjustment < 0.5:
             raise DataError(f"JointML(adjustment={self.adjustment}) must lie between 0 and 0.5 score points")
+        check_starts(self, self.starts)
         if self.correction not in get_args(_Correction):
             raise DataError(f"JointML(correction={self.correction!r}) is not known: use {list(get_args(_Correction))}")
 
@@ -94,7 +103,22 @@ class JointML:
             )
         if self.correction != "none":
             _check_correctable(model)
+        if self.starts > 1 and not isinstance(model, JudgeMixture):
+            raise DesignError(
+                f"JointML(starts={self.starts}) is for JudgeMixture(), whose likelihood has several maxima: leave it "
+                f"out for {type(model).__name__}"
+            )
         with double_precision():
+            if isinstance(model, JudgeMixture):
+                return fit_mixture(
+                    model,
+                    table,
+                    self,
+                    tolerance=self.tolerance,
+                    max_iterations=self.max_iterations,
+                    starts=self.starts,
+                    seed=self.seed,
+                )
             if not has_ability(model):
                 if random:
                     return fit_random_worths(
@@ -137,7 +161,7 @@ class JointML:
         self, model: AbstractMeasurementModel, kept: Table
     ) -> tuple[ParameterSpace, Maximum[Any], dict[str, Vector], Uncertainty, tuple[str, ...]]:
         """Layout, mode, estimates, their uncertainty, and notes."""
-        if covers(model, kept):
+        if isinstance(kept, PairTable) and covers(model, kept):
             space, found = solve_wins(model, kept, tolerance=self.tolerance, max_iterations=self.max_iterations)
             check_curvature(model, found, space, np.ones(space.size, bool), kept)
             return space, found, *_estimates(space, found, 1.0), ()

@@ -14,7 +14,7 @@ from psymetric.core.precision import double_precision
 from psymetric.errors import DataError
 from psymetric.estimation.diagnosis import diagnose
 from psymetric.estimation.fit import Fit
-from psymetric.estimation.posterior import fit_from_draws, posterior_mode, whitening
+from psymetric.estimation.posterior import best_mode, fit_from_draws, unswitched_draws, whitening
 from psymetric.estimation.problems import Problem
 from psymetric.models.base import AbstractMeasurementModel, Table
 
@@ -28,7 +28,8 @@ class NUTS:
 
     Subjects are integrated out on the marginal engine's grid and drawn afterwards from their exact conditional, so
     that the sampler sees tens of parameters instead of thousands and no funnel between the subjects and their sd.
-    Random facets are non-centred. Chains start around the mode, whitened by the curvature there.
+    Random facets are non-centred. Chains start around the mode, whitened by the curvature there. Draws of a mixture
+    have their classes in the order closest to the mode's, and a note says how many had to be put into it.
 
     Args:
         warmup: Adaptation steps per chain.
@@ -56,7 +57,8 @@ class NUTS:
     def run(self, model: AbstractMeasurementModel, table: Table) -> Fit:
         """Fit `model` to `table`; call it through `psymetric.fit`, which checks the table first."""
         with double_precision():
-            mode = posterior_mode(model, table, tolerance=1e-4, max_iterations=2_000).for_draws()
+            climbed = best_mode(model, table, tolerance=1e-4, max_iterations=2_000, starts=1, seed=self.seed)
+            mode = climbed.best.for_draws()
             centre = jax.device_put(mode.maximum.point)
             # The mode is only a place to start: a flat direction there gets unit scale and the sampler adapts.
             root = jax.device_put(whitening(mode.maximum.curvature.schur))
@@ -75,8 +77,9 @@ class NUTS:
                 target_accept=self.target_accept,
                 max_tree_depth=self.max_tree_depth,
             )
-            free = np.asarray(free)
+            free, switched = unswitched_draws(mode, np.asarray(free))
             status, notes = diagnose(free, int(np.asarray(diverging).sum()), float(np.asarray(steps).mean()))
+            notes = (*climbed.notes, *switched, *notes)
             return fit_from_draws(model, table, self, mode.problem, free, status=status, seed=self.seed, notes=notes)
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -17,15 +17,14 @@ from psymetric.core.poisson_draws import PoissonTable
 from psymetric.core.precision import double_precision
 from psymetric.data.pairs import PairTable
 from psymetric.data.rankings import RankingTable
-from psymetric.estimation.casewise import batch_gradients
 from psymetric.estimation.curvature import information
 from psymetric.estimation.fit import Fit
 from psymetric.estimation.joint_ml import JointML
+from psymetric.estimation.pair_cells import PairCells
 from psymetric.estimation.problems import JointProblem, joint_problem
 from psymetric.estimation.replicates import Replicate, from_scratch, has_absent
 from psymetric.estimation.resampling import COMPARISON, Resampler, Weights
-from psymetric.estimation.win_counts import centred_basis, covers, laplacian, win_counts, worths_of
-from psymetric.models.base import Table
+from psymetric.estimation.win_counts import covers, laplacian, win_counts, worths_of
 from psymetric.models.choice import AbstractChoiceModel, distinct_choices
 
 __all__ = ["refit_pairs"]
@@ -34,6 +33,10 @@ Vector = NDArray[np.float64]
 
 _TOGETHER = 2_000_000
 """Numbers in an array at a time: replicates × counts."""
+_IN_CACHE = 160_000
+"""The same where passes over an array cost more than calls of a function: a megabyte."""
+_FEW_AT_ONCE = 500_000
+"""The same for comparisons by cell and result."""
 _STEPS, _HALVINGS, _LONGEST = 50, 20, 2.0
 _FLAT = 1e-4
 """Information, per squared logit, behind a standard error of 100 logits."""
@@ -42,43 +45,55 @@ _THREADS = 4
 
 def refit_pairs(fit: Fit, engine: Any, source: Resampler, generators: list[np.random.Generator]) -> Iterator[Replicate]:
     """The replicates of a fit to comparisons, one per generator, in their order."""
-    by_counts = source.unit == COMPARISON and isinstance(engine, JointML) and covers(fit.model, source.table)
-    yield from (_from_counts if by_counts else _from_rows)(fit, engine, source, generators)
+    table = source.table
+    if isinstance(table, RankingTable):
+        yield from _from_rankings(fit, engine, source, table, generators)
+    elif isinstance(table, PairTable):
+        if source.unit == COMPARISON and isinstance(engine, JointML) and covers(fit.model, table):
+            yield from _from_counts(fit, engine, table, generators)
+        else:
+            yield from _from_cells(fit, engine, source, table, generators)
 
 
 def _from_counts(
-    fit: Fit, engine: Any, source: Resampler, generators: list[np.random.Generator]
+    fit: Fit, engine: JointML, votes: PairTable, generators: list[np.random.Generator]
 ) -> Iterator[Replicate]:
     """Worths alone, from squares of win counts.
 
     Each count is Poisson: the multinomial of all comparisons, but with a total that is free to vary, on which no worth
     depends (Hanley & MacGibbon, 2006, Computer Methods and Programs in Biomedicine 83, 57-62).
     """
-    wins = win_counts(source.table)
+    wins = win_counts(votes)
     n_items, cells = len(wins), np.flatnonzero(wins)
-    worth, basis = fit.parameters["worth"], centred_basis(len(wins))
-    inverse = basis @ np.linalg.inv(basis.T @ laplacian(wins + wins.T, worth) @ basis) @ basis.T
-    chances, size = PoissonTable.build(wins.ravel()[cells]), max(_TOGETHER // n_items**2, 1)
+    # Where in a draw each count of the square stands; behind its end stands the zero of those that never happened.
+    place = np.full(n_items**2, len(cells))
+    place[cells] = np.arange(len(cells))
+    worth = fit.parameters["worth"]
+    # Worths move in the space of sum zero, outside of which the added 1 / n has all its inverse.
+    inverse = np.asarray(np.linalg.inv(laplacian(wins + wins.T, worth) + 1 / n_items), np.float64) - 1 / n_items
+    chances, size = PoissonTable.build(wins.ravel()[cells]), max(_IN_CACHE // n_items**2, 1)
+
+    def solve(own: list[np.random.Generator]) -> list[Replicate | Weights]:
+        """Replicates, or the weights of those whose worths have to be looked for from scratch."""
+        drawn = np.stack([chances.draw(each) for each in own])
+        counts = np.stack([np.append(each, 0.0).take(place) for each in drawn]).reshape(-1, n_items, n_items)
+        worths, off = worths_of(counts, worth, inverse, engine.tolerance)
+        is_good = (off < engine.tolerance) & np.all(counts.sum(axis=1) + counts.sum(axis=2) > 0, axis=1)
+        return [
+            Replicate({"worth": value}, "") if good else Weights(weights, None)
+            for value, good, weights in zip(worths, is_good, drawn, strict=True)
+        ]
+
     left, right = np.unravel_index(cells, wins.shape)
-    table = _of_wins(source.table, left.astype(np.int32), right.astype(np.int32), wins.ravel()[cells])
-    with ThreadPoolExecutor(_THREADS) as threads:
-        for first in range(0, len(generators), size):
-            drawn = np.stack(list(threads.map(chances.draw, generators[first : first + size])))
-            counts = np.zeros((len(drawn), n_items**2))
-            counts[:, cells] = drawn
-            counts = counts.reshape(-1, n_items, n_items)
-            with double_precision():
-                found = worths_of(*jax.device_put((counts, worth, inverse)), engine.tolerance)
-            worths, last = (np.asarray(part) for part in found)
-            seen = np.min(counts.sum(axis=1) + counts.sum(axis=2), axis=1) > 0
-            for value, is_good, weights in zip(worths, (last < engine.tolerance) & seen, drawn, strict=True):
-                if is_good:
-                    yield Replicate({"worth": value}, "")
-                else:
-                    yield from_scratch(fit, engine, table, Weights(weights, None))
+    table = _of_wins(votes, left.astype(np.int32), right.astype(np.int32), wins.ravel()[cells])
+    parts = [generators[first : first + size] for first in range(0, len(generators), size)]
+    with ThreadPoolExecutor(max(min(_THREADS, _TOGETHER // n_items**2), 1)) as threads:
+        for part in threads.map(solve, parts):
+            for found in part:
+                yield found if isinstance(found, Replicate) else from_scratch(fit, engine, table, found)
 
 
-def _of_wins(table: Any, left: NDArray[np.int32], right: NDArray[np.int32], weight: Vector) -> PairTable:
+def _of_wins(table: PairTable, left: NDArray[np.int32], right: NDArray[np.int32], weight: Vector) -> PairTable:
     """Wins as a table with one row per winner and loser."""
     return PairTable(
         codes={"left": left, "right": right},
@@ -90,59 +105,99 @@ def _of_wins(table: Any, left: NDArray[np.int32], right: NDArray[np.int32], weig
     )
 
 
-def _from_rows(fit: Fit, engine: Any, source: Resampler, generators: list[np.random.Generator]) -> Iterator[Replicate]:
-    """Any model of comparisons or rankings, from the weights of distinct ones."""
-    table = source.table
+def _from_cells(
+    fit: Fit, engine: Any, source: Resampler, table: PairTable, generators: list[np.random.Generator]
+) -> Iterator[Replicate]:
+    """Any model of comparisons, from counts of what it tells apart: by steps with the fit's information."""
     with double_precision():
         problem = joint_problem(fit.model, table, prior=fit.penalised)
         start = problem.space.unconstrain(fit.parameters)
-        inverse = information(problem, start).covariance() if fit.model.table_kind == "pairs" else None
-        chosen, row = _distinct_row(problem, table)
+        inverse = information(problem, start).covariance()
+        cells = PairCells.of(problem, table)
+    size = min(max(_FEW_AT_ONCE // cells.n_counts, 1), len(generators))
+
+    def modes(drawn: list[Weights]) -> tuple[Vector, NDArray[np.bool_]]:
+        counts = np.zeros((size, cells.n_counts))
+        for place, each in enumerate(drawn):
+            counts[place] = cells.counts(each.rows)
+        points, last = _shared_steps(cells, start, inverse, counts, engine.tolerance)
+        return _climbed(fit, cells.every_result, start, points, last < engine.tolerance, counts, engine.tolerance)
+
+    yield from _labelled(fit, engine, source, generators, size, problem, modes)
+
+
+def _from_rankings(
+    fit: Fit, engine: Any, source: Resampler, table: RankingTable, generators: list[np.random.Generator]
+) -> Iterator[Replicate]:
+    """Rankings, from the weights of distinct ones."""
+    with double_precision():
+        problem = joint_problem(fit.model, table, prior=fit.penalised)
+        start = problem.space.unconstrain(fit.parameters)
+    first, (_, row) = table.rankings.row, distinct_choices(cast(AbstractChoiceModel, fit.model), table)
     n_distinct = len(np.asarray(problem.weight))
     size = min(max(_TOGETHER // n_distinct, 1), len(generators))
+
+    def modes(drawn: list[Weights]) -> tuple[Vector, NDArray[np.bool_]]:
+        counts = np.zeros((size, n_distinct))
+        for place, each in enumerate(drawn):
+            counts[place] = np.bincount(row, each.rows[first], n_distinct)
+        points = np.tile(start, (size, 1))
+        return _climbed(fit, lambda: problem, start, points, np.zeros(size, bool), counts, engine.tolerance)
+
+    yield from _labelled(fit, engine, source, generators, size, problem, modes)
+
+
+def _labelled(
+    fit: Fit,
+    engine: Any,
+    source: Resampler,
+    generators: list[np.random.Generator],
+    size: int,
+    problem: JointProblem,
+    modes: Callable[[list[Weights]], tuple[Vector, NDArray[np.bool_]]],
+) -> Iterator[Replicate]:
+    """Replicates from free vectors, `size` draws at a time; those without a mode are fitted from scratch."""
     for first in range(0, len(generators), size):
         drawn = [source.draw(generator) for generator in generators[first : first + size]]
-        stacked = np.zeros((size, n_distinct))
-        for place, each in enumerate(drawn):
-            stacked[place] = np.bincount(row, each.rows[chosen], n_distinct)
         with double_precision():
-            points, reached = _modes(problem, start, inverse, stacked, engine.tolerance, penalised=fit.penalised)
+            points, reached = modes(drawn)
             found = jax.vmap(problem.space.constrain)(jax.device_put(points))
             values = {name: np.asarray(value) for name, value in found.items()}
         for place, weights in enumerate(drawn):
-            if reached[place] and not has_absent(fit, table, weights.rows):
+            if reached[place] and not has_absent(fit, source.table, weights.rows):
                 yield Replicate({name: value[place] for name, value in values.items()}, "")
             else:
-                yield from_scratch(fit, engine, table, weights)
+                yield from_scratch(fit, engine, source.table, weights)
 
 
-def _modes(
-    problem: JointProblem, start: Vector, inverse: Vector | None, weights: Vector, tolerance: float, *, penalised: bool
+def _climbed(
+    fit: Fit,
+    problem: Callable[[], JointProblem],
+    start: Vector,
+    points: Vector,
+    reached: NDArray[np.bool_],
+    weights: Vector,
+    tolerance: float,
 ) -> tuple[Vector, NDArray[np.bool_]]:
-    """Free vectors under each row of weights, and which are modes: by shared steps, or by steps of their own."""
-    points, last = np.tile(start, (len(weights), 1)), np.full(len(weights), np.inf)
-    if inverse is not None:
-        points, last = _shared_steps(problem, start, inverse, weights, tolerance)
-    reached = last < tolerance
+    """Free vectors and which of them are modes, after a climb of their own for those that are none yet."""
     left = np.flatnonzero(~reached & weights.any(axis=1))
     if left.size:
-        found, length, least = (
-            np.asarray(part) for part in _newton(problem, *jax.device_put((start, weights[left])), tolerance)
-        )
-        points[left] = found
-        reached[left] = (length < tolerance) & (least > (0.0 if penalised else _FLAT))
+        found = _newton(problem(), *jax.device_put((start, weights[left])), tolerance)
+        climbed, length, least = (np.asarray(part) for part in found)
+        points[left] = climbed
+        reached[left] = (length < tolerance) & (least > (0.0 if fit.penalised else _FLAT))
     return points, reached
 
 
 def _shared_steps(
-    problem: JointProblem, start: Vector, inverse: Vector, weights: Vector, tolerance: float
+    cells: PairCells, start: Vector, inverse: Vector, counts: Vector, tolerance: float
 ) -> tuple[Vector, Vector]:
     """Points reached by steps with the fit's information, and their last steps; those that go astray are left."""
-    points, last = np.tile(start, (len(weights), 1)), np.full(len(weights), np.inf)
-    going = np.ones(len(weights), bool)
+    points, last = np.tile(start, (len(counts), 1)), np.full(len(counts), np.inf)
+    going = np.ones(len(counts), bool)
     for _ in range(_STEPS):
         # All of them, those that have arrived included: every number of rows would be compiled anew.
-        step = batch_gradients(problem, points, weights) @ inverse
+        step = cells.gradients(points, counts) @ inverse
         length = np.max(np.abs(step), axis=1, initial=0.0)
         is_shorter = length < np.minimum(last, _LONGEST)
         moved = going & is_shorter
@@ -152,18 +207,6 @@ def _shared_steps(
         if not going.any():
             break
     return points, last
-
-
-def _distinct_row(problem: JointProblem, table: Table) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows of the table that hold the weights of comparisons or rankings, and the problem's row of each."""
-    if isinstance(table, RankingTable) and isinstance(problem.model, AbstractChoiceModel):
-        return table.rankings.row, distinct_choices(problem.model, table)[1]
-    columns = [(np.asarray(code), table.codes[name]) for name, code in problem.codes.items()]
-    columns.append((np.asarray(problem.response), table.response))
-    sizes = tuple(int(code.max()) + 1 for _, code in columns)
-    theirs, ours = (np.ravel_multi_index(tuple(pair[side] for pair in columns), sizes) for side in (0, 1))
-    order = np.argsort(theirs)
-    return np.arange(len(ours)), order[np.searchsorted(theirs, ours, sorter=order)]
 
 
 @jax.jit

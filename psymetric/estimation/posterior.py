@@ -18,14 +18,17 @@ from psymetric.estimation.curvature import Information
 from psymetric.estimation.fit import Fit, FitStatus
 from psymetric.estimation.integrated import solve_integrated
 from psymetric.estimation.marginal import climb
+from psymetric.estimation.mixture_search import mixture_mode
+from psymetric.estimation.mixtures import MixtureProblem, unswitched
 from psymetric.estimation.multidimensional import MultidimensionalProblem
 from psymetric.estimation.multistart import Climbed, climb_from_each
 from psymetric.estimation.problems import MarginalProblem, Problem, joint_problem
 from psymetric.estimation.window_draws import draw_dimensions
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, Table
+from psymetric.models.judge_mixture import JudgeMixture
 from psymetric.models.space import has_ability
 
-__all__ = ["Mode", "best_mode", "fit_from_draws", "label_draws", "posterior_mode", "whitening"]
+__all__ = ["Mode", "best_mode", "fit_from_draws", "label_draws", "posterior_mode", "unswitched_draws", "whitening"]
 
 Vector = NDArray[np.float64]
 
@@ -62,6 +65,8 @@ def posterior_mode(
             model, table, prior=True, tolerance=tolerance, max_iterations=max_iterations, start=start
         )
         return Mode(found.problem, found.maximum)
+    if isinstance(model, JudgeMixture):
+        return _best_of_mixture(model, table, tolerance, max_iterations).best
     problem = joint_problem(model, table, prior=True)
     start = problem.space.start() if start is None else start
     maximum = climb(problem, start, tolerance=tolerance, max_iterations=max_iterations)
@@ -72,6 +77,8 @@ def best_mode(
     model: AbstractMeasurementModel, table: Table, *, tolerance: float, max_iterations: int, starts: int, seed: int
 ) -> Climbed[Mode]:
     """The highest mode that climbs from several starts lead to."""
+    if isinstance(model, JudgeMixture):
+        return _best_of_mixture(model, table, tolerance, max_iterations, starts=starts, seed=seed)
 
     def from_start(start: Vector | None) -> Mode:
         return posterior_mode(model, table, tolerance=tolerance, max_iterations=max_iterations, start=start)
@@ -79,10 +86,32 @@ def best_mode(
     return climb_from_each(from_start, lambda mode: mode.maximum.value, starts=starts, seed=seed)
 
 
+def _best_of_mixture(
+    model: JudgeMixture, table: Table, tolerance: float, max_iterations: int, *, starts: int = 1, seed: int = 0
+) -> Climbed[Mode]:
+    found = mixture_mode(
+        model, table, prior=True, tolerance=tolerance, max_iterations=max_iterations, starts=starts, seed=seed
+    )
+    return Climbed(Mode(found.problem, found.maximum), found.details, found.notes)
+
+
 def whitening(information: NDArray[np.float64]) -> NDArray[np.float64]:
     """A matrix R with R Rᵀ = information⁻¹, directions without curvature at unit scale."""
     values, vectors = np.linalg.eigh(information)
     return vectors / np.sqrt(np.where(values > 1e-6, values, 1.0))
+
+
+def unswitched_draws(mode: Mode, free: Vector) -> tuple[Vector, tuple[str, ...]]:
+    """Draws, shape (chains, draws, parameters), classes of a mixture in the mode's order, and how many were not."""
+    if not isinstance(mode.problem, MixtureProblem):
+        return free, ()
+    ordered, share = unswitched(mode.problem.space, free, mode.maximum.point)
+    if not share:
+        return ordered, ()
+    return ordered, (
+        f"{100 * share:.1f}% of the draws had their classes in another order than the mode, and were put into the "
+        "order closest to it: where this is frequent the data hardly tell the classes apart",
+    )
 
 
 @jax.jit

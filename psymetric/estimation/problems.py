@@ -25,10 +25,13 @@ from psymetric.core.distinct import factorized
 from psymetric.core.gather_sum import GatherSum
 from psymetric.core.parameters import ParameterSpace
 from psymetric.core.quadrature import normal_grid
+from psymetric.errors import DesignError
+from psymetric.estimation.mixtures import MixtureProblem
 from psymetric.estimation.multidimensional import MultidimensionalProblem
 from psymetric.estimation.nested import NestedPlan, nested_plan
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, Table
 from psymetric.models.choice import AbstractChoiceModel, distinct_choices
+from psymetric.models.judge_mixture import JudgeMixture
 from psymetric.models.population import Background, background
 from psymetric.models.space import (
     CORRELATION,
@@ -45,6 +48,7 @@ __all__ = [
     "MarginalProblem",
     "Problem",
     "distinct_cells",
+    "distinct_places",
     "distinct_rows",
     "guessed_information",
     "joint_problem",
@@ -205,7 +209,7 @@ class JointProblem:
 
 _LARGEST_KEY = 2**62
 
-Problem = MarginalProblem | JointProblem | MultidimensionalProblem
+Problem = MarginalProblem | JointProblem | MultidimensionalProblem | MixtureProblem
 
 
 def rough_information(problem: Problem) -> NDArray[np.float64]:
@@ -215,6 +219,8 @@ def rough_information(problem: Problem) -> NDArray[np.float64]:
     elif isinstance(problem, MultidimensionalProblem):
         n_responses = float(sum(group.picked.sum() for group in problem.integral.subjects.groups))
         n_subjects = problem.integral.n_subjects
+    elif isinstance(problem, MixtureProblem):
+        n_responses, n_subjects = problem.sums.judges.total, 1
     else:
         n_responses, n_subjects = float(problem.weight.sum()), 1
     return guessed_information(problem.space, n_responses, n_subjects, problem.n_categories)
@@ -246,7 +252,7 @@ def distinct_cells(
     model: AbstractMeasurementModel, table: Table
 ) -> tuple[dict[str, NDArray[np.int32]], NDArray[np.int64]]:
     """Distinct combinations of the model's facets in the table, and the cell of every row."""
-    sizes = [len(table.levels[facet]) for facet in model.facets]
+    sizes = [int(table.codes[facet].max(initial=0)) + 1 for facet in model.facets]
     flat = np.zeros(len(table.response), np.int64)
     for facet, size in zip(model.facets, sizes, strict=True):
         flat = flat * size + table.codes[facet]
@@ -294,7 +300,16 @@ def marginal_problem(
 
 
 def joint_problem(model: AbstractMeasurementModel, table: Table, *, prior: bool) -> JointProblem:
-    """Set up the joint problem; models without subjects have no other. Equal rows are counted, not repeated."""
+    """Set up the joint problem; models without subjects have no other. Equal rows are counted, not repeated.
+
+    Raises:
+        DesignError: A mixture of judges, whose comparisons hang together.
+    """
+    if isinstance(model, JudgeMixture):
+        raise DesignError(
+            f"this takes comparisons as independent, and under JudgeMixture those of one {model.over} hang together: "
+            "use the fit's own standard errors, or NUTS()"
+        )
     space, n_categories = parameter_space(model, table, ability="free"), model.n_outcomes(len(table.categories))
     if isinstance(model, AbstractChoiceModel):
         seen, _ = distinct_choices(model, table)
@@ -318,9 +333,15 @@ def distinct_rows(
     columns: dict[str, NDArray[np.int32]], table: Table
 ) -> tuple[dict[str, NDArray[np.int32]], NDArray[np.int32], NDArray[np.float64]]:
     """Distinct combinations of codes and response, and the sum of the weights of their rows."""
-    every = [*columns.values(), table.response]
-    flat, bound = np.zeros(len(table.weight), np.int64), 1
-    for column in every:
+    first, place = distinct_places([*columns.values(), table.response])
+    weight = np.bincount(place, weights=table.weight, minlength=len(first)).astype(np.float64)
+    return {name: code[first] for name, code in columns.items()}, table.response[first], weight
+
+
+def distinct_places(columns: list[NDArray[np.int32]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """First row of each distinct combination of codes, in the order of the codes, and the combination of every row."""
+    flat, bound = np.zeros(len(columns[0]), np.int64), 1
+    for column in columns:
         size = int(column.max(initial=0)) + 1
         if bound * size > _LARGEST_KEY:
             # Renumbered, so that the product of many levels cannot overflow.
@@ -330,5 +351,4 @@ def distinct_rows(
     keys, place = factorized(flat, bound)
     first = np.zeros(len(keys), np.int64)
     first[place[::-1]] = np.arange(len(place) - 1, -1, -1)
-    weight = np.bincount(place, weights=table.weight, minlength=len(keys)).astype(np.float64)
-    return {name: code[first] for name, code in columns.items()}, table.response[first], weight
+    return first, place

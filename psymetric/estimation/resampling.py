@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
+from psymetric.core.poisson_draws import PoissonTable
 from psymetric.data.coding import drop_unused
 from psymetric.data.pairs import PairTable
 from psymetric.data.rankings import RankingTable
@@ -30,6 +31,8 @@ OneTable = ResponseTable | PairTable | RankingTable
 
 COMPARISON = "comparison"
 """The unit of pairs that are drawn one by one."""
+_MANY = 10_000
+"""Comparisons that may be Poisson counts: their total, on which no estimate without a prior depends, varies by 1%."""
 _WHOLE = 1e-9
 """Weights this close to a whole number are counts."""
 
@@ -84,6 +87,9 @@ def resampler(fit: Fit, table: OneTable, resample: str | None) -> Resampler:
         table = _merged(fit, table)
         counts = np.rint(table.weight).astype(np.int64)
         share, n_drawn = counts / counts.sum(), int(counts.sum())
+        if n_drawn >= _MANY and not fit.penalised:
+            chances = PoissonTable.build(counts.astype(np.float64))
+            return Resampler(table, unit, lambda rng: Weights(chances.draw(rng), None))
         return Resampler(table, unit, lambda rng: Weights(rng.multinomial(n_drawn, share).astype(np.float64), None))
     known = [name for name in table.codes if name in table.levels and not (name == "item" and has_items_inside(table))]
     if unit not in known:

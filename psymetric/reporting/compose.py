@@ -131,7 +131,8 @@ def _measured(evidence: Evidence, study: object) -> str:
     part = evidence.first
     table = part.table
     answers = sum(each.table.n_rows for each in evidence.wholes)
-    others = [facet for facet in table.facets if facet not in (part.noun, "left", "right")]
+    aside = {part.noun, "left", "right", *getattr(part.fit.model, "contest", ())}
+    others = [facet for facet in table.facets if facet not in aside]
     sizes = joined(numbered(len(table.levels[facet]), noun_of(table, facet)) for facet in others)
     what = numbered(len(table.levels[part.noun]), noun_of(table, part.noun))
     instrument = getattr(study, "instrument", None)

@@ -22,10 +22,11 @@ from psymetric.estimation.fit import Fit
 from psymetric.models.base import ABILITY, DIMENSION, Label
 from psymetric.models.nested import AbstractNestedModel
 from psymetric.models.space import has_dimensions
-from psymetric.reporting.comparisons import Comparisons
 from psymetric.reporting.variance import variance_shares
+from psymetric.scoring.comparisons import Comparisons
 from psymetric.scoring.fair import fair_averages
 from psymetric.scoring.positions import at_position, unit_of
+from psymetric.scoring.ranked import read_comparisons
 from psymetric.scoring.ranks import rank_intervals
 from psymetric.scoring.score import score
 
@@ -271,7 +272,7 @@ def read_part(
     source = fit if scores is None or _has_draws_of(fit, scores) else scores
     comparisons = _comparisons(source, frame, order)
     frame["tier"] = comparisons.tiers
-    if len(comparisons.known) > 1:
+    if len(comparisons.rankable) > 1:
         ranks = rank_intervals(source, level=level).set_index("level")
         frame = frame.join(ranks[["rank", "rank_lower", "rank_upper"]], on="level")
     part = Part(label, fit, table, scores, source, frame, comparisons, level)
@@ -308,15 +309,5 @@ def _has_draws_of(fit: Fit, scores: Scores) -> bool:
 
 def _comparisons(source: Fit | Scores, frame: pd.DataFrame, order: NDArray[np.intp]) -> Comparisons:
     """Joint uncertainty where the source of the measures has it."""
-    draws = covariance = None
-    if isinstance(source, Fit):
-        name = ABILITY if ABILITY in source.parameters else "worth"
-        draws, covariance = (source.draws or {}).get(name), source.covariances.get(name)
-    if draws is not None:
-        draws = draws.reshape(-1, draws.shape[-1])[:, order]
-    return Comparisons(
-        frame["estimate"].to_numpy(dtype=float),
-        frame["se"].to_numpy(dtype=float),
-        covariance[np.ix_(order, order)] if covariance is not None and draws is None else None,
-        draws,
-    )
+    _, found = read_comparisons(source, None, "report")
+    return replace(found.take(order), estimate=frame["estimate"].to_numpy(dtype=float))

@@ -17,6 +17,7 @@ from psymetric.errors import DataError
 from psymetric.estimation.fit import Fit
 from psymetric.estimation.fitting import FitSet
 from psymetric.models.base import Label
+from psymetric.models.judge_mixture import JudgeMixture
 from psymetric.reporting.compose import compose
 from psymetric.reporting.evidence import Evidence, Part, read_parts
 from psymetric.reporting.files import save_all
@@ -156,6 +157,11 @@ def _check_table(fit: Fit, table: ResponseTable | PairTable, which: str) -> None
         raise DataError(
             f"report: {type(fit.model).__name__} is a model of rankings, which the report does not cover; use "
             "fit.summary() and rank_intervals(fit)"
+        )
+    if isinstance(fit.model, JudgeMixture):
+        raise DataError(
+            "report: a mixture of judges has no one order of the items; use class_membership(fit, table), and "
+            "rank_intervals(fit_of_class(fit, 1)), or report on a fit of the judges of one class"
         )
     if isinstance(table, PairTable) != (fit.model.table_kind == "pairs"):
         raise DataError(

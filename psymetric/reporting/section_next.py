@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -52,7 +53,7 @@ def next_section(evidence: Evidence) -> Section | None:
     """A table and a figure of what more answers of the same kind would buy."""
     blocks: list[Block] = []
     for number, part in enumerate(evidence.parts):
-        if len(part.comparisons.known) < 2 or not np.nanmedian(part.measures["se"]) > 0:
+        if len(part.comparisons.rankable) < 2 or not np.nanmedian(part.measures["se"]) > 0:
             continue
         if len(evidence.parts) > 1:
             blocks.append(Heading(plain(part.label, 60)))
@@ -109,8 +110,8 @@ def _table(part: Part) -> pd.DataFrame:
     rows: list[dict[str, float]] = []
     for factor in _FACTORS:
         se = project(part, factor)
-        share = part.comparisons.told_apart if factor == 1 else part.comparisons.told_apart_with(se)
-        rows.append({"answers": now * factor, "se": float(np.nanmedian(se)), "told_apart": share})
+        now_or_then = part.comparisons if factor == 1 else replace(part.comparisons, covariance=se**2, draws=None)
+        rows.append({"answers": now * factor, "se": float(np.nanmedian(se)), "told_apart": now_or_then.told_apart})
     return pd.DataFrame(rows)
 
 

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from psymetric.data.pairs import PairTable
 from psymetric.plots.matrix import draw_matrix
 from psymetric.reporting.chances import between_equals, chances_of, first_share
 from psymetric.reporting.evidence import Evidence, Part
-from psymetric.reporting.rounding import percent, plain, rounded
+from psymetric.reporting.pair_departures import departure_blocks
+from psymetric.reporting.pair_records import judge_blocks
+from psymetric.reporting.rounding import percent, plain
 from psymetric.reporting.tables import Show, make_table
 from psymetric.reporting.views import Block, Figure, Section, Table, draw
-from psymetric.reporting.wording import JUDGES, noun_of, plural
+from psymetric.reporting.wording import noun_of, plural
 
-__all__ = ["pairs_section", "preference", "record_table"]
+__all__ = ["pairs_section", "preference"]
 
 _MATRIX = 15
 
 
 def pairs_section(evidence: Evidence) -> Section | None:
-    """The matrix of preference, the scalar effects and the judges' records."""
+    """The matrix of preference, the scalar effects, the judges, and what one order does not account for."""
     part = evidence.first
     if not isinstance(part.table, PairTable):
         return None
@@ -29,7 +30,7 @@ def pairs_section(evidence: Evidence) -> Section | None:
     effects = _effects(part)
     if effects:
         blocks.append(effects)
-    blocks += [record_table(part, facet) for facet in part.table.codes if facet in JUDGES]
+    blocks += [*judge_blocks(part), *departure_blocks(part)]
     return Section("pairs", "Who is preferred to whom", tuple(blocks))
 
 
@@ -116,59 +117,3 @@ def _effects(part: Part) -> Table | None:
         "the order was not balanced."
     )
     return make_table("effects", frame, shows, caption="Position and ties", reading=reading)
-
-
-def record_table(part: Part, facet: str) -> Table:
-    """Per judge: comparisons, ties, choices of the first, fit, and agreement with the measures."""
-    table = part.table
-    worth = part.measures.set_index("level")["estimate"].reindex(table.levels["item"]).to_numpy(dtype=float)
-    gap = worth[table.codes["left"]] - worth[table.codes["right"]]
-    size = len(table.levels[facet])
-
-    def total(rows: NDArray[np.bool_]) -> NDArray[np.float64]:
-        return np.bincount(table.codes[facet][rows], table.weight[rows], size).astype(np.float64)
-
-    decided = table.response < 2
-    agrees = decided & (np.where(table.response == 0, gap, -gap) > 0)
-    whole, settled = total(np.ones(table.n_rows, bool)), total(decided)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        frame = pd.DataFrame(
-            {
-                "level": list(table.levels[facet]),
-                "n": whole,
-                "ties": 1 - settled / whole,
-                "first": total(table.response == 0) / settled,
-                "agreement": total(agrees) / settled,
-            }
-        )
-    frame = frame.sort_values(["agreement", "n"], ascending=[True, False], ignore_index=True)
-    found = part.statistics_of(facet)
-    frame = frame.join(found[["infit", "outfit", "flag"]], on="level")
-    noun = noun_of(table, facet)
-    shows = [
-        Show("level", noun, "label"),
-        Show("n", "comparisons", "count"),
-        Show("ties", "tied", "share"),
-        Show("first", "chose the first", "share", "Of the decided comparisons; 50% where order is balanced"),
-        Show(
-            "agreement",
-            "agrees with the measures",
-            "share",
-            "Decided for the item with the higher measure; its own answers are part of these",
-        ),
-        Show("infit", "infit", "number", "Mean square weighted by information; 1 is expected, above 1 noisier"),
-        Show("flag", "flag", "flag"),
-    ]
-    middle = rounded(100 * float(np.nanmedian(frame["agreement"])), 1)
-    reading = (
-        f"Half of the {plural(noun)} decide with the measures in at least {middle}% of their decided comparisons. "
-        "Few comparisons make extremes likely by chance."
-    )
-    return make_table(
-        f"{facet}s",
-        frame,
-        shows,
-        caption=f"{plural(noun).capitalize()}, the least agreeing first",
-        reading=reading,
-        most=60,
-    )

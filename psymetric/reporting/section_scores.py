@@ -9,20 +9,18 @@ import pandas as pd
 
 from psymetric.plots.caterpillar import draw_caterpillar
 from psymetric.plots.intervals import IntervalRow, draw_intervals
-from psymetric.plots.matrix import draw_matrix
 from psymetric.plots.profile import Profile, draw_profiles
 from psymetric.reporting.evidence import Evidence, Part
 from psymetric.reporting.latent_variables import dimension_blocks, left_out
-from psymetric.reporting.rounding import plain, probability, rounded, signed, two_digits, typical_se
+from psymetric.reporting.rounding import plain, probability, rounded, signed, typical_se
+from psymetric.reporting.section_leaderboard import above_figure, leaderboard_table, rank_interval, ranks_figure
 from psymetric.reporting.tables import Show, make_table
 from psymetric.reporting.views import Block, Figure, Heading, Section, Table, Text, draw
 from psymetric.reporting.wording import noun_of, plural, scale_words
-from psymetric.scoring.ranks import rank_probabilities
 
 __all__ = ["measures_figure", "measures_table", "profiles_figure", "scores_section"]
 
 _ROWS = 24
-_MATRIX = 20
 _PROFILES = 12
 
 
@@ -103,19 +101,11 @@ def measures_table(parts: Sequence[Part], by: str | None, *, key: str = "scores"
         Show("remark", "remark", "flag"),
     ]
     if "rank_lower" in frame.columns:
-        frame["rank_interval"] = [
-            _span(low, high) for low, high in zip(frame["rank_lower"], frame["rank_upper"], strict=True)
-        ]
+        frame["rank_interval"] = rank_interval(frame)
         shows[[show.column for show in shows].index("rank_lower")] = Show("rank_interval", "rank interval", "text")
     if not frame["remark"].any():
         shows.pop()
     return make_table(key, frame, shows, caption=f"Measures of the {plural(noun)}, from high to low")
-
-
-def _span(low: float, high: float) -> str:
-    if not (np.isfinite(low) and np.isfinite(high)):
-        return ""
-    return f"{low:.0f}" if low == high else f"{low:.0f}–{high:.0f}"
 
 
 def scores_section(evidence: Evidence) -> Section:
@@ -124,7 +114,8 @@ def scores_section(evidence: Evidence) -> Section:
     blocks: list[Block] = []
     if len(parts) > 1:
         blocks.append(profiles_figure(evidence))
-    blocks.append(measures_table(parts, evidence.by))
+    pairs = evidence.first.is_pairs and len(parts) == 1
+    blocks.append(leaderboard_table(evidence.first) if pairs else measures_table(parts, evidence.by))
     for number, part in enumerate(parts):
         if len(parts) > 1:
             blocks += [
@@ -133,8 +124,10 @@ def scores_section(evidence: Evidence) -> Section:
             ]
         if len(part.comparisons.known) > _ROWS:
             blocks.append(_caterpillar(part, f"all-{number}"))
-        if 2 < len(part.comparisons.known) <= 400:
-            blocks.append(_ranks(part, f"ranks-{number}"))
+        if 2 < len(part.comparisons.rankable) <= 400:
+            blocks.append(ranks_figure(part, f"ranks-{number}"))
+            if pairs:
+                blocks.append(above_figure(part, f"above-{number}"))
     blocks += dimension_blocks(evidence)
     first = evidence.first
     if first.scores is not None:
@@ -153,7 +146,7 @@ def scores_section(evidence: Evidence) -> Section:
         )
     elif first.is_composite:
         blocks.append(left_out("Fair averages are", first))
-    return Section("scores", "Scores", tuple(blocks))
+    return Section("scores", "Leaderboard" if pairs else "Scores", tuple(blocks))
 
 
 def _caterpillar(part: Part, name: str) -> Figure:
@@ -167,36 +160,6 @@ def _caterpillar(part: Part, name: str) -> Figure:
     title = f"All measures of {noun} by rank"
     return draw(
         lambda width: draw_caterpillar(ends[0], ends[1], ends[2], width=width, axis="measure, logits"),
-        name=name,
-        title=title,
-        reading=text,
-    )
-
-
-def _ranks(part: Part, name: str) -> Figure:
-    """Probability of every rank, for the first subjects."""
-    known = part.measures["level"].iloc[part.comparisons.known[:_MATRIX]].tolist()
-    chances = rank_probabilities(part.source).loc[known].to_numpy(dtype=float)[:, :_MATRIX]
-    noun = plural(noun_of(part.table, part.noun))
-    cut = (
-        ""
-        if len(part.comparisons.known) <= _MATRIX
-        else f" The first {_MATRIX} of {len(part.comparisons.known):,} are shown."
-    )
-    text = (
-        f"How likely each rank is: strong cells on the diagonal mean a settled order. {plain(known[0], 40)} is first "
-        f"with probability {two_digits(float(chances[0, 0]))}.{cut}"
-    )
-    title = f"Probability of each rank for {len(known)} {noun}"
-    return draw(
-        lambda width: draw_matrix(
-            chances,
-            rows=[plain(label, 60) for label in known],
-            columns=[str(rank + 1) for rank in range(chances.shape[1])],
-            width=width,
-            heading="rank",
-            darkest=max(float(np.nanmax(chances)), 0.2),
-        ),
         name=name,
         title=title,
         reading=text,

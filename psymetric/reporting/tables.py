@@ -24,7 +24,9 @@ _LARGEST_JSON = 2_000
 # What a spreadsheet takes for the start of a formula (OWASP, "CSV injection").
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
-Kind = Literal["label", "estimate", "se", "range", "number", "count", "share", "probability", "p", "flag", "text"]
+Kind = Literal[
+    "label", "estimate", "se", "range", "number", "count", "share", "percent", "probability", "p", "flag", "text"
+]
 
 
 @final
@@ -35,7 +37,8 @@ class Show:
     Attributes:
         column: Name in the frame.
         heading: Heading in the table.
-        kind: What it holds. "range" shows `column` to `upper`, "share" gets a bar, "flag" the warning colour.
+        kind: What it holds. "range" shows `column` to `upper`, "share" gets a bar and "percent" none, "flag" the
+            warning colour.
         meaning: A sentence for the heading.
         se: Column of standard errors that decides the digits of an estimate.
         digits: Digits of a plain number.
@@ -133,10 +136,13 @@ def _cell(show: Show, value: Any) -> Cell:
         return Cell(f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}", float(value))
     if show.kind == "share":
         return Cell(percent(float(value)), float(value), bar=min(max(float(value), 0.0), 1.0))
+    if show.kind == "percent":
+        return Cell(percent(float(value)), float(value))
     if show.kind == "p":
         return Cell("<.001" if value < 0.001 else f"{value:.3f}".removeprefix("0"), float(value))
     if show.kind == "probability":
-        return Cell(f"{value:.2f}".removeprefix("0"), float(value))
+        sure = "<.01" if value < 0.005 else ">.99" if value > 0.995 else f"{value:.2f}".removeprefix("0")
+        return Cell(sure, float(value))
     text = f"{value:,.{show.digits}f}"
     return Cell(text.replace("-", "−") if float(text.replace(",", "")) else text.removeprefix("-"), float(value))
 

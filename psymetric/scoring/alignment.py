@@ -116,6 +116,7 @@ def match(fit: Fit, table: ResponseTable | PairTable, *, who: str) -> AlignedRow
         raise DataError(
             f"{who}: the fit reads facet {missing[0]!r}, which the table does not have, only {listing(table.codes)}"
         )
+    _check_outcomes(fit, table, who)
     codes: dict[str, Codes] = {}
     for facet in fit.model.facets:
         labels, known = table.levels[table.level_of(facet)], fit.levels[table.level_of(facet)]
@@ -134,6 +135,15 @@ def match(fit: Fit, table: ResponseTable | PairTable, *, who: str) -> AlignedRow
         weight=table.weight,
         categories=fit.categories,
     )
+
+
+def _check_outcomes(fit: Fit, table: ResponseTable | PairTable, who: str) -> None:
+    """Refuse outcomes that the model gives no probability to: ties where it has none."""
+    unknown = table.response >= fit.model.n_outcomes(len(table.categories))
+    if isinstance(table, PairTable) and unknown.any():
+        what = f"ties, to which a fit of {type(fit.model).__name__} without a rule for them gives no probability"
+        fix = 'fit BradleyTerry(ties="davidson") to the table with its ties, or leave them out of both'
+        raise row_error(who, what, unknown, [], fix)
 
 
 def recode(codes: Codes, labels: Sequence[Any], known: Sequence[Any], *, who: str, facet: str) -> Codes:

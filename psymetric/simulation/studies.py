@@ -26,6 +26,7 @@ from psymetric.design.settings import TextSource
 from psymetric.design.study import Study
 from psymetric.errors import DesignError
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, Label, ParamSpec
+from psymetric.models.judge_mixture import CLASS, SHARE
 from psymetric.simulation.drawing import Spread, world_for
 from psymetric.simulation.server import Faults, serve
 from psymetric.simulation.truth import SHIFTING_FACETS, World
@@ -202,7 +203,7 @@ def simulate_responses(
     frame = rows[list(names)].assign(response=drawn)
     if pairs:
         named = frame.assign(response=np.array(_OUTCOMES, dtype=object)[drawn])
-        return PairTable.from_frame(named, left="left", right="right", outcome="response")
+        return PairTable.from_frame(named, left="left", right="right", outcome="response", facets=model.facets[2:])
     facets = tuple(name for name in model.facets if name != "item")
     item = "item" if "item" in model.facets else None
     return ResponseTable.from_frame(
@@ -254,6 +255,8 @@ def _coded(rows: pd.DataFrame, name: str, labels: Sequence[Label]) -> NDArray[np
 
 
 def _constrained(spec: ParamSpec, value: NDArray[np.float64], levels: Levels) -> NDArray[np.float64]:
+    if spec.name == SHARE:
+        return np.exp(value) / np.exp(value).sum()
     if spec.support == "unit":
         return 1 / (1 + np.exp(-spec.centre - value))
     if spec.support == "positive":
@@ -266,6 +269,6 @@ def _constrained(spec: ParamSpec, value: NDArray[np.float64], levels: Levels) ->
             value[places[label]] = anchor
         return value
     if spec.identification == "sum_to_zero":
-        for axis in range(value.ndim):
+        for axis in (place for place, name in enumerate(spec.axes) if name != CLASS):
             value = value - value.mean(axis=axis, keepdims=True)
     return value

@@ -16,9 +16,11 @@ import psymetric as ps
 from psymetric.core.precision import double_precision
 from psymetric.errors import DataError
 from psymetric.estimation.curvature import information, value_and_gradient
+from psymetric.estimation.mixture_search import mixture_problem
 from psymetric.estimation.problems import Problem, joint_problem, marginal_problem
 from psymetric.models.choice import AbstractChoiceModel
 from psymetric.models.discovery import available_models, get_model, model_settings
+from psymetric.models.judge_mixture import JudgeMixture
 from psymetric.models.nested import AbstractNestedModel
 from psymetric.models.space import has_ability, has_dimensions
 
@@ -43,6 +45,8 @@ def float64():
 def _problem(case: Case, table=None) -> Problem:
     """Every parameter kept; the subjects integrated out, on few nodes, where responses share a second variable."""
     table = case.table if table is None else table
+    if isinstance(case.model, JudgeMixture):
+        return mixture_problem(case.model, table, prior=False)
     if isinstance(case.model, AbstractNestedModel):
         return marginal_problem(case.model, table, prior=False, n_nodes=15, half_width=4.0)
     return joint_problem(case.model, table, prior=False)
@@ -61,6 +65,9 @@ def _rows(case: Case, abilities=None) -> tuple[dict[str, jax.Array], dict[str, j
         chosen = abilities(len(case.table.levels["subject" if name == "ability" else "item"]))
         shape = np.shape(params.get(name, chosen))
         params[name] = jnp.broadcast_to(jnp.asarray(chosen).reshape(-1, *[1] * (len(shape) - 1)), shape)
+    if isinstance(case.model, JudgeMixture):
+        codes = {name: jnp.asarray(case.table.codes[name]) for name in case.model.facets}
+        return case.model.with_membership(params, codes, seed=5), codes
     if not isinstance(case.model, AbstractNestedModel):
         return params, problem.codes
     params.setdefault("ability", jnp.asarray(np.random.default_rng(4).normal(0, 1, len(case.table.levels["subject"]))))
@@ -103,6 +110,8 @@ def _log_likelihood(case: Case, table, params) -> float:
     problem = _problem(case, table)
     if isinstance(case.model, AbstractNestedModel):
         return float(jnp.sum(jax.nn.logsumexp(problem.log_joint_at(params), axis=1)))
+    if isinstance(case.model, JudgeMixture):
+        return float(problem.sums.log_likelihood(params))
     return float(
         case.model.log_likelihood(params, problem.codes, problem.response, problem.weight, problem.n_categories)
     )
@@ -176,7 +185,7 @@ def test_information_has_full_rank(case):
     found = information(problem, _point(problem) * 0.2)
     assert np.all(found.diagonal > 0)
     assert found.null_directions().size == 0
-    if isinstance(case.model, AbstractNestedModel):
+    if isinstance(case.model, (AbstractNestedModel, JudgeMixture)):
         # At a point that is no maximum the marginal likelihood need not be concave, but no direction may be flat.
         values = np.abs(np.linalg.eigvalsh(found.schur))
         assert values.min() > 1e-8 * values.max()

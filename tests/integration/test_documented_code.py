@@ -5,11 +5,14 @@ from __future__ import annotations
 import documented_code
 import pytest
 
-PAGES = sorted(path.relative_to(documented_code.DOCS).as_posix() for path in documented_code.DOCS.glob("models/*.md"))
+PAGES = [
+    *sorted(path.relative_to(documented_code.DOCS).as_posix() for path in documented_code.DOCS.glob("models/*.md")),
+    "pair-judges.md",
+]
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_page_of_a_model_family(page):
+def test_page_prints_what_it_says(page):
     outputs = documented_code.run(page)
     assert any(claimed for claimed, _ in outputs)
     for claimed, printed in outputs:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import jax
 import jax.numpy as jnp
 import model_cases
@@ -12,7 +10,6 @@ import pytest
 
 from psymetric.core.precision import double_precision
 from psymetric.estimation.casewise import (
-    batch_gradients,
     constraint_jacobian,
     joint_hessian,
     joint_scores,
@@ -73,16 +70,3 @@ def test_hessian_of_comparisons(case):
         free = point_of(problem)
         expected = np.asarray(jax.hessian(problem.log_density)(jnp.asarray(free)))
         np.testing.assert_allclose(joint_hessian(problem, free), expected, atol=1e-8)
-
-
-@pytest.mark.parametrize("case", PAIRS, ids=str)
-def test_gradients_of_comparisons_at_several_points(case):
-    rng = np.random.default_rng(8)
-    with double_precision():
-        problem = joint_problem(case.model, case.table, prior=True)
-        points = rng.normal(0, 0.4, (3, problem.space.size))
-        weights = rng.integers(0, 3, (3, len(problem.weight))).astype(float)
-        found = batch_gradients(problem, points, weights)
-        for point, weight, one in zip(points, weights, found, strict=True):
-            drawn = replace(problem, weight=jnp.asarray(weight))
-            np.testing.assert_allclose(one, np.asarray(jax.grad(drawn.log_density)(jnp.asarray(point))), atol=1e-9)

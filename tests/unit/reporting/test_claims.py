@@ -8,9 +8,9 @@ import pytest
 
 import psymetric as ps
 from psymetric.reporting.claims import claims_of, directions
-from psymetric.reporting.comparisons import Comparisons
 from psymetric.reporting.evidence import Evidence, Part, read_part
 from psymetric.reporting.missing import response_rows
+from psymetric.scoring.comparisons import Comparisons
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def first_claim(part: Part, estimates: list[float], se: float = 0.5) -> tuple[st
     frame = part.measures.head(len(estimates)).copy()
     frame["level"] = [chr(ord("A") + index) for index in range(len(estimates))]
     frame["flag"] = ""
-    comparisons = Comparisons(np.array(estimates), np.full(len(estimates), se))
+    comparisons = Comparisons(np.array(estimates), np.full(len(estimates), se**2))
     frame["tier"] = comparisons.tiers
     changed = dataclasses.replace(part, measures=frame, comparisons=comparisons)
     evidence = Evidence((changed,), None, 0.95, None, None)

@@ -157,7 +157,9 @@ def test_bad_settings():
         ps.rank_intervals(THREE, level=1.5)
     with pytest.raises(DataError, match=r"p_best: draws=1; ask for at least 2"):
         ps.p_best(THREE, draws=1)
-    with pytest.raises(DataError, match=r"p_best: 1 level with an estimate; a ranking needs at least two"):
+    with pytest.raises(
+        DataError, match=r"p_best: 1 level with an estimate and a standard error; a ranking needs at least two"
+    ):
         ps.p_best(scores([1.0, np.nan], [0.1, 0.1], note="none"))
     many = scores(np.zeros(5_001), np.ones(5_001))
     with pytest.raises(DataError, match=r"rank_probabilities: 5,001 levels make a table of 25,010,001 cells"):

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from psymetric.reporting.comparisons import Comparisons
+from psymetric.scoring.comparisons import Comparisons
 
 
 def comparisons(estimate: list[float], se: float = 0.5, **given: np.ndarray) -> Comparisons:
     values = np.array(estimate)
-    return Comparisons(values, np.full(len(values), se), **given)
+    return Comparisons(values, given.pop("covariance", np.full(len(values), se**2)), **given)
 
 
 def test_probability_is_the_normal_one() -> None:
@@ -41,8 +41,8 @@ def test_share_told_apart_counts_each_pair_once() -> None:
 
 def test_share_is_the_same_by_either_route() -> None:
     values = np.random.default_rng(0).normal(size=40)
-    plainly = Comparisons(values, np.full(40, 0.4))
-    by_matrix = Comparisons(values, np.full(40, 0.4), covariance=np.diag(np.full(40, 0.16)))
+    plainly = Comparisons(values, np.full(40, 0.16))
+    by_matrix = Comparisons(values, np.diag(np.full(40, 0.16)))
     assert plainly.told_apart == pytest.approx(by_matrix.told_apart)
 
 

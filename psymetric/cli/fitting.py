@@ -1,0 +1,133 @@
+"""Commands about tables: fit one, and write the report of a stored fit again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from psymetric.cli.comparisons import Comparisons, read_meanings
+from psymetric.cli.options import Level, Out, Title, show, wrote
+from psymetric.cli.tables import FORMATS, order_is_known, read_format, read_own
+from psymetric.errors import DataError
+
+if TYPE_CHECKING:
+    from psymetric.data.pairs import PairTable
+    from psymetric.data.responses import ResponseTable
+    from psymetric.models.base import AbstractMeasurementModel
+
+__all__ = ["fit", "report"]
+
+_MAP = "Comparisons, what a label means: model_a=left, draw=tie, both_bad=none (no vote); repeatable."
+_SLOPES = "Comparisons: facet whose levels differ in discrimination, such as judge; repeatable."
+_CONTEST = "Comparisons: column of what left has more than right, such as length; repeatable."
+
+
+def fit(
+    data: Annotated[Path, typer.Argument(help="CSV, Parquet or JSONL: one row per rating or comparison.")],
+    response: Annotated[str, typer.Option("--response", "-r", help="Column with the rating.")] = "",
+    subject: Annotated[str, typer.Option("--subject", "-s", help="Column with what is measured.")] = "",
+    item: Annotated[str, typer.Option("--item", "-i", help="Column with the criterion or question.")] = "",
+    facet: Annotated[list[str] | None, typer.Option("--facet", "-f", help="Judge, template, …; repeatable.")] = None,
+    dimension: Annotated[str, typer.Option(help="Column whose values are fitted one by one.")] = "",
+    weight: Annotated[str, typer.Option(help="Column with counts.")] = "",
+    reason: Annotated[str, typer.Option(help="Column that says why a response is missing.")] = "",
+    pairs: Annotated[bool, typer.Option("--pairs", help="The file holds comparisons: left, right, winner.")] = False,
+    form: Annotated[str, typer.Option("--format", help=f"What another program stored: {', '.join(FORMATS)}.")] = "",
+    left: Annotated[str, typer.Option(help="Comparisons: column with the one shown first.")] = "",
+    right: Annotated[str, typer.Option(help="Comparisons: column with the other.")] = "",
+    outcome: Annotated[str, typer.Option(help="Comparisons: column with left, right, tie, or the winner's name.")] = "",
+    mapped: Annotated[list[str] | None, typer.Option("--map", help=_MAP)] = None,
+    ties: Annotated[str, typer.Option(help="Comparisons: davidson, rao_kupper, half (half wins) or none.")] = "",
+    position: Annotated[str, typer.Option(help="Comparisons, what being first is worth: common, none, or judge.")] = "",
+    slopes: Annotated[list[str] | None, typer.Option(help=_SLOPES)] = None,
+    contest: Annotated[list[str] | None, typer.Option(help=_CONTEST)] = None,
+    steps: Annotated[str, typer.Option(help='Ratings: "common", or the facet whose levels own their steps.')] = "",
+    random: Annotated[list[str] | None, typer.Option(help="Facet whose levels are a sample; repeatable.")] = None,
+    engine: Annotated[
+        str, typer.Option(help="marginal_ml, conditional_ml, joint_ml, map, laplace, nuts, svi or pymc_nuts.")
+    ] = "",
+    title: Title = "",
+    level: Level = 0.95,
+    out: Out = Path("out"),
+) -> None:
+    """Fit your own judge scores or comparisons, or those that another program stored.
+
+    psymetric fit scores.csv -r rating -s conversation -i criterion -f judge
+
+    psymetric fit votes.csv --pairs --map "model_a=left" --map "model_b=right"
+
+    psymetric fit annotations.json --format alpaca-eval --contest length
+    """
+    from psymetric.workflow import analyse, engine_named
+
+    given = {"response": response, "subject": subject, "item": item, "left": left, "right": right, "outcome": outcome}
+    optional = {"dimension": dimension, "weight": weight, "reason": reason}
+    options = Comparisons(read_meanings(mapped or []), ties, position, tuple(slopes or ()), tuple(contest or ()))
+    if form:
+        _refuse_columns(form, given | optional)
+        table = read_format(data, form, facet or [], options)
+    else:
+        table = read_own(data, given, facet or [], optional, pairs=pairs, options=options)
+    table, model = _model(table, options, steps, random or [], shown=order_is_known(form))
+    heading = title or data.name.removesuffix(".gz").rpartition(".")[0]
+    analysis = analyse(table, model=model, engine=engine_named(engine) if engine else None, title=heading, level=level)
+    show(analysis)
+    wrote(analysis.save(out))
+
+
+def report(
+    fitted: Annotated[Path, typer.Argument(help="Fit (.npz) that an earlier command wrote.")],
+    table: Annotated[Path, typer.Argument(help="Table (.parquet) that it was fitted to.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The page.")] = Path("report.html"),
+    title: Title = "",
+    plan: Annotated[Path | None, typer.Option(help="Plan (.parquet) behind the table.")] = None,
+    truth: Annotated[Path | None, typer.Option(help="CSV of known values: facet, level, true (logits).")] = None,
+    level: Level = 0.95,
+) -> None:
+    """Write the report of a stored fit again."""
+    import pandas as pd
+
+    from psymetric.data.pairs import PairTable
+    from psymetric.data.responses import ResponseTable
+    from psymetric.design.plan import Plan
+    from psymetric.estimation.fit import Fit
+    from psymetric.reporting import report as reporting
+
+    result = Fit.load(fitted)
+    kind = PairTable if result.model.table_kind == "pairs" else ResponseTable
+    page = reporting.report(
+        result,
+        kind.read(table),
+        title=title or None,
+        plan=None if plan is None else Plan.read(plan),
+        truth=None if truth is None else pd.read_csv(truth),
+        level=level,
+    )
+    wrote({"report": page.save(out)})
+
+
+def _refuse_columns(form: str, columns: dict[str, str]) -> None:
+    """A format knows its own fields."""
+    if named := [f"--{role}" for role, column in columns.items() if column]:
+        raise DataError(f"{', '.join(named)}: --format {form} knows its own fields; leave it out, or read with --pairs")
+
+
+def _model(
+    table: ResponseTable | PairTable, options: Comparisons, steps: str, random: list[str], *, shown: bool
+) -> tuple[ResponseTable | PairTable, AbstractMeasurementModel | None]:
+    """The table to fit, and the model that the options describe; None for the one that fits the table's kind."""
+    from psymetric.data.pairs import PairTable
+    from psymetric.design.settings import ModelSettings
+    from psymetric.workflow import choose_model
+
+    if isinstance(table, PairTable):
+        if steps:
+            raise DataError("--steps: for ratings, and the file was read as comparisons; leave it out")
+        return options.model(table, shown=shown, random=random)
+    options.refuse_ratings()
+    if not steps and not random:
+        return table, None
+    chosen = ({"steps": steps} if steps else {}) | ({"random": random} if random else {})
+    return table, choose_model(table, ModelSettings(kind="many_facet_rasch", settings=chosen))

@@ -1,0 +1,112 @@
+"""The judges of comparisons: a table of each, and what they said when the items changed places."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from psymetric.data.pairs import PairTable
+from psymetric.diagnostics.pair_judges import PairJudges, pair_judges
+from psymetric.diagnostics.swap_consistency import swap_consistency
+from psymetric.models.bradley_terry import BradleyTerry
+from psymetric.reporting.evidence import Part
+from psymetric.reporting.rounding import joined, percent
+from psymetric.reporting.tables import Show, make_table
+from psymetric.reporting.views import Block, Table, Text
+from psymetric.reporting.wording import JUDGES, noun_of, numbered, plural
+
+__all__ = ["has_outcomes", "judge_blocks"]
+
+_MOST = 60
+
+
+def has_outcomes(part: Part) -> bool:
+    """Whether the fit gives every row a probability: ties that count as half wins have none."""
+    return isinstance(part.fit.model, BradleyTerry) and "comparison" not in part.table.codes
+
+
+def judge_blocks(part: Part) -> list[Block]:
+    """A table for each facet of judges; a sentence where ties count as half wins."""
+    table = part.table
+    facets = [facet for facet in table.codes if facet in JUDGES]
+    if not isinstance(table, PairTable) or not facets:
+        return []
+    if not has_outcomes(part):
+        nouns = joined(plural(noun_of(table, facet)) for facet in facets)
+        return [
+            Text((f"Ties count as half wins, which have no probability under a model: nothing is said of {nouns}.",))
+        ]
+    blocks: list[Block] = []
+    for facet in facets:
+        found = pair_judges(part.fit, table, judge=facet, level=part.level)
+        blocks.append(_table(part, found))
+        if found.frame["n_swapped"].any():
+            blocks.append(_swaps(part, table, found))
+    return blocks
+
+
+def _table(part: Part, found: PairJudges) -> Table:
+    facet, noun = found.facet, noun_of(part.table, found.facet)
+    frame = found.frame.rename(columns={facet: "level"})
+    if not frame["ties"].any():
+        frame = frame.drop(columns="ties")
+    frame = frame.sort_values(["consensus", "n"], ascending=[True, False], ignore_index=True)
+    shows = [
+        Show("level", noun, "label"),
+        Show("n", "comparisons", "count"),
+        Show("flag", "flag", "flag"),
+        Show("ties", "tied", "share"),
+        Show("slope", "discrimination", "number", "How strongly its choices follow the measures; 1 on average"),
+        Show("position", "first helps", "estimate", "Logits for the item shown first", se="position_se"),
+        Show("first", "chose the first", "share", "Of the decided comparisons"),
+        Show("consensus", "agrees with the measures", "share", "Decided for the item with the higher measure; its own "
+             "answers are part of these"),
+        Show("consensus_expected", "expected", "share", "The same by the model, given what it compared"),
+        Show("agreement", "agrees with others", "share", f"With each other {noun} on the same question"),
+        Show("kappa", "beyond chance", "number", "The same less what coin tossing at these rates of ties would give, "
+             "over the most there could be"),
+        Show("swap_strict", "same in both orders", "share", "Of the questions asked in both orders"),
+        Show("swap_expected", "by the model", "share", "The same, were the two answers independent"),
+        Show("infit", "infit", "number", "Mean square weighted by information; 1 is expected, above 1 noisier"),
+    ]  # fmt: skip
+    return make_table(
+        f"{facet}s",
+        frame,
+        shows,
+        caption=f"{plural(noun).capitalize()}, the least agreeing with the measures first",
+        reading=_reading(frame, noun),
+        most=_MOST,
+    )
+
+
+def _reading(frame: pd.DataFrame, noun: str) -> str:
+    known = frame["consensus"].dropna()
+    words: list[str] = []
+    if len(known) > 1:
+        middle = percent(float(np.median(known)))
+        words.append(
+            f"Half of the {plural(noun)} decide for the higher measure in at least {middle} of what they decide."
+        )
+    flagged = int((frame["flag"] != "").sum())
+    if flagged:
+        words.append(f"{flagged:,} of {numbered(len(frame), noun)} {'is' if flagged == 1 else 'are'} flagged.")
+        words.append("A flag says where to look, not why.")
+    else:
+        words.append(f"None of {numbered(len(frame), noun)} is flagged.")
+    return " ".join(words)
+
+
+def _swaps(part: Part, table: PairTable, found: PairJudges) -> Text:
+    """Consistency under swap of all questions together."""
+    row = swap_consistency(table, unit=found.unit, by=found.facet, level=part.level).iloc[0]
+    noun, asked = noun_of(table, found.facet), found.frame[found.frame["n_swapped"] > 0]
+    expected = float(np.average(asked["swap_expected"], weights=asked["n_swapped"]))
+    text = (
+        f"{row['n']:,.0f} questions were put in both orders to the same {noun}: the answer was the same in "
+        f"{percent(row['strict'])} ({part.level:.0%} interval {percent(row['strict_lower'])} to "
+        f"{percent(row['strict_upper'])}); two independent answers would be the same in {percent(expected)} under the "
+        f"fit. The first shown won both times in {percent(row['first'])}, the second in "
+        f"{percent(row['second'])}"
+    )
+    text += f", and a tie stood beside a win in {percent(row['mixed'])}." if row["mixed"] else "."
+    return Text((f"{text} The interval takes questions for independent.",))
