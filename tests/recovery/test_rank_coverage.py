@@ -16,14 +16,15 @@ import psymetric as ps
 DATA_SETS = {8: 300, 30: 120}
 """By number of items."""
 METHOD = f"""The share of items whose true rank lies in its range, over {DATA_SETS[8]} data sets of 8 items and
-{DATA_SETS[30]} of 30. Worths are evenly spaced normal quantiles of the sd that is printed, in logits, so that ranks are
-defined and, where the sd is small, hard to tell. *Questions*: how many pairs or sets an item is in; few of 30 items are
-compared with neighbours on a circle alone, where worths stand in no order. *Quantiles of draws*: `rank_intervals`,
-which ranks draws around the estimates. *Marginal sets* and *simultaneous sets*: ranks that no significant difference rules
-out (`psymetric.scoring.rank_sets`; Mogstad, Romano, Shaikh & Wilhelm, 2024), which promise {LEVEL:g} for each item, or for
-all at once. *All*: share of data sets in which every range holds; *worst*: the item held least often; *width*: mean
-number of ranks in a range. *Not fitted*: data sets that are refused, as some items won, or lost, all their comparisons
-with the others, or in which the search for the sd of random worths did not converge.
+{DATA_SETS[30]} of 30. Worths are evenly spaced normal quantiles of the sd that is printed, in logits, so that ranks
+are defined and, where the sd is small, hard to tell. *Questions*: how many pairs or sets an item is in; few of 30
+items are compared with neighbours on a circle alone, where worths stand in no order. *Quantiles of draws*:
+`rank_intervals`, which ranks draws around the estimates. *Marginal sets* and *simultaneous sets*: ranks that no
+significant difference rules out (`psymetric.scoring.rank_sets`; Mogstad, Romano, Shaikh & Wilhelm, 2024), which
+promise {LEVEL:g} for each item, or for all at once. *All*: share of data sets in which every range holds; *worst*:
+the item held least often; *width*: mean number of ranks in a range. *Not fitted*: data sets that are refused, as
+some items won, or lost, all their comparisons with the others, or in which the search for the sd of random worths
+did not converge.
 
 The rule: marginal sets hold {LEVEL:g} of all ranks, and simultaneous ones all ranks in {LEVEL:g} of the data sets, or
 more, less {SIGNIFICANCE} standard errors. Quantiles of draws are printed, not checked: they fall short where worths are
