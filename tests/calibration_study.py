@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from calibration_cases import Design
+from calibration_mixtures import log_likelihoods, without_labels
 from calibration_rankings import ranking_log_probs
 from calibration_tables import cells, draw_scores, table_of, uses_all_categories
 from calibration_truth import Values, draw_truth
@@ -96,8 +97,11 @@ class Ranks:
     def add(self, fit: ps.Fit, truth: Mapping[str, np.ndarray], rng: np.random.Generator) -> None:
         """Rank one replication's truth, of arrays one level drawn by lot: levels of one array share their prior."""
         self.effective.append(fit.status.details["ess_bulk"])
+        drawn = {name: np.asarray(fit.draws[name]) for name in truth}
+        if isinstance(fit.model, ps.JudgeMixture):
+            drawn, truth = without_labels(drawn), without_labels(truth)
         for name, value in truth.items():
-            draws = np.asarray(fit.draws[name])
+            draws = drawn[name]
             draws = draws.reshape(draws.shape[0] * draws.shape[1], -1)
             # Values that the model knows have no rank.
             unknown = np.flatnonzero(np.ptp(draws, axis=0) > 1e-9)
@@ -122,6 +126,9 @@ class Ranks:
 
 @cache
 def _log_likelihood(design: Design) -> object:
+    if isinstance(design.model, ps.JudgeMixture):
+        return log_likelihoods
+
     def of_one(params: Values, codes: Values, scores: np.ndarray) -> jax.Array:
         if design.model.table_kind == "rankings":
             return jnp.sum(scores * ranking_log_probs(design)(params))
