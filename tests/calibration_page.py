@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import calibration_study
 import numpy as np
-from calibration_study import N_RANKS, Ranks, dispersion
+from calibration_study import N_RANKS, Checks, Ranks, dispersion
 
 import psymetric as ps
 
@@ -58,16 +58,21 @@ which are the classes' values weighted by their shares. Votes and log-likelihood
 }
 
 
-Checks = Mapping[tuple[str, str, str], float]
-
-
 def _again(checks: Checks, again: Checks) -> str:
-    """What those checks found that were run again."""
+    """What fresh data sets say of the smallest p of each model that was run again, and of all its other checks."""
     if not again:
         return ""
-    found = ", ".join(f"{p:.2g} for {checks[check]:.2g} ({', '.join(check)})" for check, p in again.items())
-    few = f"The {len(again)} models with the smallest p were run again on fresh data sets"
-    return f"\n\n{few}. The same checks gave {found}."
+    models = dict.fromkeys(model for model, _, _ in again)
+    smallest = [min((c for c in checks if c[0] == model), key=lambda check: checks[check]) for model in models]
+    found = "\n".join(f"- {', '.join(check)}: {checks[check]:.2g} first, {again[check]:.2g} now;" for check in smallest)
+    least = min(again, key=lambda check: again[check])
+    return f"""
+
+The {len(models)} models with the smallest p were run again on fresh data sets, of which the same rule is asked:
+
+{found}
+- smallest of all {len(again)}: {again[least]:.1e} ({", ".join(least)}), where none may be under \
+{calibration_study.FAMILY / len(again):.1e}."""
 
 
 def describe(found: Mapping[str, Ranks], checks: Checks, again: Checks, about: Mapping[str, str]) -> str:

@@ -30,6 +30,9 @@ from psymetric.estimation import grids, nested, window_places
 from psymetric.models.base import Table
 from psymetric.models.nested import AbstractNestedModel
 
+Check = tuple[str, str, str]
+"""Model, quantity and kind of check."""
+Checks = Mapping[Check, float]
 N_RANKS = 20
 """Possible ranks: one more than the posterior draws they are taken among."""
 BINS = 20
@@ -220,9 +223,9 @@ def row(model: str, name: str, ranks: list[int]) -> dict[str, object]:
     }
 
 
-def p_values(studies: Mapping[str, Mapping[str, list[int]]]) -> dict[tuple[str, str, str], float]:
+def p_values(studies: Mapping[str, Mapping[str, list[int]]]) -> dict[Check, float]:
     """Of every check, by model, quantity and kind of check."""
-    found: dict[tuple[str, str, str], float] = {}
+    found: dict[Check, float] = {}
     for model, ranks in studies.items():
         for name, of_name in ranks.items():
             found[model, name, "χ²"] = chi_square(of_name)
@@ -231,21 +234,13 @@ def p_values(studies: Mapping[str, Mapping[str, list[int]]]) -> dict[tuple[str, 
     return found
 
 
-def run_again(
-    designs: Mapping[str, Design], engine: ps.NUTS, checks: Mapping[tuple[str, str, str], float], n_models: int
-) -> dict[tuple[str, str, str], float]:
-    """The smallest p of each of the models that have the smallest, and what that check says of fresh data sets."""
-    least: dict[str, tuple[str, str, str]] = {}
-    for check in sorted(checks, key=lambda check: checks[check]):
-        least.setdefault(check[0], check)
-    found = {}
-    for check in [*least.values()][:n_models]:
-        design = designs[check[0]]
-        ranks = replicate(design, engine, range(_FRESH, _FRESH + design.n))
-        found[check] = p_values({check[0]: ranks.honest})[check]
-    return found
+def run_again(designs: Mapping[str, Design], engine: ps.NUTS, checks: Checks, n_models: int) -> dict[Check, float]:
+    """All checks, on fresh data sets, of the models that have the smallest p."""
+    worst = [*dict.fromkeys(model for model, _, _ in sorted(checks, key=lambda check: checks[check]))][:n_models]
+    fresh = {label: range(_FRESH, _FRESH + designs[label].n) for label in worst}
+    return p_values({label: replicate(designs[label], engine, seeds).honest for label, seeds in fresh.items()})
 
 
-def too_small(found: Mapping[tuple[str, str, str], float]) -> dict[tuple[str, str, str], float]:
+def too_small(found: Checks) -> dict[Check, float]:
     """Checks that fail: by Bonferroni's rule, one family of calibrated models in 1 / `FAMILY` has any."""
     return {check: p for check, p in found.items() if p < FAMILY / len(found)}
