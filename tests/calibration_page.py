@@ -45,7 +45,7 @@ ABOUT_RESPONSES = {
 ABOUT_COMPARISONS = {
     "drawn": "answers",
     "tables": """4 or 6 items, shown in pairs
-in both orders, or in sets of three and four, to one judge or to three; for mixtures, 4 or 5 items and 12 judges""",
+in both orders, or in sets of three and four, to one judge or to three; for mixtures, 3 to 5 items and 12 judges""",
     "likelihood": "the answers, given all parameters",
     "without": "",
     "again": "Tables in which no tie occurs, where a model has\na parameter for it, are drawn again",
