@@ -4,9 +4,9 @@ Run:  python examples/hanna_pairs.py [output folder]
 
 Data: HANNA (Chhun et al., COLING 2022; TACL 2024), MIT licence. All stories on a prompt that one judge rated under one
 criterion and wording make a list, and every two of a list a comparison: judges that use the scale differently can be
-joined. What is lost is by how much one rating exceeds another. The pairs of a list hang together, and so do the lists of
-a prompt, so that errors are clustered by prompt. The people are anonymous: who gave the first of a story's three ratings
-need not have given the first of another's, which makes their comparisons noisier than one reader's would be.
+joined. What is lost is by how much one rating exceeds another. The pairs of a list hang together, and so do the lists
+of a prompt, so that errors are clustered by prompt. The people are anonymous: who gave the first of a story's three
+ratings need not have given the first of another's, which makes their comparisons noisier than one reader's would be.
 """
 
 from __future__ import annotations

@@ -56,12 +56,12 @@ def compared(crowd: ps.PairTable, fit: ps.Fit) -> pd.DataFrame:
     for name, one in fits.items():
         ranks = ps.rank_intervals(one).set_index("level")
         places = {
-            level: f"{row['rank']} ({row['rank_lower']}-{row['rank_upper']})"
+            level: f"{row['rank']:.0f} ({row['rank_lower']:.0f}-{row['rank_upper']:.0f})"
             for level, row in ranks.loc[leaders].iterrows()
         }
-        rows[name] = {"AIC": one.aic, "r": worths(one).corr(published()), **places}
-    # Half wins have another likelihood, and a penalised fit has no AIC: neither is comparable.
-    rows["ties as half wins"]["AIC"] = np.nan
+        # Half wins have another likelihood, and a penalised fit has no AIC: neither is comparable.
+        aic = f"{one.aic:,.0f}" if name in ("ties (Davidson)", "+ position") else ""
+        rows[name] = {"AIC": aic, "r": f"{worths(one).corr(published()):.3f}", **places}
     return pd.DataFrame(rows)
 
 
@@ -71,7 +71,7 @@ def kinds(crowd: ps.PairTable, fit: ps.Fit) -> None:
     print(f"\nTwo kinds of people: AIC {two.aic:,.0f}, {two.aic - fit.aic:,.0f} from one kind")
     effects = {name: two.estimates(name).set_index("level")["estimate"] for name in ("share", "tie", "position")}
     worth = two.estimates("item").pivot(index="item", columns="class", values="estimate")
-    print(pd.DataFrame({**effects, "r with all": worth.corrwith(worths(fit)), "first": worth.idxmax()}).round(2))
+    print(pd.DataFrame({**effects, "r with all": worth.corrwith(worths(fit))}).round(2))
     print(f"The worths of the two kinds correlate {worth.corr().iloc[0, 1]:.2f}")
 
 
@@ -87,7 +87,7 @@ def main(out: Path) -> None:
     print(f"\nBeing on the left is worth {position['estimate']:.2f} logits (95% {low:.2f} to {high:.2f})")
 
     print("\nWhat the model changes: AIC, correlation with the published scores, ranks with 95% intervals")
-    print(compared(crowd, fit).map(lambda cell: f"{cell:,.3f}" if isinstance(cell, float) else cell).to_string())
+    print(compared(crowd, fit).to_string())
     kinds(crowd, fit)
 
     flags = ps.pair_judges(fit, crowd).frame["flag"].str.replace(r":[^;]*", "", regex=True)
