@@ -81,8 +81,8 @@ def _judging(noun: str) -> list[Show]:
         Show("slope", "discrimination", "number", "How strongly its choices follow the measures; 1 on average"),
         Show("position", "first helps", "estimate", "Logits for the item shown first", se="position_se"),
         Show("first", "chose the first", "percent", "Of the decided comparisons"),
-        Show("consensus", "with the measures", "percent", "Decided for the item with the higher measure; its own answers "
-             "are part of these"),
+        Show("consensus", "with the measures", "percent", "Decided for the item with the higher measure; its own "
+             "answers are part of these"),
         Show("consensus_expected", "expected", "percent", "The same by the model, given what it compared"),
         Show("infit", "infit", "number", "Mean square weighted by information; 1 is expected, above 1 noisier"),
     ]  # fmt: skip
@@ -91,7 +91,7 @@ def _judging(noun: str) -> list[Show]:
 def _agreeing(noun: str) -> list[Show]:
     return [
         Show("level", noun, "label"),
-        Show("n_shared", "shared", "count", f"Comparisons of questions that another {noun} answered"),
+        Show("n_shared", "shared", "count", f"Questions that another {noun} answered too"),
         Show("agreement", "agrees with others", "share", f"With each other {noun} on the same question"),
         Show("kappa", "beyond chance", "number", "The same less what coin tossing at these rates of ties would give, "
              "over the most there could be"),
