@@ -5,9 +5,9 @@ Run:  python examples/llmbar.py [output folder]
 Data: LLMBar (Zeng et al., ICLR 2024), MIT licence: pairs of outputs of which one follows the instruction, each judged
 in both orders. The things compared are the right output and the wrong one, so that a judge's discrimination times the
 difference of their worths is its accuracy in logits, the order accounted for. Every way of asking a judge has its own
-discrimination and position effect; errors are clustered by question, which all of them were asked. Where each output is
-rated by itself, upstream takes equal ratings for a win of the second: that prompts with "Rating" favour the second comes
-from this rule, not from the judge.
+discrimination and position effect; errors are clustered by question, which all of them were asked. Where each output
+is rated by itself, upstream takes equal ratings for a win of the second: that prompts with "Rating" favour the second
+comes from this rule, not from the judge.
 """
 
 from __future__ import annotations
