@@ -19,7 +19,7 @@ def draw_projection(
     *,
     width: float,
 ) -> Figure:
-    """The median standard error against answers per subject; the first point is what there is, the rest is projected.
+    """The median standard error against answers for each; the first point is what there is, the rest is projected.
 
     Args:
         answers: Answers per subject, ascending.
@@ -42,7 +42,7 @@ def draw_projection(
         for index, (x, y) in enumerate(zip(answers, se, strict=True)):
             text = f"now {_plain(y)}" if index == 0 else _plain(y)
             axes.annotate(text, (x, y), (0, 10), textcoords="offset points", ha="center", size=11.5, color=INK)
-        axes.set_xlabel("answers per subject")
+        axes.set_xlabel("answers for each")
         figure.text(0, 1 - 14 / 230, "median standard error, logits", size=12, color=SOFT)
         return figure
 

@@ -200,8 +200,16 @@ def _engine(part: Part) -> str:
     text = f"Parameters were estimated by {how} ({part.fit.engine})."
     text += " Priors are part of the estimates." if part.fit.penalised else " No prior was placed on fixed parameters."
     if part.fit.draws is None:
-        text += " Standard errors come from the observed information."
+        text += f" Standard errors come from {_errors(part)}."
     return text
+
+
+def _errors(part: Part) -> str:
+    robust = part.fit.provenance.settings.get("robust_errors")
+    if robust is None:
+        return "the observed information"
+    cluster = robust["cluster"]
+    return "the sandwich of Huber and White" + ("" if cluster is None else f", clustered by {cluster}")
 
 
 def _scores(part: Part) -> str:

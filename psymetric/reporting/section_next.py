@@ -74,7 +74,7 @@ def _one(part: Part, number: int) -> list[Block]:
     figure = draw(
         lambda width: draw_projection(answers, errors, width=width),
         name=f"next-{number}",
-        title="Projected standard error by answers per subject",
+        title="Projected standard error by answers for each",
         reading=text,
         wide=560,
     )
@@ -111,7 +111,9 @@ def _table(part: Part) -> pd.DataFrame:
     for factor in _FACTORS:
         se = project(part, factor)
         now_or_then = part.comparisons if factor == 1 else replace(part.comparisons, covariance=se**2, draws=None)
-        rows.append({"answers": now * factor, "se": float(np.nanmedian(se)), "told_apart": now_or_then.told_apart})
+        rows.append(
+            {"answers": round(now * factor), "se": float(np.nanmedian(se)), "told_apart": now_or_then.told_apart}
+        )
     return pd.DataFrame(rows)
 
 

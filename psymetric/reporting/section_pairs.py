@@ -75,13 +75,14 @@ def _matrix(part: Part) -> Figure:
 def _record(part: Part) -> Table:
     frame = part.table.counts("item").set_index("level").reindex(part.measures["level"]).reset_index()
     frame["score"] = (frame["wins"] + frame["ties"] / 2) / frame["weight"].where(frame["weight"] > 0)
+    frame = frame.drop(columns=[name for name in ("ties", "missing") if not frame[name].any()])
     shows = [
         Show("level", noun_of(part.table, "item"), "label"),
         Show("weight", "comparisons", "count"),
         Show("wins", "won", "count"),
         Show("losses", "lost", "count"),
         Show("ties", "tied", "count"),
-        Show("score", "won, ties half", "share"),
+        Show("score", "won, ties half" if "ties" in frame.columns else "share won", "share"),
         Show("missing", "missing", "count"),
     ]
     return make_table(

@@ -13,7 +13,7 @@ from psymetric.plots.profile import Profile, draw_profiles
 from psymetric.reporting.evidence import Evidence, Part
 from psymetric.reporting.latent_variables import dimension_blocks, left_out
 from psymetric.reporting.rounding import plain, probability, rounded, signed, typical_se
-from psymetric.reporting.section_leaderboard import above_figure, leaderboard_table, rank_interval, ranks_figure
+from psymetric.reporting.section_leaderboard import above_figure, leaderboard_tables, rank_interval, ranks_figure
 from psymetric.reporting.tables import Show, make_table
 from psymetric.reporting.views import Block, Figure, Heading, Section, Table, Text, draw
 from psymetric.reporting.wording import noun_of, plural, scale_words
@@ -115,7 +115,7 @@ def scores_section(evidence: Evidence) -> Section:
     if len(parts) > 1:
         blocks.append(profiles_figure(evidence))
     pairs = evidence.first.is_pairs and len(parts) == 1
-    blocks.append(leaderboard_table(evidence.first) if pairs else measures_table(parts, evidence.by))
+    blocks += leaderboard_tables(evidence.first) if pairs else [measures_table(parts, evidence.by)]
     for number, part in enumerate(parts):
         if len(parts) > 1:
             blocks += [
