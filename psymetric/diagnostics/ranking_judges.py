@@ -104,9 +104,7 @@ def kendall_tau_b(category: NDArray[np.int32], value: Array) -> tuple[Array, Arr
         return agree / np.sqrt(decided * pairs), 1 - decided / pairs
 
 
-def _drawn_means(
-    fit: Fit, rankings: RankingTable, worth: Array, owner: NDArray[np.int32], n: int, seed: int
-) -> Array:
+def _drawn_means(fit: Fit, rankings: RankingTable, worth: Array, owner: NDArray[np.int32], n: int, seed: int) -> Array:
     """Mean coefficients of every judge in draws of all rankings from the fit, shape (n, judges)."""
     n_rankings, n_shown = worth.shape
     n_judges, weight = int(owner.max()) + 1, rankings.rankings.weight

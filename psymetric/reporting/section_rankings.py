@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from psymetric.data.rankings import RankingTable
 from psymetric.diagnostics.ranking_judges import ranking_judges
 from psymetric.reporting.evidence import Evidence, Part
-from psymetric.reporting.rounding import percent, plain
+from psymetric.reporting.rounding import percent, plain, rounded
 from psymetric.reporting.section_pairs import preference_figure
 from psymetric.reporting.tables import Show, make_table
 from psymetric.reporting.views import Block, Section, Table
@@ -19,6 +19,8 @@ from psymetric.scoring.preference import preference_of
 __all__ = ["ranking_lengths", "rankings_section"]
 
 _MOST = 60
+_TWO = 0.02
+"""A standard error whose digits are two decimals."""
 
 
 def rankings_section(evidence: Evidence) -> Section | None:
@@ -48,9 +50,10 @@ def _preference(part: Part, chosen: NDArray[np.intp]) -> NDArray[np.float64]:
 
 def _record(part: Part, table: RankingTable) -> Table:
     frame = table.counts("item").set_index("level").reindex(part.measures["level"]).reset_index()
+    frame = frame.drop(columns=[name for name in ("unranked", "missing") if name in frame and not frame[name].any()])
     shows = [
         Show("level", noun_of(table, "item"), "label"),
-        Show("weight", "rankings", "count", "In which it was shown"),
+        Show("weight", "choices" if table.is_best_worst else "rankings", "count", "In which it was shown"),
         Show("first", "first", "count", "Ranked first, alone or in a tie"),
         Show("unranked", "unranked", "count", "Shown and not ranked"),
         Show("best", "best", "count", "Chosen as the best"),
@@ -70,13 +73,12 @@ def ranking_lengths(table: RankingTable) -> pd.DataFrame:
     category, weight = table.rankings.category, table.rankings.weight
     shown = category >= 0
     ranked = shown & (category != 1 if table.is_best_worst else category < len(table.categories) - 1)
-    tied = np.any(ranked[:, 1:] & (category[:, 1:] == category[:, :-1]), axis=1).reshape(-1)
     frame = pd.DataFrame(
         {
             "items": shown.sum(axis=1),
             "rankings": weight,
             "whole": weight * (ranked.sum(axis=1) >= shown.sum(axis=1) - 1),
-            "tied": weight * tied,
+            "tied": weight * table.tied,
             "ranked": weight * ranked.sum(axis=1),
         }
     )
@@ -142,7 +144,7 @@ def _judges(part: Part, table: RankingTable, facet: str) -> Table:
     frame = frame.sort_values(["tau_b", "n"], ascending=[True, False], ignore_index=True)
     shows = [
         Show("level", noun, "label"),
-        Show("n", "rankings", "count"),
+        Show("n", "choices" if table.is_best_worst else "rankings", "count"),
         Show("flag", "flag", "flag"),
         Show("tau_b", "agrees with the measures", "number", "Mean of Kendall's tau-b: 1 throughout, 0 at random; its "
              "own rankings are part of the measures"),
@@ -158,12 +160,9 @@ def _reading(frame: pd.DataFrame, noun: str) -> str:
     known = frame[np.isfinite(frame["tau_b"])]
     if known.empty:
         return ""
-    first = known.iloc[0]
+    middle, least = (rounded(float(value), _TWO) for value in (known["tau_b"].median(), known["tau_b"].iloc[0]))
     flagged = int((frame["flag"] != "").sum())
-    text = (
-        f"Kendall's tau-b with the measures is {float(known['tau_b'].median()):.2f} for the {noun} in the middle and "
-        f"{float(first['tau_b']):.2f} for {plain(first['level'], 40)}"
-        if len(known) > 1
-        else f"Kendall's tau-b with the measures is {float(first['tau_b']):.2f}"
-    )
+    text = f"Kendall's tau-b with the measures is {middle}"
+    if len(known) > 1:
+        text += f" for the {noun} in the middle and {least} for {plain(known['level'].iloc[0], 40)}"
     return f"{text}. {flagged:,} of {numbered(len(frame), noun)} {'is' if flagged == 1 else 'are'} flagged."
