@@ -128,8 +128,8 @@ def choose_model(
     """The model a study names, or the one that fits the table's kind.
 
     Ratings get a many-facet Rasch model of the item and every other facet, with steps owned by the items (partial
-    credit); comparisons get Bradley-Terry with a first-position effect, and Davidson ties where there are ties; rankings
-    Plackett-Luce, with ties where there are some, and best-worst choices maxdiff.
+    credit); comparisons get Bradley-Terry with a first-position effect, and Davidson ties where there are ties;
+    rankings Plackett-Luce, with ties where there are some, and best-worst choices maxdiff.
     """
     if settings is not None:
         return settings.build(_varied(table))

@@ -49,8 +49,8 @@ def ranking_judges(
     Returns:
         One row per judge: the facet, n (rankings; the sum of weights), ties (share of the pairs of items in its
         rankings that are tied), tau_b, tau_expected, p (of so low a mean: normal, with the mean and sd of the draws),
-        flag. tau_b is NaN where every ranking of the judge is one tie; expectations where best-worst sets have one choice
-        alone. A flag "against the order" is an adjusted p below alpha and a coefficient .1 or more under its
+        flag. tau_b is NaN where every ranking of the judge is one tie; expectations where best-worst sets have one
+        choice alone. A flag "against the order" is an adjusted p below alpha and a coefficient .1 or more under its
         expectation.
 
     Raises:

@@ -166,7 +166,13 @@ def refit_drawn_rankings(
             codes, response = jax.device_put((seen.codes, seen.response))
             drawn = replace(problem, codes=codes, response=response, weight=jax.device_put(seen.weight))
             points, reached = _climbed(
-                fit, partial(lambda one: one, drawn), start, start[None].copy(), np.zeros(1, bool), ones, engine.tolerance
+                fit,
+                partial(lambda one: one, drawn),
+                start,
+                start[None].copy(),
+                np.zeros(1, bool),
+                ones,
+                engine.tolerance,
             )
             values = {name: np.asarray(value) for name, value in problem.space.constrain(points[0]).items()}
         # An item or a judge of weight zero is in no draw.

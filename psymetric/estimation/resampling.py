@@ -23,7 +23,16 @@ from psymetric.models.nested import AbstractNestedModel
 from psymetric.models.population import background
 from psymetric.models.space import has_ability, subject_moments
 
-__all__ = ["COMPARISON", "Resampler", "Weights", "has_items_inside", "present_rows", "resampler", "row_counts", "with_copies"]
+__all__ = [
+    "COMPARISON",
+    "Resampler",
+    "Weights",
+    "has_items_inside",
+    "present_rows",
+    "resampler",
+    "row_counts",
+    "with_copies",
+]
 
 Vector = NDArray[np.float64]
 AnyTable = TypeVar("AnyTable", ResponseTable, PairTable, RankingTable)

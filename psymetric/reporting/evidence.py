@@ -121,7 +121,9 @@ class Part:
 
     @cached_property
     def statistics(self) -> pd.DataFrame:
-        """Fit statistics of every level of every facet."""
+        """Fit statistics of every level of every facet; no rows for rankings, which have no residuals."""
+        if isinstance(self.table, RankingTable):
+            return pd.DataFrame(columns=["facet", "level"])
         return fit_statistics(self.fit, self.table)
 
     def statistics_of(self, facet: str) -> pd.DataFrame:
@@ -286,9 +288,7 @@ def read_part(
 
 
 def _with_fit(part: Part, scores: Scores | None) -> Part:
-    """The part whose measures also carry fit and, for ratings, fair averages; rankings have no residuals."""
-    if isinstance(part.table, RankingTable):
-        return part
+    """The part whose measures also carry fit and, for ratings, fair averages."""
     found = part.statistics_of(part.noun).drop(columns=["n"], errors="ignore")
     frame = part.measures.join(found, on="level")
     if scores is not None and not part.is_composite:

@@ -29,7 +29,7 @@ def rankings_section(evidence: Evidence) -> Section | None:
     table = part.table
     if not isinstance(table, RankingTable):
         return None
-    blocks: list[Block] = [preference_figure(part, _preference), _record(part, table), _lengths(part, table)]
+    blocks: list[Block] = [preference_figure(part, _preference), _record(part, table), _lengths(table)]
     effects = _effects(part)
     if effects is not None:
         blocks.append(effects)
@@ -88,7 +88,7 @@ def ranking_lengths(table: RankingTable) -> pd.DataFrame:
     return found.assign(**{name: found[name] / found["rankings"] for name in share})
 
 
-def _lengths(part: Part, table: RankingTable) -> Table:
+def _lengths(table: RankingTable) -> Table:
     frame = ranking_lengths(table)
     nouns = plural(noun_of(table, "item"))
     total = float(frame["rankings"].sum())
