@@ -6,10 +6,18 @@ import os
 import platform
 from pathlib import Path
 
-from benchmarks import bench_bradley_terry, bench_cml, bench_large, bench_mfrm, bench_nuts, bench_two_pl
+from benchmarks import (
+    bench_bradley_terry,
+    bench_cml,
+    bench_large,
+    bench_mfrm,
+    bench_nuts,
+    bench_pair_nuts,
+    bench_two_pl,
+)
 from benchmarks.runner import PATIENCE
 
-BENCHMARKS = (bench_two_pl, bench_mfrm, bench_large, bench_cml, bench_nuts, bench_bradley_terry)
+BENCHMARKS = (bench_two_pl, bench_mfrm, bench_large, bench_cml, bench_nuts, bench_bradley_terry, bench_pair_nuts)
 
 PAGE = Path(__file__).resolve().parents[1] / "docs/benchmarks.md"
 HEAD = """# Benchmarks

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
 import psymetric as ps
 from psymetric.models.base import AbstractMeasurementModel
+
+Observed = Literal["order", "best two", "order with ties", "best and worst"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,9 +20,11 @@ class Design:
 
     Attributes:
         model: Its priors are narrow enough for small tables to use all categories.
-        sizes: Levels by facet, subjects first; for pairs, items.
+        sizes: Levels by facet, subjects first; for pairs and rankings, items first, then facets of a comparison.
         n_categories: Number of categories.
         columns: Facet that a further column describes, and what it says of each of its levels.
+        observed: What a ranking of each set tells; sets are all of `set_size` items, each shown `times` times to every
+            judge.
         nodes: Nodes of the subjects' grid. Engines choose it by the data; here it is the finest that tables of this
             size ask for, so that the sampler is compiled once.
         latent_nodes: Nodes of a second latent variable.
@@ -32,6 +37,9 @@ class Design:
     columns: Mapping[str, tuple[str, np.ndarray]] = field(default_factory=dict)
     nodes: int = 121
     latent_nodes: int = 31
+    observed: Observed = "order"
+    set_size: int = 3
+    times: int = 3
     n: int = 100
 
 
@@ -105,3 +113,50 @@ DESIGNS = {
     "Bradley-Terry": Design(ps.BradleyTerry(position=True), _WORTHS),
     "Bradley-Terry, ties": Design(ps.BradleyTerry(ties="davidson", position=True), _WORTHS, 3),
 }  # fmt: skip
+
+Pairs, Rankings = ps.BradleyTerry, ps.PlackettLuce
+_JUDGED_PAIRS = {"item": 4, "judge": 3}
+_LENGTHS = {"length": ("item", np.array([1.0, 2.0, 4.0, 4.5]))}
+_MEMBERS = {"maker": ("item", np.array([0, 0, 1, 1, 2, 2]))}
+
+
+def _pairs(**settings: object) -> Pairs:
+    return Pairs(**({"prior_sd": 1.0} | settings))
+
+
+COMPARISONS = {
+    "Bradley-Terry, slopes and ties": Design(_pairs(ties="davidson", slopes=("judge",)), _JUDGED_PAIRS, 3),
+    "Plackett-Luce": Design(Rankings(prior_sd=1.0), _WORTHS),
+    "best-worst": Design(ps.BestWorst(prior_sd=1.0), _WORTHS, observed="best and worst"),
+    "Bradley-Terry, random worths": Design(_pairs(random=("item",)), {"item": 6}),
+    "Bradley-Terry, families": Design(_pairs(family="maker"), {"item": 6}, 2, _MEMBERS),
+    "Bradley-Terry, contest covariate": Design(
+        _pairs(contest=("gap",)), {"item": 4, "gap": 3}, 2, {"gap": ("gap", np.array([-1.0, 0.5, 2.0]))}
+    ),
+    "Bradley-Terry, worths in a random walk": Design(
+        _pairs(drift={"item:occasion": "walk"}), {"item": 4, "occasion": 3}, 2, _TIMES
+    ),
+    "Bradley-Terry, ties of judges": Design(_pairs(ties="davidson", tie_owner="judge"), _JUDGED_PAIRS, 3),
+    "Bradley-Terry, positions of judges": Design(_pairs(position="judge"), _JUDGED_PAIRS),
+    "Bradley-Terry, Rao and Kupper's ties": Design(_pairs(ties="rao_kupper", position=True), _JUDGED_PAIRS, 3),
+    "Bradley-Terry, probit": Design(_pairs(link="probit"), _JUDGED_PAIRS),
+    "Bradley-Terry, items explained in full": Design(_pairs(covariates=("length",)), _WORTHS, 2, _LENGTHS),
+    "Bradley-Terry, items explained in part": Design(
+        _pairs(covariates=("length",), random=("item",)), _WORTHS, 2, _LENGTHS
+    ),
+    "Plackett-Luce, the best two of four": Design(
+        Rankings(prior_sd=1.0), _WORTHS, observed="best two", set_size=4, times=8
+    ),
+    "Plackett-Luce, ties": Design(
+        Rankings(ties="davidson-luce", prior_sd=1.0, tie_prior_sd=1.0), _WORTHS, observed="order with ties"
+    ),
+    "Plackett-Luce, slopes": Design(Rankings(slopes="judge", prior_sd=1.0), _JUDGED_PAIRS),
+    "best-worst in sequence, a scale of the worst": Design(
+        ps.BestWorst("sequential", "free", prior_sd=1.0), _WORTHS, observed="best and worst"
+    ),
+    "Bradley-Terry, linear drift": Design(
+        _pairs(drift={"item:occasion": "linear"}, prior_sd=0.5), {"item": 4, "occasion": 3}, 2, _TIMES
+    ),
+    "Bradley-Terry, probit with ties": Design(_pairs(link="probit", ties="rao_kupper"), _JUDGED_PAIRS, 3),
+}  # fmt: skip
+"""Models of comparisons and rankings, those that matter most first."""

@@ -16,15 +16,17 @@ from zlib import crc32
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pandas as pd
 import pytest
 from calibration_cases import Design
+from calibration_rankings import ranking_log_probs
+from calibration_tables import cells, draw_scores, table_of, uses_all_categories
 from calibration_truth import Values, draw_truth
 from scipy.stats import binom, norm
 
 import psymetric as ps
 from psymetric.core.precision import double_precision
 from psymetric.estimation import grids, nested, window_places
+from psymetric.models.base import Table
 from psymetric.models.nested import AbstractNestedModel
 
 N_RANKS = 20
@@ -50,82 +52,22 @@ def one_grid(design: Design) -> Iterator[None]:
         yield
 
 
-@cache
-def _cells(design: Design) -> dict[str, np.ndarray]:
-    """Codes of every response: all combinations of levels, or all ordered pairs of items."""
-    facets, sizes = [*design.sizes], [*design.sizes.values()]
-    if design.model.table_kind == "pairs":
-        left, right = (side[~np.eye(sizes[0], dtype=bool)] for side in np.indices((sizes[0], sizes[0])))
-        return {"left": left, "right": right}
-    return dict(zip(facets, np.indices(sizes).reshape(len(sizes), -1), strict=True))
-
-
-@cache
-def _log_probs(design: Design) -> object:
-    """The model's own probabilities, which other tests hold to second implementations."""
-    return jax.jit(lambda params, codes: design.model.category_log_probs(params, codes, design.n_categories))
-
-
-def _draw_scores(design: Design, truth: Values, rng: np.random.Generator) -> np.ndarray:
-    """A score for every cell, shape (cells,)."""
-    params = {name: jnp.asarray(value) for name, value in truth.items()}
-    codes = {name: jnp.asarray(code) for name, code in _cells(design).items()}
-    if isinstance(design.model, AbstractNestedModel):
-        seed = int(rng.integers(2**31))
-        params, codes = design.model.with_latent(params, codes, design.n_categories, seed=seed)
-    below = np.cumsum(np.exp(np.asarray(_log_probs(design)(params, codes))), axis=1)
-    return (rng.random((len(below), 1)) * below[:, -1:] > below).sum(axis=1)
-
-
-def _uses_all_categories(design: Design, scores: np.ndarray) -> bool:
-    """Whether every group of steps saw every category."""
-    groups = [spec.axes[0] for spec in design.model.parameters if spec.axes[1:] == ("step",)]
-    common = any(spec.axes == ("step",) for spec in design.model.parameters)
-    cells = [_cells(design)[facet] for facet in groups] + [np.zeros(len(scores), int)] * common
-    return all(len(set(zip(group, scores, strict=True))) == (group.max() + 1) * design.n_categories for group in cells)
-
-
-def _table(design: Design, scores: np.ndarray) -> ps.ResponseTable | ps.PairTable:
-    """Every category of every cell, with weight one where it was given and zero elsewhere.
-
-    Arrays then have one shape whatever was answered, and the sampler is compiled once.
-    """
-    n = design.n_categories
-    frame = pd.DataFrame({name: np.repeat(code, n) for name, code in _cells(design).items()})
-    frame["rating"] = np.tile(np.arange(n), len(scores))
-    frame["given"] = (frame["rating"] == np.repeat(scores, n)).astype(float)
-    for name, (facet, value) in design.columns.items():
-        # Whole numbers are codes of labels; others are numbers.
-        labels = np.array([f"g{code}" for code in value]) if value.dtype == int else value
-        frame[name] = labels[frame[facet]]
-    if design.model.table_kind == "pairs":
-        frame["rating"] = np.array(["left", "right", "tie"])[frame["rating"]]
-        return ps.PairTable.from_frame(frame, left="left", right="right", outcome="rating", weight="given")
-    return ps.ResponseTable.from_frame(
-        frame,
-        response="rating",
-        subject="subject",
-        item="item" if "item" in design.sizes else None,
-        facets=tuple(name for name in frame if name not in ("subject", "item", "rating", "given")),
-        weight="given",
-    )
-
-
 def _stream(design: Design, seed: int, purpose: int) -> np.random.Generator:
     """Random numbers that models do not share: equal draws of what they have in common would fail together."""
     return np.random.default_rng([seed, purpose, crc32(repr(design.model).encode())])
 
 
-def simulate(design: Design, seed: int) -> tuple[ps.ResponseTable | ps.PairTable, Values, np.ndarray]:
+def simulate(design: Design, seed: int) -> tuple[Table, Values, np.ndarray]:
     """A table, the truth behind it and its scores by cell."""
     rng = _stream(design, seed, 0)
-    sizes = {**design.sizes, "step": design.n_categories - 1}
+    labelled = {name: value.max() + 1 for name, (_, value) in design.columns.items() if value.dtype == int}
+    sizes = {**design.sizes, **labelled, "step": design.n_categories - 1, "tie_order": 2}
     columns = {name: value for name, (_, value) in design.columns.items()}
     for _ in range(_MOST_TABLES):
         truth = draw_truth(design.model, sizes, columns, rng)
-        scores = _draw_scores(design, truth, rng)
-        if _uses_all_categories(design, scores):
-            return _table(design, scores), truth, scores
+        scores = draw_scores(design, truth, rng)
+        if uses_all_categories(design, scores):
+            return table_of(design, scores), truth, scores
     raise AssertionError(f"{design.model}: no table uses all categories")
 
 
@@ -169,7 +111,7 @@ class Ranks:
             return
         kept = {name: _spread(np.asarray(fit.draws[name]).reshape(-1, *value.shape)) for name, value in truth.items()}
         joined = {name: np.concatenate([kept[name], truth[name][None]]) for name in truth}
-        found = np.asarray(_log_likelihood(design)(joined, _cells(design), scores))
+        found = np.asarray(_log_likelihood(design)(joined, cells(design), scores))
         self._count(LOG_LIKELIHOOD, found[:-1], found[-1])
 
     def _count(self, name: str, draws: np.ndarray, value: float) -> None:
@@ -181,6 +123,8 @@ class Ranks:
 @cache
 def _log_likelihood(design: Design) -> object:
     def of_one(params: Values, codes: Values, scores: np.ndarray) -> jax.Array:
+        if design.model.table_kind == "rankings":
+            return jnp.sum(scores * ranking_log_probs(design)(params))
         log_probs = design.model.category_log_probs(params, codes, design.n_categories)
         return jnp.sum(jnp.take_along_axis(log_probs, scores[:, None], axis=1))
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, ParamSpec
+from psymetric.models.bradley_terry import BradleyTerry
 from psymetric.models.multidimensional import Multidimensional
 
 Values = dict[str, np.ndarray]
@@ -48,6 +49,9 @@ def draw_truth(
             values |= _dimensions(model, n, rng) if several else _population(model, n, columns, rng)
         else:
             values |= _parameter(model, spec, sizes, columns, rng)
+    if isinstance(model, BradleyTerry) and model.family:
+        of_family = values[model.family][columns[model.family]]
+        values["worth"] = values["worth"] + of_family - of_family.mean()
     return values
 
 
@@ -73,7 +77,9 @@ def _parameter(
         terms = np.stack([columns[name] for name in spec.covariates], axis=1)
         weight = rng.normal(0, spec.prior_sd, terms.shape[1]) / terms.std(axis=0)
         left = sd * centred(rng.normal(size=shape), (0,)) if spec.random else 0.0
-        return values | {f"{spec.name}_weight": weight, spec.name: (terms - terms.mean(axis=0)) @ weight + left}
+        # What belongs to a comparison has its origin at zero: no difference, no effect.
+        origin = 0.0 if spec.identification == "free" else terms.mean(axis=0)
+        return values | {f"{spec.name}_weight": weight, spec.name: (terms - origin) @ weight + left}
     return values | {spec.name: _SUPPORTS[spec.support](spec, spec.centre + sd * rng.normal(size=shape))}
 
 

@@ -25,6 +25,8 @@ SCORING = {SUBJECT: ("uncertain", 5), SUBJECT_ALONE: ("known", 1)}
 N_DRAWS = 50
 SIGNIFICANCE = 3.3
 """Standard errors that a computed band reaches: left by chance once in a thousand checks."""
+NEGLIGIBLE = 0.25
+"""Bias in standard errors: it then adds 3% to the root mean squared error."""
 
 
 def simulate(seed: int) -> tuple[ps.ResponseTable, np.ndarray]:
@@ -153,3 +155,13 @@ def replicate(engine: object, seeds: Iterable[int]) -> dict[str, Tally]:
             scores = ps.score(fit, table, level=LEVEL, parameters=parameters, parameter_draws=N_DRAWS).frame
             tallies[name].add(scores.set_index("subject").loc[list(range(N_SUBJECTS))], ability)
     return tallies
+
+
+def check(tallies: dict[str, Tally], facets: tuple[str, ...], *, unbiased: bool = True) -> None:
+    """Coverage, standard errors and, of estimators that promise it, bias lie in their computed bands."""
+    for name in facets:
+        tally = tallies[name]
+        assert abs(tally.coverage - LEVEL) < SIGNIFICANCE * tally.coverage_error, name
+        assert abs(tally.error_ratio - 1) < SIGNIFICANCE * tally.error_ratio_error, name
+        reach = NEGLIGIBLE * tally.mean_error + SIGNIFICANCE * tally.bias_error
+        assert not unbiased or np.all(np.abs(tally.bias) < reach), name

@@ -22,8 +22,9 @@ Polish = Callable[[Vector, tuple[Information, Vector]], Maximum[Information]]
 LEAST_SD = 0.01
 """Logits below which the sd of a population or of a random facet is not distinguished from zero."""
 _TOLERANCE, _ROUNDS, _LONGEST_STEP = 1e-5, 100, 2.0
-_SHRINKING = (-1.5, -0.5)
-"""Slopes of the rule's moves in the log sd at which a secant step is taken."""
+_SHRINKING = (-1.5, -0.001)
+"""Slopes of the rule's moves in the log sd at which a secant step is taken. Near zero, where an sd leaves the likelihood
+as it is, the moves hardly shrink and the rule alone would take thousands of rounds."""
 _DIFFERENCE = 0.05
 """Step in log sd of the central differences behind the standard errors."""
 
@@ -109,7 +110,8 @@ def _move(moments: tuple[float, float, int], log_sd: float) -> float:
 def _secant(move: float, last: float, taken: float) -> float:
     """Where the rule's moves come to an end if they shrink as they just did, and the move itself where they do not."""
     slope = (move - last) / taken if taken else -1.0
-    return -move / slope if _SHRINKING[0] < slope < _SHRINKING[1] else move
+    ahead = -move / slope if _SHRINKING[0] < slope < _SHRINKING[1] else move
+    return float(np.clip(ahead, -_LONGEST_STEP, _LONGEST_STEP))
 
 
 def _moved(

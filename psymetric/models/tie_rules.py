@@ -39,8 +39,9 @@ def outcome_log_probs(
     Biometrics 16, 86-109.
     """
     if ties == "davidson":
-        odds = jnp.stack(jnp.broadcast_arrays(gap / 2 + position, -gap / 2, tie), axis=1)
-        return jax.nn.log_softmax(odds, axis=1)
+        # Outcomes along the first axis: over a last axis of three the sums would not be vectorised.
+        odds = jnp.stack(jnp.broadcast_arrays(gap / 2 + position, -gap / 2, tie))
+        return jax.nn.log_softmax(odds, axis=0).T
     log_f = jax.nn.log_sigmoid if link == "logit" else log_ndtr
     ahead = gap + position
     if ties is None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import recovery_study
-from recovery_study import LEVEL, SIGNIFICANCE, Tally
+from recovery_study import SIGNIFICANCE, Tally, check
 
 import psymetric as ps
 
@@ -31,18 +30,6 @@ ENGINES = {
 }
 """Engine and replications: as many as half an hour allows."""
 UNBIASED = ("MarginalML", "ConditionalML")
-NEGLIGIBLE = 0.25
-"""Bias in standard errors: it then adds 3% to the root mean squared error."""
-
-
-def check(tallies: dict[str, Tally], facets: tuple[str, ...], *, unbiased: bool = True) -> None:
-    """Coverage, standard errors and, of estimators that promise it, bias lie in their computed bands."""
-    for name in facets:
-        tally = tallies[name]
-        assert abs(tally.coverage - LEVEL) < SIGNIFICANCE * tally.coverage_error, name
-        assert abs(tally.error_ratio - 1) < SIGNIFICANCE * tally.error_ratio_error, name
-        reach = NEGLIGIBLE * tally.mean_error + SIGNIFICANCE * tally.bias_error
-        assert not unbiased or np.all(np.abs(tally.bias) < reach), name
 
 
 @pytest.fixture(scope="module")

@@ -192,3 +192,20 @@ def test_families_of_one_member():
                 own, left="left", right="right", outcome="response", items=known[["item"]].assign(size=SIZE)
             ),
         )
+
+
+@pytest.mark.parametrize("seed", [4, 11])
+def test_worths_that_hardly_differ_are_fitted(seed):
+    """Where worths are nearly equal the likelihood of their sd is flat: the search once ended before it settled."""
+    rng = np.random.default_rng(seed)
+    n = 30
+    worth = 0.05 * rng.normal(size=n)
+    left = np.repeat(np.arange(n), 32)
+    right = (left + rng.integers(1, 3, size=len(left))) % n
+    won = np.where(rng.random(len(left)) < expit(worth[left] - worth[right]), "left", "right")
+    frame = pd.DataFrame({"left": left, "right": right, "won": won})
+    table = ps.PairTable.from_frame(frame, left="left", right="right", outcome="won")
+    fit = ps.fit(ps.BradleyTerry(random=("item",)), table)
+    assert fit.status.converged
+    assert 0.02 < fit.parameters["worth_sd"] < 0.04
+    assert np.isfinite(fit.standard_errors["worth"]).all()

@@ -11,6 +11,7 @@ from scipy.stats import norm
 import psymetric as ps
 from psymetric.core.provenance import Provenance
 from psymetric.errors import DataError
+from psymetric.scoring.rank_sets import rank_sets
 from psymetric.scoring.ranks import pairwise_probabilities, rank_probabilities
 
 DRAWS = 20_000
@@ -164,3 +165,29 @@ def test_bad_settings():
     many = scores(np.zeros(5_001), np.ones(5_001))
     with pytest.raises(DataError, match=r"rank_probabilities: 5,001 levels make a table of 25,010,001 cells"):
         rank_probabilities(many)
+
+
+@pytest.mark.parametrize("method", ["marginal", "simultaneous"])
+def test_sets_are_those_of_the_estimates_and_their_covariance(worths, method):
+    found = ps.rank_intervals(worths, method=method, seed=3)
+    covariance = worths.covariances["worth"]
+    order = np.argsort(-worths.parameters["worth"])
+    lower, upper = rank_sets(worths.parameters["worth"], covariance, coverage=method, level=0.95, seed=3)
+    assert found["rank_lower"].tolist() == lower[order].tolist()
+    assert found["rank_upper"].tolist() == upper[order].tolist()
+    narrow = ps.rank_intervals(worths)
+    assert (found["rank_upper"] - found["rank_lower"] >= narrow["rank_upper"] - narrow["rank_lower"]).all()
+
+
+def test_sets_of_draws_use_their_covariance(drawn):
+    found = ps.rank_intervals(drawn, facet="judge", method="marginal", seed=3)
+    draws = drawn.draws["judge"].reshape(-1, len(drawn.levels["judge"]))
+    mean = draws.mean(axis=0)
+    order = np.argsort(-mean)
+    lower, _ = rank_sets(mean[order], np.cov(draws[:, order], rowvar=False), coverage="marginal", level=0.95, seed=3)
+    assert found["rank_lower"].tolist() == lower.tolist()
+
+
+def test_unknown_method_is_named(worths):
+    with pytest.raises(DataError, match=r"method='wide' is not known"):
+        ps.rank_intervals(worths, method="wide")
