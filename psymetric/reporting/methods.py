@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import final
 
 from psymetric.data.rankings import RankingTable
@@ -281,6 +282,8 @@ def _prior(part: Part, spec: ParamSpec) -> str:
     if spec.random:
         return "normal around 0, sd estimated"
     rule = ", sums to zero" if spec.identification == "sum_to_zero" else ""
+    if not isfinite(spec.prior_sd):
+        return f"none{rule}"
     at = f"around {spec.centre:g}, " if spec.centre else ""
     scale = {"positive": " of the log", "unit": " of the logit"}.get(spec.support, " logits")
     return f"normal, {at}sd {spec.prior_sd:g}{scale}{rule}" if part.fit.penalised else f"none{rule}"

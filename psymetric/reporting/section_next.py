@@ -78,9 +78,9 @@ def _one(part: Part, number: int) -> list[Block]:
         f"{errors[0]:.2f} to {errors[last]:.2f} logits."
     )
     figure = draw(
-        lambda width: draw_projection(answers, errors, width=width),
+        lambda width: draw_projection(answers, errors, width=width, noun=noun),
         name=f"next-{number}",
-        title="Projected standard error by answers per subject",
+        title=f"Projected standard error by answers per {noun}",
         reading=text,
         wide=560,
     )
