@@ -65,7 +65,7 @@ def _wins(part: Part, frame: pd.DataFrame, noun: str) -> Table:
         Show("win_range", f"{part.level:.0%} interval", "text"),
         Show("uncontrolled", "uncontrolled", "percent", "The same at the differences that the items usually have"),
         Show("observed", "observed", "percent", "Of its own comparisons, ties half; it depends on who was met"),
-        Show("n", "comparisons", "count"),
+        Show("n", "comparisons" if part.is_pairs else "rankings", "count"),
     ]
     kept = [noun, "win_rate", "win_se", "win_lower", "win_upper", "win_range", "uncontrolled", "observed", "n"]
     return make_table(
@@ -85,18 +85,18 @@ def _leaderboard(part: Part) -> pd.DataFrame:
     if "rank" in frame.columns:
         frame = frame.join(p_best(part.source).set_index("level")["p_best"], on="level")
         frame["rank_interval"] = rank_interval(frame)
-    if isinstance(part.table, PairTable):
-        frame = _with_win_rates(part, part.table, frame)
+    frame = _with_win_rates(part, frame)
     flags = frame["flag"].fillna("").astype(str) if "flag" in frame.columns else pd.Series("", index=frame.index)
     extreme = ["extreme score" if mark else "" for mark in frame.pop("extreme")]
     frame["remark"] = [", ".join(filter(None, pair)) for pair in zip(flags, extreme, strict=True)]
     return frame
 
 
-def _with_win_rates(part: Part, table: PairTable, frame: pd.DataFrame) -> pd.DataFrame:
+def _with_win_rates(part: Part, frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with win rates, where the model has them and its uncertainty is known."""
+    table = part.table if isinstance(part.table, PairTable) else None
     try:
-        rates = win_rates(part.fit, level=part.level, table=table).set_index("level").drop(columns="n")
+        rates = win_rates(part.fit, level=part.level, table=table).set_index("level").drop(columns="n", errors="ignore")
     except DataError:
         return frame
     rates = rates.rename(columns={"se": "win_se", "lower": "win_lower", "upper": "win_upper"})
@@ -122,7 +122,7 @@ def _reading(part: Part, frame: pd.DataFrame, noun: str, controlled: list[str]) 
     text = f"{name} would win {percent(first['win_rate'])} ({first['win_range']}) of comparisons with every other"
     if controlled:
         text += f" at equal {' and '.join(controlled)}, {percent(first['uncontrolled'])} without that control"
-    if len(frame) > 1 and np.isfinite(first["observed"]):
+    if len(frame) > 1 and np.isfinite(first.get("observed", np.nan)):
         text += f"; it won {percent(first['observed'])} of those it had"
     return f"{text}, ties counted half."
 

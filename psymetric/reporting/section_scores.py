@@ -114,8 +114,8 @@ def scores_section(evidence: Evidence) -> Section:
     blocks: list[Block] = []
     if len(parts) > 1:
         blocks.append(profiles_figure(evidence))
-    pairs = evidence.first.is_pairs and len(parts) == 1
-    blocks += leaderboard_tables(evidence.first) if pairs else [measures_table(parts, evidence.by)]
+    compared = evidence.first.is_of_items and len(parts) == 1
+    blocks += leaderboard_tables(evidence.first) if compared else [measures_table(parts, evidence.by)]
     for number, part in enumerate(parts):
         if len(parts) > 1:
             blocks += [
@@ -126,7 +126,7 @@ def scores_section(evidence: Evidence) -> Section:
             blocks.append(_caterpillar(part, f"all-{number}"))
         if 2 < len(part.comparisons.rankable) <= 400:
             blocks.append(ranks_figure(part, f"ranks-{number}"))
-            if pairs:
+            if compared:
                 blocks.append(above_figure(part, f"above-{number}"))
     blocks += dimension_blocks(evidence)
     first = evidence.first
@@ -146,7 +146,7 @@ def scores_section(evidence: Evidence) -> Section:
         )
     elif first.is_composite:
         blocks.append(left_out("Fair averages are", first))
-    return Section("scores", "Leaderboard" if pairs else "Scores", tuple(blocks))
+    return Section("scores", "Leaderboard" if compared else "Scores", tuple(blocks))
 
 
 def _caterpillar(part: Part, name: str) -> Figure:
