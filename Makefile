@@ -7,7 +7,7 @@ JOBS ?= 2
 # One thread for each test process: with JOBS processes more would only contend.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-.PHONY: help demo test examples validate bench lint format docs clean
+.PHONY: help demo test thorough examples validate bench lint format docs clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -23,10 +23,13 @@ help: ## Show this list
 demo: .venv/.installed ## Plan, ask simulated judges over HTTP, fit, and write demo/report.html
 	@$(BIN)/psymetric demo --out demo
 
-test: .venv/.installed-dev ## All tests but the slow ones and the examples
-	@$(ONE_THREAD) $(BIN)/pytest -n $(JOBS) --dist worksteal -m "not slow and not example and not network"
+test: .venv/.installed-dev ## All tests but the thorough and slow ones and the examples
+	@$(ONE_THREAD) $(BIN)/pytest -n $(JOBS) --dist worksteal -m "not slow and not thorough and not example and not network"
 
-examples: .venv/.installed-dev ## The scripts of examples/, the calls of the longest page, and PyMC beside NUTS
+thorough: .venv/.installed-dev ## What `make test` checks on some models, on all of them
+	@$(ONE_THREAD) $(BIN)/pytest -n $(JOBS) --dist worksteal -m "thorough and not slow and not network"
+
+examples: .venv/.installed-dev ## The scripts of examples/, the code of the pages, and PyMC beside NUTS
 	@$(ONE_THREAD) $(BIN)/pytest -n $(JOBS) --dist worksteal -m example
 
 validate: .venv/.installed-dev ## Recovery, coverage, calibration, oracles; rewrites docs/validation/

@@ -124,6 +124,7 @@ _EXPORTS = {
     "quasi_variances": "psymetric.scoring.quasi_variances",
     "rank_intervals": "psymetric.scoring.ranks",
     "rank_probabilities": "psymetric.scoring.ranks",
+    "ranking_judges": "psymetric.diagnostics.ranking_judges",
     "rankings_from_ratings": "psymetric.data.rated_rankings",
     "read_alpaca_eval": "psymetric.instruments.importers.alpaca_eval",
     "read_arena": "psymetric.instruments.importers.arena",
@@ -231,6 +232,7 @@ if TYPE_CHECKING:
     from psymetric.diagnostics.pair_residuals import pair_residuals as pair_residuals
     from psymetric.diagnostics.person_fit import person_fit as person_fit
     from psymetric.diagnostics.predictive import posterior_predictive as posterior_predictive
+    from psymetric.diagnostics.ranking_judges import ranking_judges as ranking_judges
     from psymetric.diagnostics.rasch_tests import andersen_test as andersen_test, martin_loef_test as martin_loef_test
     from psymetric.diagnostics.reliability import (
         ScaleReliability as ScaleReliability,

@@ -13,6 +13,7 @@ import pandas as pd
 from psymetric.administration.administer import Responses, administer
 from psymetric.administration.tables import responses_frame, to_table
 from psymetric.data.pairs import PairTable
+from psymetric.data.rankings import RankingTable
 from psymetric.data.responses import ResponseTable
 from psymetric.design.plan import Plan
 from psymetric.design.settings import EngineSettings, ModelSettings
@@ -27,8 +28,10 @@ from psymetric.estimation.nuts import NUTS
 from psymetric.estimation.pymc_nuts import PyMCNUTS
 from psymetric.estimation.svi import SVI
 from psymetric.models.base import AbstractMeasurementModel
+from psymetric.models.best_worst import BestWorst
 from psymetric.models.bradley_terry import BradleyTerry
 from psymetric.models.many_facet import ManyFacetRasch
+from psymetric.models.plackett_luce import PlackettLuce
 from psymetric.reporting.report import Report, report
 from psymetric.simulation.demo import demo_parts
 from psymetric.simulation.studies import simulate
@@ -82,7 +85,7 @@ class Analysis:
         report: The page; `save` writes it with its tables.
     """
 
-    table: ResponseTable | PairTable
+    table: ResponseTable | PairTable | RankingTable
     fit: Fit | FitSet
     report: Report
 
@@ -119,16 +122,21 @@ def engine_named(name: str, settings: dict[str, Any] | None = None) -> Engine:
         raise StudyError(f"engine {name}: {error}; its settings are {valid}") from error
 
 
-def choose_model(table: ResponseTable | PairTable, settings: ModelSettings | None = None) -> AbstractMeasurementModel:
+def choose_model(
+    table: ResponseTable | PairTable | RankingTable, settings: ModelSettings | None = None
+) -> AbstractMeasurementModel:
     """The model a study names, or the one that fits the table's kind.
 
     Ratings get a many-facet Rasch model of the item and every other facet, with steps owned by the items (partial
-    credit); comparisons get Bradley-Terry with a first-position effect, and Davidson ties where there are ties.
+    credit); comparisons get Bradley-Terry with a first-position effect, and Davidson ties where there are ties;
+    rankings Plackett-Luce, with ties where there are some, and best-worst choices maxdiff.
     """
     if settings is not None:
         return settings.build(_varied(table))
     if isinstance(table, PairTable):
         return BradleyTerry(ties=tie_rule(table), position=True)
+    if isinstance(table, RankingTable):
+        return BestWorst() if table.is_best_worst else PlackettLuce(ties="davidson-luce" if table.tied.any() else None)
     facets = _varied(table)
     return ManyFacetRasch(facets=facets, steps="item" if "item" in facets else "common")
 
@@ -138,14 +146,14 @@ def tie_rule(table: PairTable) -> Literal["davidson"] | None:
     return "davidson" if bool((table.response == 2).any()) else None
 
 
-def _varied(table: ResponseTable | PairTable) -> tuple[str, ...]:
+def _varied(table: ResponseTable | PairTable | RankingTable) -> tuple[str, ...]:
     """Facets that can move a response; one-level facets stay, so that the result says what could not be estimated."""
     names = [name for name in table.facets if name not in ("subject", *_REPLICATES)]
     return tuple(sorted(names, key=lambda name: name != "item"))
 
 
 def analyse(
-    table: ResponseTable | PairTable,
+    table: ResponseTable | PairTable | RankingTable,
     *,
     model: AbstractMeasurementModel | None = None,
     engine: Engine | None = None,
@@ -158,7 +166,7 @@ def analyse(
     """Fit a table and build its report.
 
     Args:
-        table: Ratings or comparisons. A table with a dimension (traits) gets one fit per level of it.
+        table: Ratings, comparisons or rankings. A table with a dimension (traits) gets one fit per level of it.
         model: By default the one that `choose_model` picks.
         engine: By default the one recommended for the model.
         title: Heading of the report.

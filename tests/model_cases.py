@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import permutations, product
 
 import numpy as np
 import pandas as pd
+import pytest
+from _pytest.mark.structures import ParameterSet
 
 from psymetric.data.pairs import PairTable
 from psymetric.data.rankings import RankingTable
@@ -29,26 +32,29 @@ from psymetric.models.testlet import RaschTestlet
 # Settings beyond the defaults that deserve the same checks; every model found on disk is checked with its defaults.
 _VARIANTS: tuple[AbstractMeasurementModel, ...] = (
     ManyFacetRasch(steps="item"),
+    ManyFacetRasch(slopes=("item", "judge")),
+    BradleyTerry(ties="davidson", position=True),
+    BradleyTerry(ties="davidson", position="judge", slopes=("judge",), contest=("length",)),
+    PlackettLuce(ties="davidson-luce"),
+)
+# These too, where there is more time: each has its own tests besides.
+_FURTHER: tuple[AbstractMeasurementModel, ...] = (
     ManyFacetRasch(steps="judge"),
     ManyFacetRasch(facets=("item",)),
     ManyFacetRasch(interactions=(("judge", "item"),)),
     ManyFacetRasch(random=("judge",)),
     ManyFacetRasch(anchors={"judge": {"j1": 0.4}}),
-    ManyFacetRasch(slopes=("item", "judge")),
     Multidimensional(key={"A": ("i1", "i2"), "B": ("i2", "i3")}, facets=("item", "judge"), steps="common"),
     Multidimensional(key={"A": ("i1", "i2"), "B": ("i2", "i3")}, discrimination="free"),
     ManyFacetRasch(drift={"judge:item": "linear"}),
     RaschTestlet(ManyFacetRasch(facets=("item",), steps="item", slopes=("item",)), within="judge"),
     BradleyTerry(ties="davidson"),
     BradleyTerry(position=True),
-    BradleyTerry(ties="davidson", position=True),
     BradleyTerry(ties="rao_kupper", position="judge", tie_owner="judge"),
     BradleyTerry(ties="rao_kupper", link="probit"),
-    BradleyTerry(ties="davidson", position="judge", slopes=("judge",), contest=("length",)),
     BradleyTerry(covariates=("size", "kind"), contest=("length",), drift={"item:occasion": "linear"}),
     BradleyTerry(covariates=("size",), family="kind", drift={"item:occasion": "walk"}),
     JudgeMixture(BradleyTerry(ties="davidson", position=True, contest=("length",))),
-    PlackettLuce(ties="davidson-luce"),
     PlackettLuce(ties="davidson-luce", slopes="judge"),
     BestWorst(worst_scale="free"),
     BestWorst(process="sequential", worst_scale="free"),
@@ -192,8 +198,14 @@ def as_table(
 
 def cases() -> list[Case]:
     """Every discovered model with its defaults, and the variants."""
-    models = [*(model() for model in available_models().values()), *_VARIANTS]
+    models = [*(model() for model in available_models().values()), *_VARIANTS, *_FURTHER]
     return [Case(model, as_table(model, frame_for(model))) for model in models]
+
+
+def parameters(found: Iterable[Case]) -> list[ParameterSet]:
+    """Cases as pytest's parameters; the further variants are checked by `make thorough`."""
+    mark = pytest.mark.thorough
+    return [pytest.param(case, id=str(case), marks=[mark] if case.model in _FURTHER else []) for case in found]
 
 
 def independent_cases() -> list[Case]:

@@ -9,11 +9,13 @@ import typer
 
 from psymetric.cli.comparisons import Comparisons, read_meanings
 from psymetric.cli.options import Level, Out, Title, show, wrote
-from psymetric.cli.tables import FORMATS, order_is_known, read_format, read_own
+from psymetric.cli.rankings import ranking_model, read_rankings
+from psymetric.cli.tables import FORMATS, columns_of, order_is_known, read_format, read_own
 from psymetric.errors import DataError
 
 if TYPE_CHECKING:
     from psymetric.data.pairs import PairTable
+    from psymetric.data.rankings import RankingTable
     from psymetric.data.responses import ResponseTable
     from psymetric.models.base import AbstractMeasurementModel
 
@@ -25,7 +27,9 @@ _CONTEST = "Comparisons: column of what left has more than right, such as length
 
 
 def fit(
-    data: Annotated[Path, typer.Argument(help="CSV, Parquet or JSONL: one row per rating or comparison.")],
+    data: Annotated[
+        Path, typer.Argument(help="CSV, Parquet or JSONL: one row per rating, comparison or item of a ranking.")
+    ],
     response: Annotated[str, typer.Option("--response", "-r", help="Column with the rating.")] = "",
     subject: Annotated[str, typer.Option("--subject", "-s", help="Column with what is measured.")] = "",
     item: Annotated[str, typer.Option("--item", "-i", help="Column with the criterion or question.")] = "",
@@ -34,6 +38,9 @@ def fit(
     weight: Annotated[str, typer.Option(help="Column with counts.")] = "",
     reason: Annotated[str, typer.Option(help="Column that says why a response is missing.")] = "",
     pairs: Annotated[bool, typer.Option("--pairs", help="The file holds comparisons: left, right, winner.")] = False,
+    rankings: Annotated[bool, typer.Option("--rankings", help="The file holds rankings: list, item, rank.")] = False,
+    task: Annotated[str, typer.Option(help="Rankings: column with what was ranked under, such as the list.")] = "",
+    rank: Annotated[str, typer.Option(help="Rankings: column with 1, 2, … or best, neither, worst.")] = "",
     form: Annotated[str, typer.Option("--format", help=f"What another program stored: {', '.join(FORMATS)}.")] = "",
     left: Annotated[str, typer.Option(help="Comparisons: column with the one shown first.")] = "",
     right: Annotated[str, typer.Option(help="Comparisons: column with the other.")] = "",
@@ -52,11 +59,13 @@ def fit(
     level: Level = 0.95,
     out: Out = Path("out"),
 ) -> None:
-    """Fit your own judge scores or comparisons, or those that another program stored.
+    """Fit your own judge scores, comparisons or rankings, or what another program stored.
 
     psymetric fit scores.csv -r rating -s conversation -i criterion -f judge
 
     psymetric fit votes.csv --pairs --map "model_a=left" --map "model_b=right"
+
+    psymetric fit lists.csv --rankings --task prompt -i model --rank place
 
     psymetric fit annotations.json --format alpaca-eval --contest length
     """
@@ -65,8 +74,14 @@ def fit(
     given = {"response": response, "subject": subject, "item": item, "left": left, "right": right, "outcome": outcome}
     optional = {"dimension": dimension, "weight": weight, "reason": reason}
     options = Comparisons(read_meanings(mapped or []), ties, position, tuple(slopes or ()), tuple(contest or ()))
-    if form:
-        _refuse_columns(form, given | optional)
+    places = {"task": task, "item": item, "rank": rank}
+    if rankings:
+        _refuse_columns(
+            "--rankings has task, item and rank", {**given, "item": "", "dimension": dimension, "format": form}
+        )
+        table = read_rankings(data, columns_of(data), places, facet or [], weight, reason)
+    elif form:
+        _refuse_columns(f"--format {form} knows its own fields", given | optional | places)
         table = read_format(data, form, facet or [], options)
     else:
         table = read_own(data, given, facet or [], optional, pairs=pairs, options=options)
@@ -90,13 +105,14 @@ def report(
     import pandas as pd
 
     from psymetric.data.pairs import PairTable
+    from psymetric.data.rankings import RankingTable
     from psymetric.data.responses import ResponseTable
     from psymetric.design.plan import Plan
     from psymetric.estimation.fit import Fit
     from psymetric.reporting import report as reporting
 
     result = Fit.load(fitted)
-    kind = PairTable if result.model.table_kind == "pairs" else ResponseTable
+    kind = {"pairs": PairTable, "rankings": RankingTable, "responses": ResponseTable}[result.model.table_kind]
     page = reporting.report(
         result,
         kind.read(table),
@@ -108,20 +124,23 @@ def report(
     wrote({"report": page.save(out)})
 
 
-def _refuse_columns(form: str, columns: dict[str, str]) -> None:
-    """A format knows its own fields."""
+def _refuse_columns(why: str, columns: dict[str, str]) -> None:
+    """Raise DataError where a column was named that has no meaning there."""
     if named := [f"--{role}" for role, column in columns.items() if column]:
-        raise DataError(f"{', '.join(named)}: --format {form} knows its own fields; leave it out, or read with --pairs")
+        raise DataError(f"{', '.join(named)}: {why}; leave it out, or read the file as another kind")
 
 
 def _model(
-    table: ResponseTable | PairTable, options: Comparisons, steps: str, random: list[str], *, shown: bool
-) -> tuple[ResponseTable | PairTable, AbstractMeasurementModel | None]:
+    table: ResponseTable | PairTable | RankingTable, options: Comparisons, steps: str, random: list[str], *, shown: bool
+) -> tuple[ResponseTable | PairTable | RankingTable, AbstractMeasurementModel | None]:
     """The table to fit, and the model that the options describe; None for the one that fits the table's kind."""
     from psymetric.data.pairs import PairTable
+    from psymetric.data.rankings import RankingTable
     from psymetric.design.settings import ModelSettings
     from psymetric.workflow import choose_model
 
+    if isinstance(table, RankingTable):
+        return table, ranking_model(table, options, {"--steps": steps, "--random": random})
     if isinstance(table, PairTable):
         if steps:
             raise DataError("--steps: for ratings, and the file was read as comparisons; leave it out")

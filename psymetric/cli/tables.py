@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from psymetric.data.pairs import PairTable
     from psymetric.data.responses import ResponseTable
 
-__all__ = ["FORMATS", "order_is_known", "read_format", "read_own"]
+__all__ = ["FORMATS", "columns_of", "order_is_known", "read_format", "read_own"]
 
 FORMATS: Final = ("alpaca-eval", "arena", "council", "llmbar", "mt-bench", "mt-bench-scores")
 _MAPPED: Final = ("arena", "mt-bench")
@@ -104,7 +104,7 @@ def read_own(
     from psymetric.data.pairs import PairTable
     from psymetric.data.responses import ResponseTable
 
-    columns = _columns(path)
+    columns = columns_of(path)
     found = {
         role: name or next((usual for usual in _USUAL[role] if usual in columns and usual not in facets), "")
         for role, name in given.items()
@@ -144,7 +144,8 @@ def read_own(
     )
 
 
-def _columns(path: Path) -> list[str]:
+def columns_of(path: Path) -> list[str]:
+    """Names of the columns of a file."""
     import narwhals as nw
 
     from psymetric.data.files import read_frame

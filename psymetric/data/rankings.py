@@ -73,6 +73,13 @@ class RankingTable(CodedTable):
         """The rankings as rows, each with its items best first."""
         return Rankings.of(self)
 
+    @cached_property
+    def tied(self) -> NDArray[np.bool_]:
+        """Whether two ranked items share a place, by ranking, shape (rankings,); never in best-worst choices."""
+        category, last = self.rankings.category, len(self.categories) - 1
+        same = (category[:, 1:] == category[:, :-1]) & (category[:, 1:] >= 0) & (category[:, 1:] < last)
+        return np.any(same, axis=1) & (not self.is_best_worst)
+
     @classmethod
     def from_frame(
         cls,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import final
 
@@ -22,8 +22,8 @@ from psymetric.estimation.fitting import Engine, fit as fit_table, recommended_e
 from psymetric.estimation.joint_ml import JointML
 from psymetric.estimation.map_laplace import MAP
 from psymetric.estimation.marginal_ml import MarginalML
-from psymetric.estimation.pair_replicates import refit_pairs
-from psymetric.estimation.replicates import refit
+from psymetric.estimation.pair_replicates import refit_drawn_rankings, refit_pairs
+from psymetric.estimation.replicates import Replicate, refit
 from psymetric.estimation.resampling import resampler
 from psymetric.models.base import ABILITY, AbstractMeasurementModel
 
@@ -210,7 +210,7 @@ def bootstrap(
         table: Responses, comparisons or rankings. Missing responses are left out, in every replicate.
         engine: MarginalML, JointML or MAP; by default the one recommended for the model. Priors are held as they are.
         resample: "subject" (the default where the model has subjects), "comparison" (the default for pairs), "ranking"
-            (the default for rankings), any other column of the table, or "parametric" (not for rankings). A row of
+            (the default for rankings), any other column of the table, or "parametric". A row of
             weight w is w rows, except where it is drawn with its unit.
             Comparisons under worths alone, and ten thousand and more under any model without a prior, are Poisson
             counts of each kind, whose total is free to vary and bears on no estimate.
@@ -232,14 +232,10 @@ def bootstrap(
     engine = recommended_engine(model) if engine is None else engine
     _check(model, engine, resample, n)
     found = fit_table(model, table, engine=engine)
-    source = resampler(found, table, resample)
     generators = [np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(n)]
     draws = {name: np.full((n, *value.shape), np.nan) for name, value in found.parameters.items()}
     failed: list[tuple[int, str]] = []
-    if isinstance(table, ResponseTable):
-        replicates = refit(found, table, engine, source, generators)
-    else:
-        replicates = refit_pairs(found, engine, source, generators)
+    unit, replicates = _replicates(found, table, engine, resample, generators)
     with single_threaded_blas():
         for k, replicate in enumerate(replicates):
             if replicate.values is None:
@@ -254,7 +250,23 @@ def bootstrap(
             f"bootstrap: {len(failed)} of {n} replicates could not be fitted, the first: {failed[0][1]}"
         )
     failures = pd.DataFrame(failed, columns=["replicate", "error"])
-    return Bootstrap(found, source.unit, n, seed, draws, failures, _notes(found.parameters, draws, failures, n))
+    return Bootstrap(found, unit, n, seed, draws, failures, _notes(found.parameters, draws, failures, n))
+
+
+def _replicates(
+    fit: Fit,
+    table: ResponseTable | PairTable | RankingTable,
+    engine: Engine,
+    resample: str | None,
+    generators: list[np.random.Generator],
+) -> tuple[str, Iterator[Replicate]]:
+    """What is drawn, and the fits of what was."""
+    if isinstance(table, RankingTable) and resample == "parametric":
+        return resample, refit_drawn_rankings(fit, engine, table, generators)
+    source = resampler(fit, table, resample)
+    if isinstance(table, ResponseTable):
+        return source.unit, refit(fit, table, engine, source, generators)
+    return source.unit, refit_pairs(fit, engine, source, generators)
 
 
 def _check(model: AbstractMeasurementModel, engine: Engine, resample: str | None, n: int) -> None:

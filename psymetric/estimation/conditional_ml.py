@@ -88,12 +88,7 @@ class ConditionalML:
             model,
             table,
             self,
-            status=FitStatus(
-                found.converged,
-                f"last Newton step {found.last_step:.1e} logits",
-                found.iterations,
-                {"last_step": found.last_step},
-            ),
+            status=FitStatus.of_maximum(found),
             log_likelihood=found.value,
             n_parameters=space.size,
             parameters=parameters,

@@ -23,8 +23,8 @@ LEAST_SD = 0.01
 """Logits below which the sd of a population or of a random facet is not distinguished from zero."""
 _TOLERANCE, _ROUNDS, _LONGEST_STEP = 1e-5, 100, 2.0
 _SHRINKING = (-1.5, -0.001)
-"""Slopes of the rule's moves in the log sd at which a secant step is taken. Near zero, where an sd leaves the likelihood
-as it is, the moves hardly shrink and the rule alone would take thousands of rounds."""
+"""Slopes of the rule's moves in the log sd at which a secant step is taken. Near zero, where an sd leaves the
+likelihood as it is, the moves hardly shrink and the rule alone would take thousands of rounds."""
 _DIFFERENCE = 0.05
 """Step in log sd of the central differences behind the standard errors."""
 

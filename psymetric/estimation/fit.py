@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit, ndtri
 
+from psymetric.core.optimizers import Maximum
 from psymetric.core.provenance import Provenance
 from psymetric.data.coding import Label
 from psymetric.errors import DataError
@@ -42,6 +43,12 @@ class FitStatus:
     message: str
     iterations: int
     details: Mapping[str, float] = field(default_factory=dict[str, float])
+
+    @classmethod
+    def of_maximum(cls, found: Maximum[Any], ending: str = "", details: Mapping[str, float] | None = None) -> FitStatus:
+        """How a search for a maximum ended; `ending` goes on with the sentence."""
+        message = f"last Newton step {found.last_step:.1e} logits{ending}"
+        return cls(found.converged, message, found.iterations, {"last_step": found.last_step, **(details or {})})
 
 
 @final

@@ -142,12 +142,11 @@ class JointML:
         if len(kept.response) < len(table.response):
             params, known = _expand(model, table, kept, params, known, sides, self.adjustment)
             notes += _extreme_notes(sides)
-        message = f"last Newton step {found.last_step:.1e} logits"
         return build_fit(
             model,
             table,
             self,
-            status=FitStatus(found.converged, message, found.iterations, {"last_step": found.last_step}),
+            status=FitStatus.of_maximum(found),
             log_likelihood=found.value,
             n_parameters=space.size,
             parameters=params,

@@ -133,6 +133,5 @@ def _climb(engine: MAP | Laplace, model: AbstractMeasurementModel, table: Table)
 
 def _status(climbed: Climbed[Mode]) -> FitStatus:
     found = climbed.best.maximum
-    message = f"last Newton step {found.last_step:.1e} logits to the posterior mode"
-    details = {"last_step": found.last_step, **climbed.details, **nested_details(climbed.best.problem, found.point)}
-    return FitStatus(found.converged, message, found.iterations, details)
+    details = {**climbed.details, **nested_details(climbed.best.problem, found.point)}
+    return FitStatus.of_maximum(found, " to the posterior mode", details)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from psymetric.core.optimizers import Maximum
 from psymetric.core.parameters import ParameterSpace, constrain
 from psymetric.core.precision import double_precision
 from psymetric.estimation.assemble import Uncertainty, build_fit, uncertainty
@@ -99,9 +98,9 @@ def _label(
         model,
         table,
         engine,
-        status=_status(
+        status=FitStatus.of_maximum(
             maximum,
-            found.problem.grid,
+            f" on {found.problem.grid}",
             found.problem.grid_details | climbed.details | nested_details(found.problem, maximum.point),
         ),
         log_likelihood=found.log_likelihood,
@@ -132,7 +131,9 @@ def _label_sparse(model: AbstractMeasurementModel, table: Table, engine: Margina
         model,
         table,
         engine,
-        status=_status(maximum, f"{len(found.problem.nodes)} nodes", {"nodes": float(len(found.problem.nodes))}),
+        status=FitStatus.of_maximum(
+            maximum, f" on {len(found.problem.nodes)} nodes", {"nodes": float(len(found.problem.nodes))}
+        ),
         log_likelihood=maximum.value,
         n_parameters=space.size,
         parameters=parameters,
@@ -144,15 +145,6 @@ def _label_sparse(model: AbstractMeasurementModel, table: Table, engine: Margina
 
 def _parameters(space: ParameterSpace, point: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
     return {name: np.asarray(value) for name, value in constrain(space, point).items()}
-
-
-def _status(maximum: Maximum[Any], grid: str, details: dict[str, float]) -> FitStatus:
-    return FitStatus(
-        maximum.converged,
-        f"last Newton step {maximum.last_step:.1e} logits on {grid}",
-        maximum.iterations,
-        {"last_step": maximum.last_step, **details},
-    )
 
 
 def _uncertainty(found: MarginalSolution, parameters: dict[str, NDArray[np.float64]]) -> Uncertainty:

@@ -48,12 +48,7 @@ def fit_mixture(
         model,
         table,
         engine,
-        status=FitStatus(
-            maximum.converged,
-            f"last Newton step {maximum.last_step:.1e} logits",
-            maximum.iterations,
-            {"last_step": maximum.last_step, **found.details},
-        ),
+        status=FitStatus.of_maximum(maximum, details=found.details),
         log_likelihood=maximum.value,
         n_parameters=space.size,
         parameters=parameters,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import Any, cast
 
 import jax
@@ -22,12 +23,13 @@ from psymetric.estimation.fit import Fit
 from psymetric.estimation.joint_ml import JointML
 from psymetric.estimation.pair_cells import PairCells
 from psymetric.estimation.problems import JointProblem, joint_problem
+from psymetric.estimation.redrawn_rankings import redrawn_rankings
 from psymetric.estimation.replicates import Replicate, from_scratch, has_absent
-from psymetric.estimation.resampling import COMPARISON, Resampler, Weights
+from psymetric.estimation.resampling import COMPARISON, Resampler, Weights, row_counts
 from psymetric.estimation.win_counts import covers, laplacian, win_counts, worths_of
 from psymetric.models.choice import AbstractChoiceModel, distinct_choices
 
-__all__ = ["refit_pairs"]
+__all__ = ["refit_drawn_rankings", "refit_pairs"]
 
 Vector = NDArray[np.float64]
 
@@ -145,6 +147,38 @@ def _from_rankings(
         return _climbed(fit, lambda: problem, start, points, np.zeros(size, bool), counts, engine.tolerance)
 
     yield from _labelled(fit, engine, source, generators, size, problem, modes)
+
+
+def refit_drawn_rankings(
+    fit: Fit, engine: Any, table: RankingTable, generators: list[np.random.Generator]
+) -> Iterator[Replicate]:
+    """Replicates from rankings that the fit itself draws in the table's design; a ranking of weight w is w rankings."""
+    model = cast(AbstractChoiceModel, fit.model)
+    counts = row_counts(table, "resample='parametric'")[table.rankings.row]
+    every = np.repeat(np.arange(len(counts)), counts)
+    with double_precision():
+        problem = joint_problem(model, table, prior=fit.penalised)
+        start, ones = problem.space.unconstrain(fit.parameters), np.ones((1, len(every)))
+    for generator in generators:
+        own = redrawn_rankings(fit, table, every, seed=int(generator.integers(2**31)))
+        with double_precision():
+            seen = model.choices(own)
+            codes, response = jax.device_put((seen.codes, seen.response))
+            drawn = replace(problem, codes=codes, response=response, weight=jax.device_put(seen.weight))
+            points, reached = _climbed(
+                fit,
+                partial(lambda one: one, drawn),
+                start,
+                start[None].copy(),
+                np.zeros(1, bool),
+                ones,
+                engine.tolerance,
+            )
+            values = {name: np.asarray(value) for name, value in problem.space.constrain(points[0]).items()}
+        # An item or a judge of weight zero is in no draw.
+        weights = Weights(own.weight, None)
+        absent = has_absent(fit, own, weights.rows)
+        yield Replicate(values, "") if reached[0] and not absent else from_scratch(fit, engine, own, weights)
 
 
 def _labelled(

@@ -63,12 +63,7 @@ def fit_random_worths(
         model,
         table,
         engine,
-        status=FitStatus(
-            maximum.converged,
-            f"last Newton step {maximum.last_step:.1e} logits",
-            maximum.iterations,
-            {"last_step": maximum.last_step},
-        ),
+        status=FitStatus.of_maximum(maximum),
         log_likelihood=maximum.value - 0.5 * float(spread),
         n_parameters=space.size - int(random.sum()),
         parameters=parameters,

@@ -23,7 +23,16 @@ from psymetric.models.nested import AbstractNestedModel
 from psymetric.models.population import background
 from psymetric.models.space import has_ability, subject_moments
 
-__all__ = ["COMPARISON", "Resampler", "Weights", "has_items_inside", "present_rows", "resampler", "with_copies"]
+__all__ = [
+    "COMPARISON",
+    "Resampler",
+    "Weights",
+    "has_items_inside",
+    "present_rows",
+    "resampler",
+    "row_counts",
+    "with_copies",
+]
 
 Vector = NDArray[np.float64]
 AnyTable = TypeVar("AnyTable", ResponseTable, PairTable, RankingTable)
@@ -83,7 +92,7 @@ def resampler(fit: Fit, table: OneTable, resample: str | None) -> Resampler:
         return _whole_rankings(table)
     unit = resample or ("subject" if has_ability(fit.model) else COMPARISON)
     if unit == COMPARISON and unit not in table.codes and isinstance(table, PairTable):
-        _counts(table, "resample='comparison'")
+        row_counts(table, "resample='comparison'")
         table = _merged(fit, table)
         counts = np.rint(table.weight).astype(np.int64)
         share, n_drawn = counts / counts.sum(), int(counts.sum())
@@ -114,7 +123,7 @@ def has_items_inside(table: object) -> bool:
 
 
 def _whole_rankings(table: RankingTable) -> Resampler:
-    counts = _counts(table, "resample='ranking'")[table.rankings.row]
+    counts = row_counts(table, "resample='ranking'")[table.rankings.row]
     share, n_drawn, owner = counts / counts.sum(), int(counts.sum()), table.ranking
 
     def draw(rng: np.random.Generator) -> Weights:
@@ -132,7 +141,12 @@ def _subject_units(fit: Fit, table: OneTable, unit: str) -> NDArray[np.int32] | 
     return of_subject if np.array_equal(of_subject[table.codes["subject"]], table.codes[unit]) else None
 
 
-def _counts(table: OneTable, what: str) -> NDArray[np.int64]:
+def row_counts(table: OneTable, what: str) -> NDArray[np.int64]:
+    """Weights as whole numbers of rows, shape (rows,).
+
+    Raises:
+        DataError: Some are no whole numbers; `what` names what needs them.
+    """
     counts = np.rint(table.weight)
     wrong = np.flatnonzero(np.abs(counts - table.weight) > _WHOLE)
     if len(wrong):
@@ -158,12 +172,7 @@ def _merged(fit: Fit, table: PairTable) -> PairTable:
 
 def _parametric(fit: Fit, table: OneTable) -> Resampler:
     """New responses from the fitted model, as counts of every category in every row's place."""
-    if isinstance(table, RankingTable):
-        raise DataError(
-            "bootstrap(resample='parametric') draws responses and comparisons: use resample='ranking', or a column of "
-            "the rankings"
-        )
-    counts, model = _counts(table, "resample='parametric'"), fit.model
+    counts, model = row_counts(table, "resample='parametric'"), fit.model
     n_outcomes = model.n_outcomes(len(table.categories))
     if bad := [name for name, value in fit.parameters.items() if not np.all(np.isfinite(value))]:
         raise DataError(

@@ -123,8 +123,7 @@ class PlackettLuce(AbstractChoiceModel):
     @override
     def check(self, table: Table) -> None:
         rankings = require_rankings(self, table, best_worst=False, instead="BestWorst()")
-        size = _tie_sizes(rankings)
-        tied = np.any(size > 1, axis=1).reshape(-1)
+        tied = rankings.tied
         if tied.any() and not self.ties:
             task = rankings.levels["task"][rankings.rankings.codes["task"][int(np.argmax(tied))]]
             raise DataError(

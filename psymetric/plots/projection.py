@@ -18,13 +18,15 @@ def draw_projection(
     se: Sequence[float],
     *,
     width: float,
+    noun: str = "subject",
 ) -> Figure:
-    """The median standard error against answers per subject; the first point is what there is, the rest is projected.
+    """The median standard error against answers for each; the first point is what there is, the rest is projected.
 
     Args:
         answers: Answers per subject, ascending.
         se: Median standard error there, in logits.
         width: Pixels.
+        noun: What is measured.
     """
     with style():
         figure, axes = canvas(width, 230, left=44, right=26, top=30, bottom=46)
@@ -42,7 +44,7 @@ def draw_projection(
         for index, (x, y) in enumerate(zip(answers, se, strict=True)):
             text = f"now {_plain(y)}" if index == 0 else _plain(y)
             axes.annotate(text, (x, y), (0, 10), textcoords="offset points", ha="center", size=11.5, color=INK)
-        axes.set_xlabel("answers per subject")
+        axes.set_xlabel(f"answers per {noun}")
         figure.text(0, 1 - 14 / 230, "median standard error, logits", size=12, color=SOFT)
         return figure
 

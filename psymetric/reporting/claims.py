@@ -207,7 +207,7 @@ def _care(evidence: Evidence, rows: pd.DataFrame) -> list[Claim]:
         text = f"{counted_share(lost, len(rows))} answers are missing, most often: {totals['meaning'].iloc[0]}. "
         found.append(Claim(text + "Were the missing ones unlike the rest, the scores would be off.", "caution"))
     for part in evidence.wholes:
-        flagged = [] if part.is_pairs else _misfitting(part)
+        flagged = [] if part.is_of_items else _misfitting(part)
         if flagged:
             lead = "" if part.label is None else f"{plain(part.label, _NAME)}: "
             verb = "answers" if len(flagged) == 1 and not flagged[0][0].isdigit() else "answer"

@@ -9,6 +9,8 @@ from typing import Any, final
 
 import pandas as pd
 
+from psymetric.data.rankings import RankingTable
+from psymetric.data.responses import ResponseTable
 from psymetric.reporting.appendix import appendix_section, command_of
 from psymetric.reporting.claims import claims_of
 from psymetric.reporting.evidence import Evidence
@@ -20,6 +22,7 @@ from psymetric.reporting.section_instrument import instrument_section
 from psymetric.reporting.section_missing import missing_section
 from psymetric.reporting.section_next import next_section
 from psymetric.reporting.section_pairs import pairs_section
+from psymetric.reporting.section_rankings import rankings_section
 from psymetric.reporting.section_sampling import sampling_section
 from psymetric.reporting.section_scores import measures_figure, profiles_figure, scores_section
 from psymetric.reporting.section_truth import truth_section
@@ -67,6 +70,7 @@ def compose(
     found = [
         scores_section(evidence),
         pairs_section(evidence),
+        rankings_section(evidence),
         effects_section(evidence),
         judges_section(evidence),
         instrument_section(evidence),
@@ -123,28 +127,36 @@ def _title(evidence: Evidence) -> str:
     what = plural(noun_of(part.table, part.noun))
     judges = [facet for facet in part.table.levels if facet in ("judge", "rater")]
     by = f" by {numbered(len(part.table.levels[judges[0]]), judges[0])}" if judges else ""
-    verb = "compared" if part.is_pairs else "measured"
+    verb = "measured" if isinstance(part.table, ResponseTable) else "compared" if part.is_pairs else "ranked"
     return f"{len(part.table.levels[part.noun]):,} {what} {verb}{by}"
 
 
 def _measured(evidence: Evidence, study: object) -> str:
     part = evidence.first
     table = part.table
-    answers = sum(each.table.n_rows for each in evidence.wholes)
     aside = {part.noun, "left", "right", *getattr(part.fit.model, "contest", ())}
     others = [facet for facet in table.facets if facet not in aside]
     sizes = joined(numbered(len(table.levels[facet]), noun_of(table, facet)) for facet in others)
     what = numbered(len(table.levels[part.noun]), noun_of(table, part.noun))
     instrument = getattr(study, "instrument", None)
-    text = f"{what}, {answers:,} {'comparisons' if part.is_pairs else 'answers'}"
+    text = f"{what}, {_answers(evidence)}"
     text += f", {sizes}" if sizes else ""
-    if not part.is_pairs:
+    if isinstance(table, ResponseTable):
         text += f"; scale {scale_words(part.fit.categories)}"
     if len(evidence.parts) > 1:
         how = "measured together" if part.dimension is not None else "each measured by itself"
         text += f"; {numbered(len(evidence.parts), str(evidence.by))}, {how}"
     text += f". Instrument: {plain(instrument, 120)}." if isinstance(instrument, str) else "."
     return text[0].upper() + text[1:]
+
+
+def _answers(evidence: Evidence) -> str:
+    """How many answers, comparisons or rankings there are."""
+    table = evidence.first.table
+    if isinstance(table, RankingTable):
+        return numbered(len(table.rankings.weight), "choice" if table.is_best_worst else "ranking")
+    count = sum(each.table.n_rows for each in evidence.wholes)
+    return f"{count:,} {'answers' if isinstance(table, ResponseTable) else 'comparisons'}"
 
 
 def _cautions(evidence: Evidence) -> tuple[str, ...]:

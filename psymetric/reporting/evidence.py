@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from psymetric.data.pairs import PairTable
+from psymetric.data.rankings import RankingTable
 from psymetric.data.responses import ResponseTable
 from psymetric.data.scores import Scores
 from psymetric.diagnostics.facets import FacetSummary, facet_summary
@@ -30,9 +31,9 @@ from psymetric.scoring.ranked import read_comparisons
 from psymetric.scoring.ranks import rank_intervals
 from psymetric.scoring.score import score
 
-__all__ = ["Evidence", "Part", "read_part", "read_parts"]
+__all__ = ["Evidence", "Part", "Table", "read_part", "read_parts"]
 
-Table = ResponseTable | PairTable
+Table = ResponseTable | PairTable | RankingTable
 
 
 @final
@@ -44,8 +45,8 @@ class Part:
         label: The trait, the dimension or both; None where there is one measure only.
         fit: The fit.
         table: What it was fitted to.
-        scores: Measures of the subjects; None for pairs, whose items the fit measures itself.
-        source: Whose uncertainty it is: the fit's for pairs and posterior draws, else that of the scores.
+        scores: Measures of the subjects; None for pairs and rankings, whose items the fit measures itself.
+        source: Whose uncertainty it is: the fit's for items and posterior draws, else that of the scores.
         measures: What is ranked, from high to low: level, estimate, se, lower, upper, n, extreme, tier, rank,
             rank_lower, rank_upper, and where they exist fair_average, infit, outfit, flag.
         comparisons: The same measures in the same order, pair by pair.
@@ -71,9 +72,14 @@ class Part:
         return isinstance(self.table, PairTable)
 
     @property
+    def is_of_items(self) -> bool:
+        """Whether items are measured, against each other: in comparisons or in rankings."""
+        return not isinstance(self.table, ResponseTable)
+
+    @property
     def noun(self) -> str:
         """What is measured."""
-        return "item" if self.is_pairs else "subject"
+        return "item" if self.is_of_items else "subject"
 
     @property
     def is_composite(self) -> bool:
@@ -111,11 +117,13 @@ class Part:
     @cached_property
     def facets(self) -> tuple[str, ...]:
         """Facets with estimates beside the measured one."""
-        return () if self.is_pairs else tuple(name for name in self.fit.model.facets if name in self.fit.parameters)
+        return () if self.is_of_items else tuple(name for name in self.fit.model.facets if name in self.fit.parameters)
 
     @cached_property
     def statistics(self) -> pd.DataFrame:
-        """Fit statistics of every level of every facet."""
+        """Fit statistics of every level of every facet; no rows for rankings, which have no residuals."""
+        if isinstance(self.table, RankingTable):
+            return pd.DataFrame(columns=["facet", "level"])
         return fit_statistics(self.fit, self.table)
 
     def statistics_of(self, facet: str) -> pd.DataFrame:
@@ -147,22 +155,22 @@ class Part:
 
     @cached_property
     def shares(self) -> pd.DataFrame | None:
-        """Variance shares; None for pairs, and where judges stand on another scale than subjects."""
-        return None if self.is_pairs or self.has_ideal else variance_shares(self.fit, level=self.level)
+        """Variance shares; None for items, and where judges stand on another scale than subjects."""
+        return None if self.is_of_items or self.has_ideal else variance_shares(self.fit, level=self.level)
 
     @cached_property
     def reliability(self) -> float:
         """Share of the measures' variance that is not error, in [0, 1]; NaN below two measures.
 
         For subjects that of `facet_summary`, which takes unshrunken measures; of models that have none, the variance of
-        the posterior means over itself plus the mean posterior variance (`score_reliability`). For pairs the variance
+        the posterior means over itself plus the mean posterior variance (`score_reliability`). For items the variance
         of the worths less their mean error variance, over the variance.
         """
         if self.subjects is not None:
             return float(self.subjects.sample.reliability)
         frame = self.measures[np.isfinite(self.measures["estimate"]) & np.isfinite(self.measures["se"])]
         spread = (
-            float(frame["estimate"].var(ddof=1)) if len(frame) > 1 and (self.is_pairs or self.is_composite) else 0.0
+            float(frame["estimate"].var(ddof=1)) if len(frame) > 1 and (self.is_of_items or self.is_composite) else 0.0
         )
         if self.is_composite:
             return spread / (spread + float((frame["se"] ** 2).mean())) if spread else float("nan")
@@ -170,8 +178,8 @@ class Part:
 
     @cached_property
     def subjects(self) -> FacetSummary | None:
-        """Separation of the subjects; None for pairs and where fewer than two can be measured."""
-        if self.is_pairs or self.is_composite or not isinstance(self.table, ResponseTable):
+        """Separation of the subjects; None for items and where fewer than two can be measured."""
+        if self.is_composite or not isinstance(self.table, ResponseTable):
             return None
         unshrunken = self.scores if self.scores is not None and self.scores.method in ("ml", "wle") else None
         try:
@@ -234,7 +242,7 @@ def read_parts(
     Raises:
         DataError: Scores without the dimensions of the fit.
     """
-    if not has_dimensions(fit.model) or isinstance(table, PairTable):
+    if not has_dimensions(fit.model) or not isinstance(table, ResponseTable):
         return (replace(read_part(fit, table, label=trait, scores=scores, level=level), trait=trait),)
     scores = score(fit, table, method="eap", level=level) if scores is None else scores
     names = fit.levels[DIMENSION]
@@ -261,7 +269,7 @@ def read_part(
         scores: Measures of the subjects, one each; by default expected a posteriori ones.
         level: Coverage of the intervals.
     """
-    if isinstance(table, PairTable):
+    if not isinstance(table, ResponseTable):
         frame, scores = fit.estimates("item", level=level), None
         frame["extreme"] = frame["note"].str.startswith("extreme")
     else:

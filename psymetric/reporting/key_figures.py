@@ -22,7 +22,7 @@ __all__ = ["facet_words", "key_figures"]
 def key_figures(evidence: Evidence, rows: pd.DataFrame) -> tuple[KeyFigure, ...]:
     """Reliability, variance shares (pairs: position and ties), missing answers."""
     part = evidence.first
-    second = _pairs(part) if part.is_pairs else _variance(evidence)
+    second = _pairs(part) if part.is_pairs else _rankings(part) if part.is_of_items else _variance(evidence)
     return (_reliability(evidence), *([second] if second else []), _missing(rows))
 
 
@@ -107,6 +107,20 @@ def _pairs(part: Part) -> KeyFigure | None:
     if ties:
         return KeyFigure("Ties", percent(ties / total), f"{ties:,.0f} of {total:,.0f} comparisons were ties.")
     return None
+
+
+def _rankings(part: Part) -> KeyFigure | None:
+    """How sharply the first is told from the last where these two meet."""
+    frame, known = part.measures, part.comparisons.known
+    if len(known) < 2:
+        return None
+    first, last = (frame.iloc[int(known[place])] for place in (0, -1))
+    rate = 1 / (1 + math.exp(float(last["estimate"] - first["estimate"])))
+    text = (
+        f"So often {plain(first['level'], 24)}, the first, would be preferred to {plain(last['level'], 24)}, the last, "
+        "in a choice between these two that is no tie."
+    )
+    return KeyFigure("First before last", percent(rate), text)
 
 
 def _missing(rows: pd.DataFrame) -> KeyFigure:

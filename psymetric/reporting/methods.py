@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import final
 
+from psymetric.data.rankings import RankingTable
 from psymetric.models.base import ParamSpec
+from psymetric.models.best_worst import BestWorst
+from psymetric.models.plackett_luce import PlackettLuce
 from psymetric.reporting.evidence import Evidence, Part
 from psymetric.reporting.key_figures import facet_words
 from psymetric.reporting.rounding import joined
@@ -21,6 +25,12 @@ _SOURCES = {
     "126–149.",
     "HierarchicalRater": "DeCarlo, L. T., Kim, Y., & Johnson, M. S. (2011). A hierarchical rater model for constructed "
     "responses, with a signal detection rater model. Journal of Educational Measurement, 48, 333–356.",
+    "PlackettLuce": "Plackett, R. L. (1975). The analysis of permutations. Applied Statistics, 24, 193–202.",
+    "Luce": "Luce, R. D. (1959). Individual Choice Behavior. Wiley.",
+    "davidson-luce": "Turner, H. L., van Etten, J., Firth, D., & Kosmidis, I. (2020). Modelling rankings in R: the "
+    "PlackettLuce package. Computational Statistics, 35, 1027–1057.",
+    "BestWorst": "Marley, A. A. J., & Louviere, J. J. (2005). Some probabilistic models of best, worst, and best–worst "
+    "choices. Journal of Mathematical Psychology, 49, 464–480.",
     "several": "Adams, R. J., & Wu, M. L. (2007). The mixed-coefficients multinomial logit model. In Multivariate and "
     "Mixture Distribution Rasch Models, 57–75. Springer.",
     "Rasch": "Rasch, G. (1960). Probabilistic Models for Some Intelligence and Attainment Tests. Danish Institute for "
@@ -116,7 +126,11 @@ def methods_of(evidence: Evidence) -> Methods:
 def _keys(part: Part) -> list[str]:
     model, engine = part.fit.model, part.fit.engine
     keys = [type(model).__name__]
-    if part.is_pairs:
+    if isinstance(model, PlackettLuce):
+        keys += ["Luce", "davidson-luce" if model.ties else ""]
+    elif isinstance(model, BestWorst):
+        keys += []
+    elif part.is_pairs:
         keys += [str(getattr(model, "ties", None)), "position" if "position" in part.fit.parameters else ""]
     elif len(part.fit.categories) > 2:
         keys.append("common" if _steps_of(part) == "common" else "owned")
@@ -126,11 +140,13 @@ def _keys(part: Part) -> list[str]:
         part.scores.method if part.scores else "",
         "ranks",
     ]
-    return [*keys, "" if part.is_pairs else "fit", "several" if part.is_composite else ""]
+    return [*keys, "" if part.is_of_items else "fit", "several" if part.is_composite else ""]
 
 
 def _model(part: Part) -> str:
     model = part.fit.model
+    if isinstance(part.table, RankingTable):
+        return _rankings(part)
     if part.is_pairs:
         text = (
             f"Comparisons were analysed with {_LINKS[getattr(model, 'link', 'logit')]} of preferring one item to "
@@ -168,6 +184,30 @@ def _model(part: Part) -> str:
     return text + " Facets sum to zero unless anchored; everything is in logits."
 
 
+def _rankings(part: Part) -> str:
+    """The model of whole rankings, or of choices of the best and the worst."""
+    model = part.fit.model
+    if isinstance(model, BestWorst):
+        process = (
+            "the two are chosen together, as the pair furthest apart"
+            if model.process == "maxdiff"
+            else "the best is chosen first, the worst from the rest"
+        )
+        text = f"Choices of the best and the worst of a set were analysed by the worths of its items: {process}."
+        return f"{text} Worst choices have a scale of their own." if model.worst_scale == "free" else text
+    text = (
+        "Rankings were analysed with the Plackett–Luce model: the best of all shown is chosen, then the best of the "
+        "rest, each with odds that are the exponentials of the worths."
+    )
+    if getattr(model, "ties", None):
+        text += " Items that tie are chosen as a set, with a readiness for each size of tie."
+    if getattr(model, "slopes", None):
+        text += " Worths are multiplied by a discrimination of each judge."
+    if (pseudo := getattr(model, "pseudo", None)) is not None:
+        text += f" Every item also wins and loses {pseudo:g} comparisons with a ghost item."
+    return text
+
+
 def _steps_of(part: Part) -> str:
     """The facet that owns the steps, or "common"."""
     spec = next((spec for spec in part.fit.model.parameters if "step" in spec.axes), None)
@@ -200,8 +240,16 @@ def _engine(part: Part) -> str:
     text = f"Parameters were estimated by {how} ({part.fit.engine})."
     text += " Priors are part of the estimates." if part.fit.penalised else " No prior was placed on fixed parameters."
     if part.fit.draws is None:
-        text += " Standard errors come from the observed information."
+        text += f" Standard errors come from {_errors(part)}."
     return text
+
+
+def _errors(part: Part) -> str:
+    robust = part.fit.provenance.settings.get("robust_errors")
+    if robust is None:
+        return "the observed information"
+    cluster = robust["cluster"]
+    return "the sandwich of Huber and White" + ("" if cluster is None else f", clustered by {cluster}")
 
 
 def _scores(part: Part) -> str:
@@ -242,6 +290,8 @@ def _prior(part: Part, spec: ParamSpec) -> str:
     if spec.random:
         return "normal around 0, sd estimated"
     rule = ", sums to zero" if spec.identification == "sum_to_zero" else ""
+    if not isfinite(spec.prior_sd):
+        return f"none{rule}"
     at = f"around {spec.centre:g}, " if spec.centre else ""
     scale = {"positive": " of the log", "unit": " of the logit"}.get(spec.support, " logits")
     return f"normal, {at}sd {spec.prior_sd:g}{scale}{rule}" if part.fit.penalised else f"none{rule}"

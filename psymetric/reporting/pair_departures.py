@@ -21,6 +21,7 @@ __all__ = ["departure_blocks"]
 _DRAWN = 15
 _LISTED, _CIRCLES = 12, 8
 _ALPHA = 0.05
+_INDEPENDENT = "p takes comparisons for independent, which those of one text or list are not."
 
 
 def departure_blocks(part: Part) -> list[Block]:
@@ -53,7 +54,7 @@ def _pairs(part: Part, table: PairTable, found: pd.DataFrame) -> list[Block]:
         Show("second", "second", "label"),
         *_SHOWS,
     ]
-    reading = "Scores count wins and half the ties. p is exact under the fit; z says little where comparisons are few."
+    reading = f"Scores count wins and half the ties. {_INDEPENDENT} z says little where comparisons are few."
     blocks.append(
         make_table(
             "pair-residuals", found, shows, caption="Pairs, the least expected first", reading=reading, most=_LISTED,
@@ -123,7 +124,7 @@ def _favourites(part: Part, table: PairTable, facet: str) -> Block:
         flagged,
         shows,
         caption=f"What a {noun} prefers or rejects beyond the measures",
-        reading=f"{len(flagged):,} of {len(found):,} {tested}.",
+        reading=f"{len(flagged):,} of {len(found):,} {tested}. {_INDEPENDENT}",
         most=_LISTED,
         both_ends=False,
     )
@@ -133,10 +134,13 @@ def _circles(part: Part, found: CyclicTriples) -> list[Block]:
     noun = plural(noun_of(part.table, "item"))
     if not found.n_triples:
         return [Text((f"No three {noun} have a majority in each of their pairs: transitivity cannot be judged.",))]
+    triples = f"{numbered(found.n_triples, 'triple')} of {noun} with three majorities"
+    foreseen = f"{found.lower:,.0f} to {found.upper:,.0f} in 95 of 100 simulations"
+    if not found.n_cyclic:
+        return [Text((f"None of {triples} goes round in a circle ({foreseen} under the fit).",))]
     text = (
-        f"{found.n_cyclic:,} of {numbered(found.n_triples, 'triple')} of {noun} with three majorities go round in a "
-        f"circle ({percent(found.n_cyclic / found.n_triples)}). {rounded(found.expected, found.sd)} are expected under "
-        f"the fit, {found.lower:,.0f} to {found.upper:,.0f} in 95 of 100 simulations. "
+        f"{found.n_cyclic:,} of {triples} go round in a circle ({percent(found.n_cyclic / found.n_triples)}). "
+        f"{rounded(found.expected, found.sd)} are expected under the fit, {foreseen}. "
     )
     if found.p >= _ALPHA:
         return [Text((text + "That is no more than one order and chance would make.",))]

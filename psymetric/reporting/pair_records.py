@@ -1,4 +1,4 @@
-"""The judges of comparisons: a table of each, and what they said when the items changed places."""
+"""The judges of comparisons: how each judges, whom it agrees with, and what it says when the items change places."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from psymetric.reporting.wording import JUDGES, noun_of, numbered, plural
 
 __all__ = ["has_outcomes", "judge_blocks"]
 
-_MOST = 60
+_MOST = 40
 
 
 def has_outcomes(part: Part) -> bool:
@@ -26,7 +26,7 @@ def has_outcomes(part: Part) -> bool:
 
 
 def judge_blocks(part: Part) -> list[Block]:
-    """A table for each facet of judges; a sentence where ties count as half wins."""
+    """Tables for each facet of judges; a sentence where ties count as half wins."""
     table = part.table
     facets = [facet for facet in table.codes if facet in JUDGES]
     if not isinstance(table, PairTable) or not facets:
@@ -39,44 +39,66 @@ def judge_blocks(part: Part) -> list[Block]:
     blocks: list[Block] = []
     for facet in facets:
         found = pair_judges(part.fit, table, judge=facet, level=part.level)
-        blocks.append(_table(part, found))
+        blocks += _tables(part, found)
         if found.frame["n_swapped"].any():
             blocks.append(_swaps(part, table, found))
     return blocks
 
 
-def _table(part: Part, found: PairJudges) -> Table:
+def _tables(part: Part, found: PairJudges) -> list[Table]:
+    """How the judges judge; then, where questions are shared or asked twice, how far their answers agree."""
     facet, noun = found.facet, noun_of(part.table, found.facet)
     frame = found.frame.rename(columns={facet: "level"})
     if not frame["ties"].any():
         frame = frame.drop(columns="ties")
-    frame = frame.sort_values(["consensus", "n"], ascending=[True, False], ignore_index=True)
-    shows = [
+    frame["passed"] = frame["flag"] == ""
+    frame = frame.sort_values(["passed", "consensus", "n"], ascending=[True, True, False], ignore_index=True)
+    frame = frame.drop(columns="passed")
+    caption = f"{plural(noun).capitalize()}, those flagged first, then the least agreeing with the measures"
+    judging = make_table(
+        f"{facet}s",
+        frame,
+        _judging(noun),
+        caption=caption,
+        reading=_reading(frame, noun),
+        most=_MOST,
+        both_ends=False,
+    )
+    if not frame[["agreement", "swap_strict"]].notna().any(axis=None):
+        return [judging]
+    answers = frame[["level", "n", "n_shared", "agreement", "kappa", "n_swapped", "swap_strict", "swap_expected"]]
+    answers = answers.sort_values(["agreement", "swap_strict"], ignore_index=True)
+    whom = f"How far the answers of each {noun} agree, the least first"
+    return [judging, make_table(f"{facet}-agreement", answers, _agreeing(noun), caption=whom, most=_MOST)]
+
+
+def _judging(noun: str) -> list[Show]:
+    return [
         Show("level", noun, "label"),
         Show("n", "comparisons", "count"),
         Show("flag", "flag", "flag"),
-        Show("ties", "tied", "share"),
+        Show("ties", "tied", "percent"),
         Show("slope", "discrimination", "number", "How strongly its choices follow the measures; 1 on average"),
         Show("position", "first helps", "estimate", "Logits for the item shown first", se="position_se"),
-        Show("first", "chose the first", "share", "Of the decided comparisons"),
-        Show("consensus", "agrees with the measures", "share", "Decided for the item with the higher measure; its own "
+        Show("first", "chose the first", "percent", "Of the decided comparisons"),
+        Show("consensus", "with the measures", "percent", "Decided for the item with the higher measure; its own "
              "answers are part of these"),
-        Show("consensus_expected", "expected", "share", "The same by the model, given what it compared"),
+        Show("consensus_expected", "expected", "percent", "The same by the model, given what it compared"),
+        Show("infit", "infit", "number", "Mean square weighted by information; 1 is expected, above 1 noisier"),
+    ]  # fmt: skip
+
+
+def _agreeing(noun: str) -> list[Show]:
+    return [
+        Show("level", noun, "label"),
+        Show("n_shared", "shared", "count", f"Questions that another {noun} answered too"),
         Show("agreement", "agrees with others", "share", f"With each other {noun} on the same question"),
         Show("kappa", "beyond chance", "number", "The same less what coin tossing at these rates of ties would give, "
              "over the most there could be"),
-        Show("swap_strict", "same in both orders", "share", "Of the questions asked in both orders"),
-        Show("swap_expected", "by the model", "share", "The same, were the two answers independent"),
-        Show("infit", "infit", "number", "Mean square weighted by information; 1 is expected, above 1 noisier"),
+        Show("n_swapped", "in both orders", "count", "Questions asked in both orders"),
+        Show("swap_strict", "same answer", "share", "Of the questions asked in both orders"),
+        Show("swap_expected", "by the model", "percent", "The same, were the two answers independent"),
     ]  # fmt: skip
-    return make_table(
-        f"{facet}s",
-        frame,
-        shows,
-        caption=f"{plural(noun).capitalize()}, the least agreeing with the measures first",
-        reading=_reading(frame, noun),
-        most=_MOST,
-    )
 
 
 def _reading(frame: pd.DataFrame, noun: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any, final
 import pandas as pd
 
 from psymetric.data.pairs import PairTable
+from psymetric.data.rankings import RankingTable
 from psymetric.data.responses import ResponseTable
 from psymetric.data.scores import Scores
 from psymetric.errors import DataError
@@ -19,13 +20,15 @@ from psymetric.estimation.fitting import FitSet
 from psymetric.models.base import Label
 from psymetric.models.judge_mixture import JudgeMixture
 from psymetric.reporting.compose import compose
-from psymetric.reporting.evidence import Evidence, Part, read_parts
+from psymetric.reporting.evidence import Evidence, Part, Table, read_parts
 from psymetric.reporting.files import save_all
 from psymetric.reporting.missing import response_rows
 from psymetric.reporting.page import render
 from psymetric.reporting.section_truth import check_truth
 
 __all__ = ["Report", "report"]
+
+_KINDS = {ResponseTable: "responses", PairTable: "pairs", RankingTable: "rankings"}
 
 
 @final
@@ -73,7 +76,7 @@ class Report:
 
 def report(
     fit: Fit | FitSet,
-    table: ResponseTable | PairTable,
+    table: Table,
     *,
     title: str | None = None,
     scores: Scores | Mapping[Label, Scores] | None = None,
@@ -87,10 +90,10 @@ def report(
     """A page on what was measured, how sure that is, what moved it, and how to repeat it.
 
     Args:
-        fit: A fit of ratings, answers or comparisons; or several of them, one per trait, from `fit_each`.
-        table: What was fitted: responses or comparisons.
+        fit: A fit of ratings, answers, comparisons or rankings; or several of them, one per trait, from `fit_each`.
+        table: What was fitted: responses, comparisons or rankings.
         title: Heading; by default made from what was measured.
-        scores: Measures of the subjects, for a `FitSet` one per label; by default EAP scores. Not for comparisons. Of a
+        scores: Measures of the subjects, for a `FitSet` one per label; by default EAP scores. Not for items. Of a
             fit of several dimensions the report shows each.
         frame: Responses with their non-responses (column `reason`) as asked; by default the table's own missing rows.
         study: The study, for its name, instrument and hash.
@@ -124,7 +127,7 @@ def report(
 
 def _parts(
     fit: Fit | FitSet,
-    table: ResponseTable | PairTable,
+    table: Table,
     scores: Scores | Mapping[Label, Scores] | None,
     level: float,
 ) -> tuple[Part, ...]:
@@ -151,19 +154,14 @@ def _parts(
     )
 
 
-def _check_table(fit: Fit, table: ResponseTable | PairTable, which: str) -> None:
+def _check_table(fit: Fit, table: Table, which: str) -> None:
     """A report on other data than were fitted would be wrong in ways that nobody sees."""
-    if fit.model.table_kind == "rankings":
-        raise DataError(
-            f"report: {type(fit.model).__name__} is a model of rankings, which the report does not cover; use "
-            "fit.summary() and rank_intervals(fit)"
-        )
     if isinstance(fit.model, JudgeMixture):
         raise DataError(
             "report: a mixture of judges has no one order of the items; use class_membership(fit, table), and "
             "rank_intervals(fit_of_class(fit, 1)), or report on a fit of the judges of one class"
         )
-    if isinstance(table, PairTable) != (fit.model.table_kind == "pairs"):
+    if _KINDS.get(type(table)) != fit.model.table_kind:
         raise DataError(
             f"report: {type(fit.model).__name__} does not fit a {type(table).__name__}; pass the fitted table"
         )

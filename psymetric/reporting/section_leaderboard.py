@@ -1,4 +1,4 @@
-"""The leaderboard of compared items: one table of where each stands, and how sure the order is."""
+"""The leaderboard of compared items: where each stands, how often it wins, and how sure the order is."""
 
 from __future__ import annotations
 
@@ -18,20 +18,21 @@ from psymetric.scoring.elo import elo_scale
 from psymetric.scoring.ranks import p_best, rank_probabilities
 from psymetric.scoring.win_rates import win_rates
 
-__all__ = ["above_figure", "leaderboard_table", "rank_interval", "ranks_figure"]
+__all__ = ["above_figure", "leaderboard_tables", "rank_interval", "ranks_figure"]
 
 _MATRIX = 20
 _ELO = 1000.0
 
 
-def leaderboard_table(part: Part, *, key: str = "scores") -> Table:
-    """Every item with its worth, its rating, the ranks it may have and how often it wins."""
-    frame = _leaderboard(part)
+def leaderboard_tables(part: Part, *, key: str = "scores") -> list[Table]:
+    """Every item with its worth, its rating and the ranks it may have; then how often it wins, where that is known.
+
+    The file behind the first has the columns of both.
+    """
     noun = noun_of(part.table, "item")
-    controlled = [name.replace("_", " ") for name in getattr(part.fit.model, "contest", ())]
-    equal = f"; at equal {' and '.join(controlled)}" if controlled else ""
+    frame = _leaderboard(part).rename(columns={"level": noun})
     shows = [
-        Show("level", noun, "label"),
+        Show(noun, noun, "label"),
         Show("rank", "rank", "count"),
         Show("rank_interval", "rank interval", "text"),
         Show("estimate", "worth", "estimate", "Estimate in logits; the mean of all is 0", se="se"),
@@ -40,26 +41,39 @@ def leaderboard_table(part: Part, *, key: str = "scores") -> Table:
         Show("elo", "Elo", "se", f"Worth in Elo points; the mean of all is {_ELO:,.0f}", se="elo_se"),
         Show("p_best", "P(best)", "probability", "Probability of being the highest of all"),
         Show("tier", "tier", "count"),
+        Show("infit", "infit", "number", "Mean square of residuals weighted by information; 1 is expected"),
+        Show("outfit", "outfit", "number", "Mean square of standardised residuals; 1 is expected"),
+        Show("remark", "remark", "flag"),
+    ]
+    caption = f"Leaderboard of the {plural(noun)}, from high to low"
+    board = make_table(key, frame, shows, caption=caption)
+    return [board, _wins(part, frame, noun)] if "win_rate" in frame.columns else [board]
+
+
+def _wins(part: Part, frame: pd.DataFrame, noun: str) -> Table:
+    """Win rates by the model beside those observed."""
+    controlled = [name.replace("_", " ") for name in getattr(part.fit.model, "contest", ())]
+    equal = f"; at equal {' and '.join(controlled)}" if controlled else ""
+    shows = [
+        Show(noun, noun, "label"),
         Show(
             "win_rate",
             "win rate",
             "share",
             f"Against every other once in each order, ties half{equal}; by the model",
         ),
-        Show("win_range", f"{part.level:.0%} interval of it", "text"),
+        Show("win_range", f"{part.level:.0%} interval", "text"),
         Show("uncontrolled", "uncontrolled", "percent", "The same at the differences that the items usually have"),
         Show("observed", "observed", "percent", "Of its own comparisons, ties half; it depends on who was met"),
-        Show("n", "comparisons", "count"),
-        Show("infit", "infit", "number", "Mean square of residuals weighted by information; 1 is expected"),
-        Show("outfit", "outfit", "number", "Mean square of standardised residuals; 1 is expected"),
-        Show("remark", "remark", "flag"),
+        Show("n", "comparisons" if part.is_pairs else "rankings", "count"),
     ]
+    kept = [noun, "win_rate", "win_se", "win_lower", "win_upper", "win_range", "uncontrolled", "observed", "n"]
     return make_table(
-        key,
-        frame.rename(columns={"level": noun}),
-        [Show(noun, noun, "label"), *shows[1:]],
-        caption=f"Leaderboard of the {plural(noun)}, from high to low",
-        reading=_reading(part, frame, controlled),
+        "win-rates",
+        frame[[name for name in kept if name in frame.columns]],
+        shows,
+        caption=f"How often each {noun} is preferred to another",
+        reading=_reading(part, frame, noun, controlled),
     )
 
 
@@ -71,18 +85,18 @@ def _leaderboard(part: Part) -> pd.DataFrame:
     if "rank" in frame.columns:
         frame = frame.join(p_best(part.source).set_index("level")["p_best"], on="level")
         frame["rank_interval"] = rank_interval(frame)
-    if isinstance(part.table, PairTable):
-        frame = _with_win_rates(part, part.table, frame)
+    frame = _with_win_rates(part, frame)
     flags = frame["flag"].fillna("").astype(str) if "flag" in frame.columns else pd.Series("", index=frame.index)
     extreme = ["extreme score" if mark else "" for mark in frame.pop("extreme")]
     frame["remark"] = [", ".join(filter(None, pair)) for pair in zip(flags, extreme, strict=True)]
     return frame
 
 
-def _with_win_rates(part: Part, table: PairTable, frame: pd.DataFrame) -> pd.DataFrame:
+def _with_win_rates(part: Part, frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with win rates, where the model has them and its uncertainty is known."""
+    table = part.table if isinstance(part.table, PairTable) else None
     try:
-        rates = win_rates(part.fit, level=part.level, table=table).set_index("level").drop(columns="n")
+        rates = win_rates(part.fit, level=part.level, table=table).set_index("level").drop(columns="n", errors="ignore")
     except DataError:
         return frame
     rates = rates.rename(columns={"se": "win_se", "lower": "win_lower", "upper": "win_upper"})
@@ -100,15 +114,15 @@ def rank_interval(frame: pd.DataFrame) -> list[str]:
     ]
 
 
-def _reading(part: Part, frame: pd.DataFrame, controlled: list[str]) -> str:
-    if "win_rate" not in frame.columns or not len(part.comparisons.known):
+def _reading(part: Part, frame: pd.DataFrame, noun: str, controlled: list[str]) -> str:
+    if not len(part.comparisons.known):
         return ""
     first = frame.iloc[int(part.comparisons.known[0])]
-    name = plain(first["level"], 40)
+    name = plain(first[noun], 40)
     text = f"{name} would win {percent(first['win_rate'])} ({first['win_range']}) of comparisons with every other"
     if controlled:
         text += f" at equal {' and '.join(controlled)}, {percent(first['uncontrolled'])} without that control"
-    if len(frame) > 1 and np.isfinite(first["observed"]):
+    if len(frame) > 1 and np.isfinite(first.get("observed", np.nan)):
         text += f"; it won {percent(first['observed'])} of those it had"
     return f"{text}, ties counted half."
 

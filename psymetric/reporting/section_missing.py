@@ -59,11 +59,10 @@ def missing_section(evidence: Evidence, rows: pd.DataFrame) -> Section:
             Show("share", "share", "share"),
             *(Show(reason, reason.removeprefix("reason_").replace("_", " "), "count") for reason in reasons),
         ]
-        first, last = frame.iloc[0], frame.iloc[-1]
-        reading = (
-            f"From {percent(float(last['share']))} ({plain(last['level'], 40)}) to {percent(float(first['share']))} "
-            f"({plain(first['level'], 40)})."
+        least, most = (
+            f"{percent(float(frame['share'].iloc[at]))} ({plain(frame['level'].iloc[at], 40)})" for at in (-1, 0)
         )
+        reading = f"From {least} to {most}."
         blocks.append(
             make_table(f"missing-by-{facet}", frame, shows, caption=f"By {noun}", reading=reading, most=_ROWS)
         )

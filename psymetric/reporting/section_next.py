@@ -10,19 +10,25 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import norm
 
+from psymetric.adaptive.next_pairs import next_pairs
+from psymetric.data.pairs import PairTable
+from psymetric.errors import DataError
 from psymetric.models.base import DIMENSION
 from psymetric.plots.projection import draw_projection
 from psymetric.reporting.evidence import Evidence, Part
-from psymetric.reporting.rounding import plain, probability
+from psymetric.reporting.rounding import percent, plain, probability
 from psymetric.reporting.tables import Show, make_table
 from psymetric.reporting.views import Block, Heading, Section, Text, draw
-from psymetric.reporting.wording import noun_of, plural
+from psymetric.reporting.wording import JUDGES, noun_of, plural
 
 __all__ = ["next_section", "project"]
 
 Array = NDArray[np.float64]
 
 _FACTORS = (1, 2, 4, 8)
+_NEXT = 8
+_MOST_ITEMS = 120
+"""Items whose pairs are weighed against each other in a second or two."""
 
 
 def project(part: Part, factor: float) -> Array:
@@ -72,9 +78,9 @@ def _one(part: Part, number: int) -> list[Block]:
         f"{errors[0]:.2f} to {errors[last]:.2f} logits."
     )
     figure = draw(
-        lambda width: draw_projection(answers, errors, width=width),
+        lambda width: draw_projection(answers, errors, width=width, noun=noun),
         name=f"next-{number}",
-        title="Projected standard error by answers per subject",
+        title=f"Projected standard error by answers per {noun}",
         reading=text,
         wide=560,
     )
@@ -102,7 +108,36 @@ def _one(part: Part, number: int) -> list[Block]:
     if part.hangs_together:
         within = plural(noun_of(part.table, part.hangs_together))
         caution += f" Answers hang together, so that it takes as many times the {within}."
-    return [*blocks, Text((caution,), quiet=True)]
+    return [*blocks, Text((caution,), quiet=True), *_compare_next(part)]
+
+
+def _compare_next(part: Part) -> list[Block]:
+    """The comparisons that are expected to settle most of the order; none where the fit cannot say."""
+    table, n_items = part.table, len(part.comparisons.known)
+    if not isinstance(table, PairTable) or not part.fit.covariances or not 3 <= n_items <= _MOST_ITEMS:
+        return []
+    facet = next((name for name in table.codes if name in JUDGES), "judge")
+    try:
+        frame = next_pairs(part.fit, n=min(_NEXT, n_items * (n_items - 1) // 2), facet=facet, asked=table)
+    except DataError:
+        return []
+    above = part.comparisons.matrix(part.comparisons.known)[np.triu_indices(n_items, 1)]
+    is_open = float(np.sum(2 * above * (1 - above)))
+    frame = frame.assign(share=frame["gain"] / is_open)
+    frame["settles"] = [f"{percent(share)} of what is open" for share in frame["share"]]
+    shows = [
+        Show("left", "show first", "label"),
+        Show("right", "show second", "label"),
+        Show("judge", f"ask {noun_of(table, facet)}", "label"),
+        Show("p_left", "first wins", "probability", "Probability by the model"),
+        Show("p_tie", "tie", "probability", "Probability by the model"),
+        Show("settles", "expected to settle", "text", "Open: pairs that two draws of the measures order differently"),
+    ]
+    reading = (
+        f"Two equally plausible orders of all {n_items} differ in {is_open:.1f} pairs on average. One answer to each "
+        f"of these {len(frame)}, in this order, is expected to lower that by {percent(float(frame['share'].sum()))}."
+    )
+    return [make_table("compare-next", frame, shows, caption="Compare these next", reading=reading)]
 
 
 def _table(part: Part) -> pd.DataFrame:
@@ -111,7 +146,9 @@ def _table(part: Part) -> pd.DataFrame:
     for factor in _FACTORS:
         se = project(part, factor)
         now_or_then = part.comparisons if factor == 1 else replace(part.comparisons, covariance=se**2, draws=None)
-        rows.append({"answers": now * factor, "se": float(np.nanmedian(se)), "told_apart": now_or_then.told_apart})
+        rows.append(
+            {"answers": round(now * factor), "se": float(np.nanmedian(se)), "told_apart": now_or_then.told_apart}
+        )
     return pd.DataFrame(rows)
 
 

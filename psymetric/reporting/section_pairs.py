@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,7 +18,7 @@ from psymetric.reporting.tables import Show, make_table
 from psymetric.reporting.views import Block, Figure, Section, Table, draw
 from psymetric.reporting.wording import noun_of, plural
 
-__all__ = ["pairs_section", "preference"]
+__all__ = ["pairs_section", "preference", "preference_figure"]
 
 _MATRIX = 15
 
@@ -26,7 +28,7 @@ def pairs_section(evidence: Evidence) -> Section | None:
     part = evidence.first
     if not isinstance(part.table, PairTable):
         return None
-    blocks: list[Block] = [_matrix(part), _record(part)]
+    blocks: list[Block] = [preference_figure(part, preference), _record(part)]
     effects = _effects(part)
     if effects:
         blocks.append(effects)
@@ -43,10 +45,11 @@ def preference(part: Part, chosen: NDArray[np.intp]) -> NDArray[np.float64]:
     return table
 
 
-def _matrix(part: Part) -> Figure:
+def preference_figure(part: Part, chances: Callable[[Part, NDArray[np.intp]], NDArray[np.float64]]) -> Figure:
+    """The matrix of preferences of the first to the last, from the chances of those chosen."""
     known = part.comparisons.known
     kept = known if len(known) <= _MATRIX else known[np.linspace(0, len(known) - 1, _MATRIX).round().astype(int)]
-    table = preference(part, kept)
+    table = chances(part, kept)
     names = [plain(part.measures["level"].iloc[index], 60) for index in kept]
     noun = plural(noun_of(part.table, "item"))
     cut = (
@@ -75,13 +78,14 @@ def _matrix(part: Part) -> Figure:
 def _record(part: Part) -> Table:
     frame = part.table.counts("item").set_index("level").reindex(part.measures["level"]).reset_index()
     frame["score"] = (frame["wins"] + frame["ties"] / 2) / frame["weight"].where(frame["weight"] > 0)
+    frame = frame.drop(columns=[name for name in ("ties", "missing") if not frame[name].any()])
     shows = [
         Show("level", noun_of(part.table, "item"), "label"),
         Show("weight", "comparisons", "count"),
         Show("wins", "won", "count"),
         Show("losses", "lost", "count"),
         Show("ties", "tied", "count"),
-        Show("score", "won, ties half", "share"),
+        Show("score", "won, ties half" if "ties" in frame.columns else "share won", "share"),
         Show("missing", "missing", "count"),
     ]
     return make_table(

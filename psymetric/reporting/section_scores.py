@@ -13,7 +13,7 @@ from psymetric.plots.profile import Profile, draw_profiles
 from psymetric.reporting.evidence import Evidence, Part
 from psymetric.reporting.latent_variables import dimension_blocks, left_out
 from psymetric.reporting.rounding import plain, probability, rounded, signed, typical_se
-from psymetric.reporting.section_leaderboard import above_figure, leaderboard_table, rank_interval, ranks_figure
+from psymetric.reporting.section_leaderboard import above_figure, leaderboard_tables, rank_interval, ranks_figure
 from psymetric.reporting.tables import Show, make_table
 from psymetric.reporting.views import Block, Figure, Heading, Section, Table, Text, draw
 from psymetric.reporting.wording import noun_of, plural, scale_words
@@ -114,8 +114,8 @@ def scores_section(evidence: Evidence) -> Section:
     blocks: list[Block] = []
     if len(parts) > 1:
         blocks.append(profiles_figure(evidence))
-    pairs = evidence.first.is_pairs and len(parts) == 1
-    blocks.append(leaderboard_table(evidence.first) if pairs else measures_table(parts, evidence.by))
+    compared = evidence.first.is_of_items and len(parts) == 1
+    blocks += leaderboard_tables(evidence.first) if compared else [measures_table(parts, evidence.by)]
     for number, part in enumerate(parts):
         if len(parts) > 1:
             blocks += [
@@ -126,7 +126,7 @@ def scores_section(evidence: Evidence) -> Section:
             blocks.append(_caterpillar(part, f"all-{number}"))
         if 2 < len(part.comparisons.rankable) <= 400:
             blocks.append(ranks_figure(part, f"ranks-{number}"))
-            if pairs:
+            if compared:
                 blocks.append(above_figure(part, f"above-{number}"))
     blocks += dimension_blocks(evidence)
     first = evidence.first
@@ -146,7 +146,7 @@ def scores_section(evidence: Evidence) -> Section:
         )
     elif first.is_composite:
         blocks.append(left_out("Fair averages are", first))
-    return Section("scores", "Leaderboard" if pairs else "Scores", tuple(blocks))
+    return Section("scores", "Leaderboard" if compared else "Scores", tuple(blocks))
 
 
 def _caterpillar(part: Part, name: str) -> Figure:

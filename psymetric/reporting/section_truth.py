@@ -91,7 +91,7 @@ def recovered(part: Part, truth: pd.DataFrame) -> pd.DataFrame:
         frames.append(_beside(facet, frame, true - mean))
     if part.noun in values:
         true = _true(part.measures["level"], values[part.noun])
-        centre = float(true.mean()) if part.is_pairs else shift
+        centre = float(true.mean()) if part.is_of_items else shift
         frames.insert(0, _beside(part.noun, part.measures, true - centre))
     return (
         pd.concat(frames, ignore_index=True)

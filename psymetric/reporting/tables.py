@@ -133,7 +133,7 @@ def _cell(show: Show, value: Any) -> Cell:
     if missing:
         return Cell("–", -math.inf)
     if show.kind == "count":
-        return Cell(f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}", float(value))
+        return Cell(f"{value:,.1f}".removesuffix(".0"), float(value))
     if show.kind == "share":
         return Cell(percent(float(value)), float(value), bar=min(max(float(value), 0.0), 1.0))
     if show.kind == "percent":

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from psymetric.data.pairs import PairTable
-from psymetric.data.responses import ResponseTable
+from psymetric.data.table import CodedTable
 
 __all__ = ["JUDGES", "noun_of", "numbered", "plural", "scale_words"]
 
@@ -16,7 +15,7 @@ JUDGES = frozenset({"judge", "rater", "annotator", "grader", "worker", "reviewer
 _IRREGULAR = {"criterion": "criteria", "persona": "personas", "person": "people", "story": "stories"}
 
 
-def noun_of(table: ResponseTable | PairTable, facet: str) -> str:
+def noun_of(table: CodedTable, facet: str) -> str:
     """What a level of a facet is called: the user's column name where that is a plain word, else the facet's."""
     column = table.columns.get(facet, facet) if facet in ("subject", "item") else facet
     word = re.sub(r"(_id|_name|_index|_label|_idx)$", "", str(column)).replace("_", " ").strip().lower()

@@ -9,6 +9,7 @@ from scipy.optimize import least_squares
 
 from psymetric.errors import DataError
 from psymetric.estimation.fit import Fit
+from psymetric.scoring.ranked import require_one_order
 
 __all__ = ["quasi_variances"]
 
@@ -38,6 +39,7 @@ def quasi_variances(fit: Fit, *, facet: str | None = None) -> pd.DataFrame:
 
     Source: Firth & de Menezes (2004), Biometrika 91, 65-80, as fitted by R's qvcalc: least squares of log variances.
     """
+    require_one_order(fit, "quasi_variances")
     facet = facet or "item"
     spec = fit.spec(facet)
     covariance = fit.covariances.get(spec.name)

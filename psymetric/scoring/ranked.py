@@ -15,9 +15,10 @@ from psymetric.data.scores import Scores
 from psymetric.errors import DataError
 from psymetric.estimation.fit import Fit
 from psymetric.models.base import ABILITY
+from psymetric.models.judge_mixture import JudgeMixture
 from psymetric.scoring.comparisons import Comparisons
 
-__all__ = ["Ranked", "intervals_of", "ranked", "read_comparisons", "with_unknown"]
+__all__ = ["Ranked", "intervals_of", "ranked", "read_comparisons", "require_one_order", "with_unknown"]
 
 Array = NDArray[np.float64]
 
@@ -134,7 +135,21 @@ def _of_scores(scores: Scores, who: str) -> tuple[list[Any], Comparisons]:
     return frame["subject"].tolist(), Comparisons(estimate, se**2, stored)
 
 
+def require_one_order(fit: Fit, who: str) -> None:
+    """Refuse a mixture of judges, whose classes each have an order of the items.
+
+    Raises:
+        DataError: It is one.
+    """
+    if isinstance(fit.model, JudgeMixture):
+        raise DataError(
+            f"{who}: a mixture of judges has an order of the items for each of its {fit.model.classes} classes and "
+            f"none for all: pass one class, {who}(fit_of_class(fit, 1))"
+        )
+
+
 def _of_fit(fit: Fit, facet: str | None, who: str) -> tuple[list[Any], Comparisons]:
+    require_one_order(fit, who)
     facet = facet or _default_facet(fit)
     spec = fit.spec(facet)
     if spec.name == ABILITY and ABILITY not in fit.parameters:

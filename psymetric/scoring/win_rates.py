@@ -16,6 +16,7 @@ from psymetric.data.pairs import PairTable
 from psymetric.errors import DataError
 from psymetric.estimation.fit import Fit
 from psymetric.scoring.preference import Preference, TieShare, preference_of
+from psymetric.scoring.ranked import require_one_order
 
 __all__ = ["win_rates"]
 
@@ -99,6 +100,7 @@ def _checked(fit: Fit, at: Mapping[str, float], ties: TieShare, level: float, ta
         raise DataError(f"{_WHO}: level={level} is not a coverage between 0 and 1, such as 0.95")
     if ties not in get_args(TieShare):
         raise DataError(f"{_WHO}: ties={ties!r} is not known; use one of {[*get_args(TieShare)]}")
+    require_one_order(fit, _WHO)
     preference = preference_of(fit.model, ties, who=_WHO)
     if (n := len(fit.levels["item"])) > _LARGEST:
         raise DataError(f"{_WHO}: {n:,} items make {n * n:,} pairs; compare at most {_LARGEST:,}")

@@ -31,7 +31,7 @@ ROUNDING = 1e-9
 SETS = ((0, 1, 2, 3), (4, 2, 0, 1), (3, 1, 4, 0))
 
 
-@pytest.fixture(params=CASES, ids=str)
+@pytest.fixture(params=model_cases.parameters(CASES))
 def case(request: pytest.FixtureRequest) -> Case:
     return request.param
 

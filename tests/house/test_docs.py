@@ -47,6 +47,7 @@ def comparisons() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["model_a", "model_b", "winner", "judge"])
 
 
+@pytest.mark.example
 def test_code_of_the_first_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     ratings().to_csv("ratings.csv", index=False)
@@ -69,6 +70,7 @@ def test_study_of_the_manual_can_be_planned(tmp_path: Path) -> None:
     assert {"template", "order", "label", "occasion"} <= set(plan.frame.columns)
 
 
+@pytest.mark.example
 def test_code_of_dependent_ratings_runs(capsys: pytest.CaptureFixture[str]) -> None:
     text = (DOCS / "dependent-ratings.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)

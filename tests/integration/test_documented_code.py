@@ -7,10 +7,12 @@ import pytest
 
 PAGES = [
     *sorted(path.relative_to(documented_code.DOCS).as_posix() for path in documented_code.DOCS.glob("models/*.md")),
+    "next-pairs.md",
     "pair-judges.md",
 ]
 
 
+@pytest.mark.example
 @pytest.mark.parametrize("page", PAGES)
 def test_page_prints_what_it_says(page):
     outputs = documented_code.run(page)

@@ -30,7 +30,48 @@ def load(name: str, data: Path) -> ModuleType:
         # Gemini on EPITOME is within the experts' spread in severity and no less consistent than they are.
         ("empathy_judges", ["gemini -0.17 0.17 1.04 0.71 yes", "gpt 2.68 0.19 1.07 0.53 no: severity"]),
         ("hanna", ["Between-prompt variance of a system's score is 1.2%", "prompt 4 0.477 0.008"]),
-        ("llmfao", ["Being on the left is worth 0.16 logits", "half wins: 1.000", "GPT 4 1.71 1 1 3"]),
+        (
+            "llmfao",
+            [
+                "Being on the left is worth 0.16 logits",
+                # The first is the fit with ties as half wins, which is evalica's.
+                "r 1.000 1.000 1.000 0.989",
+                "AIC 18,110 18,083",
+                "GPT 4 1.71 1 1 3",
+                "Two kinds of people: AIC 16,837, -1,246 from one kind",
+                "24 of 124 people are flagged",
+                "510 of 5,249 triples of majorities go round in a circle; 311 expected",
+            ],
+        ),
+        (
+            "mtbench",
+            [
+                # Agreement as in ../shared/data/CATALOGUE.md.
+                "1 882 0.668 549 0.858 2 869 0.679 569 0.854",
+                "experts: 1,000 characters more are worth 0.03 logits (95% -0.16 to 0.23)",
+                "GPT-4: 1,000 characters more are worth 0.08 logits (95% -0.18 to 0.35)",
+                "one scale for both: 0.19 logits (95% 0.07 to 0.31)",
+                "each with its own discrimination: 0.09 logits (95% -0.04 to 0.23)",
+            ],
+        ),
+        (
+            "llmbar",
+            [
+                "Falcon CoT 0.54 0.11 0.88 0.00 0.82 3.02 2.52 3.52",
+                "Vanilla_NoRules 0.57 0.51 0.45 0.92 0.73 0.79",
+                "GPT-4 0.10",
+            ],
+        ),
+        (
+            "hanna_pairs",
+            [
+                # Of 633,600 pairs those go that hold a rating which could not be read.
+                "models: 11,520 lists make 630,863 comparisons, 40% ties",
+                "Human 1.63 1 1 1 2.93 1 1 1",
+                "Rank correlation of the two boards: 0.95",
+                "Worths with mean ratings by models: r = 0.998",
+            ],
+        ),
         ("dass42", ["depression: 1200 administrations, alpha 0.97, EAP 0.94", "tone=3 bad 0.44 0.07"]),
         ("personallm", ["extraversion 0.97 3.43 0.15"]),
     ],

@@ -15,6 +15,7 @@ def table() -> ps.PairTable:
     return mixed_judges.as_table(mixed_judges.draw(40, 50, seed=1)[0])
 
 
+@pytest.mark.thorough
 def test_criteria_choose_the_true_number(table) -> None:
     found = ps.compare_classes(mixed_judges.MODEL, table, classes=(1, 2, 41))
     frame = found.frame.set_index("classes")

@@ -46,6 +46,7 @@ def split(world: pd.DataFrame) -> tuple[ps.Fit, ps.Fit]:
     return ps.fit(model, table_of(world)), ps.fit(model, table_of(apart))
 
 
+@pytest.mark.thorough
 def test_against_levels_split_by_hand(world: pd.DataFrame, split: tuple[ps.Fit, ps.Fit]) -> None:
     alike, apart = split
     settings = {"group": "group", "reference": "a", "anchors": "others"}
@@ -69,6 +70,7 @@ def test_against_levels_split_by_hand(world: pd.DataFrame, split: tuple[ps.Fit, 
     assert "hardest" in found._repr_html_()
 
 
+@pytest.mark.thorough
 def test_the_reference_does_not_matter(world: pd.DataFrame) -> None:
     found = [
         ps.differential_functioning(ps.Rasch(), table_of(world), group="group", reference=name, anchors=["i0", "i4"])

@@ -61,6 +61,7 @@ def world() -> tuple[np.ndarray, np.ndarray]:
     return ratings(4)
 
 
+@pytest.mark.thorough
 def test_partial_credit_against_an_item_split_by_hand(world) -> None:
     table = table_of(*world)
     model = ps.ManyFacetRasch(facets=("item",), steps="item", population=ps.Population(groups="group"))

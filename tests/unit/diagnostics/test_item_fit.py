@@ -78,6 +78,7 @@ def test_enumeration_of_patterns(crossed):
         assert row["p"] == pytest.approx(chi2.sf(statistic, free - 1), abs=ENUMERATED)
 
 
+@pytest.mark.thorough
 def test_partial_credit_steps_are_an_items_own(crossed):
     _, table = crossed
     ann = table.select("judge", ["ann"])

@@ -66,6 +66,7 @@ def test_data_of_the_model_pass(checked):
     assert checked["p"].between(0.005, 0.995).all()
 
 
+@pytest.mark.thorough
 def test_a_judge_with_a_scale_of_its_own_is_named(frame):
     """Cat never takes the middle: its mean fits, its shares do not."""
     odd = frame.assign(stars=frame["stars"].where(frame["judge"] != "cat", frame["stars"].replace({2: 1, 3: 4})))

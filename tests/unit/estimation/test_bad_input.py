@@ -220,6 +220,7 @@ def test_two_categories(frame):
     assert not fit.parameters["step"].any()
 
 
+@pytest.mark.thorough
 def test_many_categories():
     rng = np.random.default_rng(1)
     rows = [(f"s{s}", f"i{i}", int(np.clip(rng.normal(20 + s, 6), 0, 40))) for s in range(30) for i in range(12)]

@@ -32,7 +32,7 @@ def point_of(problem: MarginalProblem | JointProblem) -> np.ndarray:
     return np.random.default_rng(6).normal(0, 0.4, problem.space.size)
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if has_ability(case.model)], ids=str)
+@pytest.mark.parametrize("case", model_cases.parameters(case for case in CASES if has_ability(case.model)))
 def test_posterior_means_add_up_to_the_marginal_gradient(case):
     with double_precision():
         problem = marginal_problem(case.model, case.table, prior=False, n_nodes=21, half_width=5.0)
@@ -43,7 +43,7 @@ def test_posterior_means_add_up_to_the_marginal_gradient(case):
         np.testing.assert_allclose(found, np.asarray(gradient(problem, jnp.asarray(free))), atol=1e-9)
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", model_cases.parameters(CASES))
 def test_rows_add_up_to_the_joint_gradient(case):
     with double_precision():
         problem = joint_problem(case.model, case.table, prior=False)
@@ -63,7 +63,7 @@ def test_rows_add_up_to_the_joint_gradient(case):
 PAIRS = [case for case in CASES if case.model.table_kind == "pairs"]
 
 
-@pytest.mark.parametrize("case", PAIRS, ids=str)
+@pytest.mark.parametrize("case", model_cases.parameters(PAIRS))
 def test_hessian_of_comparisons(case):
     with double_precision():
         problem = joint_problem(case.model, case.table, prior=True)

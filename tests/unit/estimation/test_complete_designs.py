@@ -38,8 +38,8 @@ def answers(n_categories: int) -> ps.ResponseTable:
     [
         (ps.TwoPL(), 2, True),
         (ps.ThreePL(), 2, False),
-        (ps.GeneralizedPartialCredit(), 4, True),
-        (ps.ManyFacetRasch(facets=("item",), steps="item"), 4, True),
+        pytest.param(ps.GeneralizedPartialCredit(), 4, True, marks=pytest.mark.thorough),
+        pytest.param(ps.ManyFacetRasch(facets=("item",), steps="item"), 4, True, marks=pytest.mark.thorough),
     ],
     ids=lambda value: type(value).__name__,
 )

@@ -59,6 +59,7 @@ def test_two_judges_are_too_few() -> None:
     assert note == "facet 'judge' is fixed: its 2 levels are too few to estimate the sd of a random facet"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("engine", [ps.NUTS(warmup=200, draws=200, chains=2), ps.SVI()])
 def test_fits_of_the_posterior_say_that_judges_are_random(engine) -> None:
     table = model_cases.response_table(model_cases.response_frame(3))

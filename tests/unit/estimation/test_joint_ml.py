@@ -56,6 +56,7 @@ def stretch(estimate: np.ndarray, truth: np.ndarray) -> float:
     return float(estimate.ravel() @ truth / (truth @ truth))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "name", [name if name == "5 items" else pytest.param(name, marks=pytest.mark.slow) for name in DESIGNS]
 )

@@ -23,7 +23,7 @@ def second_derivative(problem: MarginalProblem, free: jax.Array) -> jax.Array:
     return jax.hessian(problem.log_density)(free)
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", model_cases.parameters(CASES))
 def test_equals_the_second_derivative(case):
     with double_precision():
         problem = marginal_problem(case.model, case.table, prior=True, n_nodes=21, half_width=5.0)

@@ -34,7 +34,9 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name", ["between", *(pytest.param(name, marks=pytest.mark.thorough) for name in CASES if name != "between")]
+)
 def test_curvature_is_that_of_the_density(name, monkeypatch):
     model, data = CASES[name]
     # Several pieces, the last one not full.

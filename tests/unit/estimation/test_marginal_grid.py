@@ -50,6 +50,7 @@ def test_grid_reaches_far_subjects():
     assert fit.log_likelihood == pytest.approx(on_a_far_finer_grid(fit, table), abs=1e-6)
 
 
+@pytest.mark.thorough
 @pytest.mark.shared_data
 def test_two_hundred_thousand_ratings(oracles):
     """10,000 subjects and 100 judges: the maximum, found by three programs, is -246930.786."""

@@ -250,6 +250,7 @@ def test_intervals_cover_the_truth() -> None:
     assert abs(share.mean() - 0.95) < 4 * share.std(ddof=1) / np.sqrt(len(share))
 
 
+@pytest.mark.thorough
 @pytest.mark.shared_data
 def test_llmfao_has_two_kinds_of_voters(shared_data) -> None:
     path = shared_data / "llmfao" / "crowd-comparisons.csv"

@@ -17,7 +17,7 @@ from psymetric.estimation.problems import joint_problem
 PAIRS = [case for case in model_cases.independent_cases() if case.model.table_kind == "pairs"]
 
 
-@pytest.mark.parametrize("case", PAIRS, ids=str)
+@pytest.mark.parametrize("case", model_cases.parameters(PAIRS))
 def test_gradients_at_several_points(case):
     """Each point under counts of its own, results that do not occur in the table among them."""
     rng = np.random.default_rng(8)

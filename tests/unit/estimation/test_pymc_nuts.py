@@ -56,7 +56,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", model_cases.parameters(CASES))
 def test_log_density_is_the_same_up_to_a_constant(case) -> None:
     """Parameters, priors, Jacobians and likelihood at once, against the density that NUTS, MAP and SVI use."""
     model, table = case.model, case.table

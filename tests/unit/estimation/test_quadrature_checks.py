@@ -133,6 +133,7 @@ def error_of_sd(draws: np.ndarray) -> float:
     return error_of_mean((draws - draws.mean()) ** 2) / (2 * float(draws.std()))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("place", range(5), ids=NAMES)
 def test_nuts_samples_the_brute_force_posterior(nuts, posterior, place):
     values = drawn(nuts)[..., place]

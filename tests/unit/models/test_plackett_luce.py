@@ -184,8 +184,6 @@ def test_bootstrap_of_rankings(simulated):
     # The sd of 200 draws has a standard error of 5%; six of them.
     np.testing.assert_allclose(found.estimates("item")["se"], expected, rtol=0.2)
     assert ps.bootstrap(ps.PlackettLuce(), simulated, n=5, resample="judge").estimates("item")["se"].gt(0).all()
-    with pytest.raises(DataError, match=r"resample='parametric'.*use resample='ranking'"):
-        ps.bootstrap(ps.PlackettLuce(), simulated, n=5, resample="parametric")
     with pytest.raises(DataError, match="neither 'parametric' nor a column of the table"):
         ps.bootstrap(ps.PlackettLuce(), simulated, n=5, resample="item")
 

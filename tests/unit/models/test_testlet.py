@@ -111,6 +111,7 @@ def test_without_halo_it_is_the_many_facet_rasch_model():
     assert found == pytest.approx(plain.log_likelihood, abs=1e-8)
 
 
+@pytest.mark.thorough
 def test_no_halo_is_held_at_its_bound_and_said_so():
     """Ratings that differ within a judge more than independent ones would."""
     rows = nested_world.frame(60, 0.0, seed=8)[0]
@@ -154,6 +155,7 @@ def test_new_subjects_are_scored_from_a_stored_fit(fit, tmp_path):
     np.testing.assert_allclose(all_of_it["estimate"], whole.loc[all_of_it.index, "estimate"], atol=1e-6)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "engine", [ps.MAP(), ps.Laplace(draws=400), pytest.param(ps.SVI(draws=200), marks=pytest.mark.slow)], ids=str
 )
@@ -175,6 +177,7 @@ def test_sampler_agrees(fit):
     assert np.corrcoef(scores["estimate"], ps.score(fit, TABLE).frame["estimate"])[0, 1] > 0.99
 
 
+@pytest.mark.thorough
 def test_items_within_passages():
     """The testlet's facet has no location of its own where items lie within it."""
     rows = nested_world.frame(60, 0.9, seed=5)[0].assign(passage=lambda frame: frame["judge"])

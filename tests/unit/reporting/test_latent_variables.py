@@ -29,7 +29,9 @@ def reported(name: str) -> tuple[ps.Fit, ps.Report]:
     return fit, ps.report(fit, data)
 
 
-@pytest.mark.parametrize("name", ["dimensions", "halo", "ideal"])
+@pytest.mark.parametrize(
+    "name", ["halo", *(pytest.param(name, marks=pytest.mark.thorough) for name in ("dimensions", "ideal"))]
+)
 def test_every_section_is_there(name):
     _, found = reported(name)
     for anchor in ("scores", "effects", "instrument", "missing", "next", "appendix"):
@@ -42,6 +44,7 @@ def test_every_section_is_there(name):
     assert {"infit", "outfit"} <= set(found.scores.columns)
 
 
+@pytest.mark.thorough
 def test_dimensions_stand_beside_one_another():
     fit, found = reported("dimensions")
     scores = ps.score(fit, table(SMALL)).frame
@@ -67,6 +70,7 @@ def test_a_halo_has_its_share():
     assert "share an effect of their own" in found.html
 
 
+@pytest.mark.thorough
 def test_judges_of_ideal_categories_are_in_categories():
     fit, found = reported("ideal")
     assert "Shares of variance are left out" in found.html

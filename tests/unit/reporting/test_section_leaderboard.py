@@ -11,7 +11,7 @@ from scipy.special import expit
 
 import psymetric as ps
 from psymetric.reporting.evidence import read_part
-from psymetric.reporting.section_leaderboard import leaderboard_table
+from psymetric.reporting.section_leaderboard import leaderboard_tables
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +36,7 @@ def voted() -> Voted:
 
 
 def test_columns_are_those_of_the_public_functions(voted: Voted) -> None:
-    frame = leaderboard_table(read_part(voted.fit, voted.table)).frame.set_index("item")
+    frame = leaderboard_tables(read_part(voted.fit, voted.table))[0].frame.set_index("item")
     for column, found, theirs in (
         ("estimate", voted.fit.estimates("item"), "estimate"),
         ("tier", ps.tiers(voted.fit), "tier"),
@@ -55,12 +55,12 @@ def test_the_page_says_what_the_length_changed(voted: Voted) -> None:
     found = ps.report(voted.fit, voted.table)
     assert ">Leaderboard</h2>" in found.html
     assert {"elo", "p_best", "win_rate", "observed", "tier", "rank_lower"} <= set(found.scores.columns)
-    table = leaderboard_table(read_part(voted.fit, voted.table))
-    headings = [column.heading for column in table.columns]
+    board, table = leaderboard_tables(read_part(voted.fit, voted.table))
+    headings = [column.heading for column in board.columns]
     assert headings[:9] == ["item", "rank", "rank interval", "worth", "SE", "95% interval", "Elo", "P(best)", "tier"]
     assert table.reading.startswith("v would win ")
     assert "at equal length" in table.reading
-    texts = {column.heading: cell.text for column, cell in zip(table.columns, table.rows[0], strict=True)}
+    texts = {column.heading: cell.text for column, cell in zip(board.columns, board.rows[0], strict=True)}
     assert texts["Elo"] == f"{found.scores['elo'].iloc[0]:,.0f}"
     assert "equal length" in next(column.meaning for column in table.columns if column.heading == "win rate")
     assert "lengths" not in found.html.partition("<section")[0]
@@ -68,9 +68,8 @@ def test_the_page_says_what_the_length_changed(voted: Voted) -> None:
 
 def test_without_joint_uncertainty_there_is_no_win_rate(voted: Voted) -> None:
     part = read_part(dataclasses.replace(voted.fit, factors={}), voted.table)
-    table = leaderboard_table(part)
+    (table,) = leaderboard_tables(part)
     assert "win_rate" not in table.frame.columns
-    assert table.reading == ""
 
 
 def test_a_fit_that_did_not_converge_is_still_reported(voted: Voted) -> None:

@@ -90,6 +90,14 @@ def test_one_class_is_a_fit_of_its_own(fit) -> None:
         assert f"class {k + 1} of 2 in a mixture of judges" in one.summary()
 
 
+@pytest.mark.parametrize("asked", [ps.rank_intervals, ps.tiers, ps.quasi_variances, ps.win_rates])
+def test_all_classes_together_have_no_order(fit, asked) -> None:
+    name = asked.__name__
+    match = rf"{name}: a mixture of judges.* for each of its 2 classes.*{name}\(fit_of_class\(fit, 1\)\)"
+    with pytest.raises(DataError, match=match):
+        asked(fit)
+
+
 def test_what_has_no_classes(fit, drawn) -> None:
     table = drawn[0]
     plain = ps.fit(mixed_judges.WITHIN, table)
