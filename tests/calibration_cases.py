@@ -161,7 +161,7 @@ COMPARISONS = {
     "judge mixture, two classes, ties": Design(
         ps.JudgeMixture(_pairs(ties="davidson")), {"item": 4, "judge": 12}, 3
     ),
-    # Chains exchange the classes in half of their draws, as they do in larger tables more seldom.
+    # So few that chains exchange the classes in about half of their draws, which they seldom do in larger tables.
     "judge mixture, few votes": Design(ps.JudgeMixture(_pairs(position=True)), {"item": 3, "judge": 12}),
     "judge mixture, three classes": Design(ps.JudgeMixture(_pairs(), classes=3), {"item": 4, "judge": 12}),
     "Bradley-Terry, probit with ties": Design(_pairs(link="probit", ties="rao_kupper"), _JUDGED_PAIRS, 3),
