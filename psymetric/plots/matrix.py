@@ -49,7 +49,7 @@ def draw_matrix(
     left = min(max(map(text_width, labels), default=40) + 12, width * 0.4)
     cell = min((width - left - 4) / max(len(columns), 1), 44.0)
     tall = min(max(cell, 20.0), 26.0)
-    top = 32
+    top = 38
     height = top + tall * len(rows) + 6
     with style():
         figure, axes = canvas(width, height, left=left, right=width - left - cell * len(columns), top=top, bottom=6)

@@ -81,6 +81,7 @@ def test_judges_of_ideal_categories_are_in_categories():
     assert "logits apart" not in found.html.partition('id="instrument"')[0].partition('id="judges"')[2]
 
 
+@pytest.mark.thorough
 def test_scores_of_other_dimensions_are_refused():
     fit, _ = reported("dimensions")
     one = ps.fit(ps.ManyFacetRasch(facets=("item",), steps="item"), table(SMALL), engine=ps.MAP())
