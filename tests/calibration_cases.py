@@ -157,6 +157,13 @@ COMPARISONS = {
     "Bradley-Terry, linear drift": Design(
         _pairs(drift={"item:occasion": "linear"}, prior_sd=0.5), {"item": 4, "occasion": 3}, 2, _TIMES
     ),
+    "judge mixture, two classes": Design(ps.JudgeMixture(_pairs(position=True)), {"item": 5, "judge": 12}),
+    "judge mixture, two classes, ties": Design(
+        ps.JudgeMixture(_pairs(ties="davidson")), {"item": 4, "judge": 12}, 3
+    ),
+    # So few that chains exchange the classes in about half of their draws, which they seldom do in larger tables.
+    "judge mixture, few votes": Design(ps.JudgeMixture(_pairs(position=True)), {"item": 3, "judge": 12}),
+    "judge mixture, three classes": Design(ps.JudgeMixture(_pairs(), classes=3), {"item": 4, "judge": 12}),
     "Bradley-Terry, probit with ties": Design(_pairs(link="probit", ties="rao_kupper"), _JUDGED_PAIRS, 3),
 }  # fmt: skip
 """Models of comparisons and rankings, those that matter most first."""

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from calibration_cases import Design
+from calibration_mixtures import log_likelihoods, without_labels
 from calibration_rankings import ranking_log_probs
 from calibration_tables import cells, draw_scores, table_of, uses_all_categories
 from calibration_truth import Values, draw_truth
@@ -29,6 +30,9 @@ from psymetric.estimation import grids, nested, window_places
 from psymetric.models.base import Table
 from psymetric.models.nested import AbstractNestedModel
 
+Check = tuple[str, str, str]
+"""Model, quantity and kind of check."""
+Checks = Mapping[Check, float]
 N_RANKS = 20
 """Possible ranks: one more than the posterior draws they are taken among."""
 BINS = 20
@@ -39,6 +43,8 @@ FAMILY = 0.01
 """Chance that calibrated models fail any check."""
 _NULL_DRAWS = 200_000
 _MOST_TABLES = 10_000
+_FRESH = 1_000
+"""Seed from which data sets are drawn when a model is run again."""
 
 
 @contextmanager
@@ -96,8 +102,11 @@ class Ranks:
     def add(self, fit: ps.Fit, truth: Mapping[str, np.ndarray], rng: np.random.Generator) -> None:
         """Rank one replication's truth, of arrays one level drawn by lot: levels of one array share their prior."""
         self.effective.append(fit.status.details["ess_bulk"])
+        drawn = {name: np.asarray(fit.draws[name]) for name in truth}
+        if isinstance(fit.model, ps.JudgeMixture):
+            drawn, truth = without_labels(drawn), without_labels(truth)
         for name, value in truth.items():
-            draws = np.asarray(fit.draws[name])
+            draws = drawn[name]
             draws = draws.reshape(draws.shape[0] * draws.shape[1], -1)
             # Values that the model knows have no rank.
             unknown = np.flatnonzero(np.ptp(draws, axis=0) > 1e-9)
@@ -122,6 +131,9 @@ class Ranks:
 
 @cache
 def _log_likelihood(design: Design) -> object:
+    if isinstance(design.model, ps.JudgeMixture):
+        return log_likelihoods
+
     def of_one(params: Values, codes: Values, scores: np.ndarray) -> jax.Array:
         if design.model.table_kind == "rankings":
             return jnp.sum(scores * ranking_log_probs(design)(params))
@@ -211,9 +223,9 @@ def row(model: str, name: str, ranks: list[int]) -> dict[str, object]:
     }
 
 
-def p_values(studies: Mapping[str, Mapping[str, list[int]]]) -> dict[tuple[str, str, str], float]:
+def p_values(studies: Mapping[str, Mapping[str, list[int]]]) -> dict[Check, float]:
     """Of every check, by model, quantity and kind of check."""
-    found: dict[tuple[str, str, str], float] = {}
+    found: dict[Check, float] = {}
     for model, ranks in studies.items():
         for name, of_name in ranks.items():
             found[model, name, "χ²"] = chi_square(of_name)
@@ -222,6 +234,13 @@ def p_values(studies: Mapping[str, Mapping[str, list[int]]]) -> dict[tuple[str, 
     return found
 
 
-def too_small(found: Mapping[tuple[str, str, str], float]) -> dict[tuple[str, str, str], float]:
+def run_again(designs: Mapping[str, Design], engine: ps.NUTS, checks: Checks, n_models: int) -> dict[Check, float]:
+    """All checks, on fresh data sets, of the models that have the smallest p."""
+    worst = [*dict.fromkeys(model for model, _, _ in sorted(checks, key=lambda check: checks[check]))][:n_models]
+    fresh = {label: range(_FRESH, _FRESH + designs[label].n) for label in worst}
+    return p_values({label: replicate(designs[label], engine, seeds).honest for label, seeds in fresh.items()})
+
+
+def too_small(found: Checks) -> dict[Check, float]:
     """Checks that fail: by Bonferroni's rule, one family of calibrated models in 1 / `FAMILY` has any."""
     return {check: p for check, p in found.items() if p < FAMILY / len(found)}

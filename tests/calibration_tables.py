@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from calibration_cases import Design
+from calibration_mixtures import draw_votes
 from calibration_rankings import draw_rankings, ranking_table, shows_all_ties
 from calibration_truth import Values
 
@@ -39,6 +40,8 @@ def draw_scores(design: Design, truth: Values, rng: np.random.Generator) -> np.n
     """A score for every cell, shape (cells,); of a choice model, how often each ranking was given."""
     if design.model.table_kind == "rankings":
         return draw_rankings(design, truth, rng)
+    if isinstance(design.model, ps.JudgeMixture):
+        return draw_votes(truth, cells(design), rng)
     params = {name: jnp.asarray(value) for name, value in truth.items()}
     codes = {name: jnp.asarray(code) for name, code in cells(design).items()}
     if isinstance(design.model, AbstractNestedModel):

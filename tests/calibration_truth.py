@@ -8,6 +8,7 @@ import numpy as np
 
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, ParamSpec
 from psymetric.models.bradley_terry import BradleyTerry
+from psymetric.models.judge_mixture import JudgeMixture
 from psymetric.models.multidimensional import Multidimensional
 
 Values = dict[str, np.ndarray]
@@ -41,6 +42,8 @@ def draw_truth(
         columns: What covariates, groups and occasions say of the levels they belong to: numbers, or codes of a group.
         rng: Random numbers.
     """
+    if isinstance(model, JudgeMixture):
+        return _mixture(model, sizes, columns, rng)
     values: Values = {}
     for spec in model.parameters:
         if spec.name == ABILITY:
@@ -53,6 +56,15 @@ def draw_truth(
         of_family = values[model.family][columns[model.family]]
         values["worth"] = values["worth"] + of_family - of_family.mean()
     return values
+
+
+def _mixture(
+    model: JudgeMixture, sizes: Mapping[str, int], columns: Mapping[str, np.ndarray], rng: np.random.Generator
+) -> Values:
+    """Each class draws its own of what judges of one class follow; log-odds of the classes are normal, and centred."""
+    own = [draw_truth(model.model, sizes, columns, rng) for _ in range(model.classes)]
+    odds = np.exp(centred(rng.normal(0, model.share_prior_sd, model.classes), (0,)))
+    return {"share": odds / odds.sum(), **{name: np.stack([one[name] for one in own], axis=-1) for name in own[0]}}
 
 
 def _parameter(
