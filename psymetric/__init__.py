@@ -89,6 +89,7 @@ _EXPORTS = {
     "information_curves": "psymetric.diagnostics.information_curves",
     "item_fit": "psymetric.diagnostics.item_fit",
     "judge_agreement": "psymetric.diagnostics.judge_agreement",
+    "keep_programs": "psymetric.core.programs",
     "limited_information": "psymetric.diagnostics.limited_information",
     "link": "psymetric.diagnostics.linking",
     "linked_pairs": "psymetric.design.pair_designs",
@@ -173,6 +174,7 @@ if TYPE_CHECKING:
     from psymetric.adaptive.savings import PairSavings as PairSavings, pair_savings as pair_savings
     from psymetric.administration.administer import administer as administer
     from psymetric.administration.tables import to_table as to_table
+    from psymetric.core.programs import keep_programs as keep_programs
     from psymetric.data.connectivity import Connectivity as Connectivity, connectivity as connectivity
     from psymetric.data.nonresponse import NonResponse as NonResponse
     from psymetric.data.pairs import PairTable as PairTable

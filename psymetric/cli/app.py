@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -12,6 +10,7 @@ from typer.core import TyperGroup
 from psymetric import __version__
 from psymetric.cli.fitting import fit, report
 from psymetric.cli.studies import collect, demo, plan, run, simulate
+from psymetric.core.programs import keep_programs
 from psymetric.errors import PsymetricError
 
 __all__ = ["app"]
@@ -23,12 +22,7 @@ class _Commands(TyperGroup):
     """Turns psymetric's own errors into one line and exit code 2; anything else is a bug and keeps its traceback."""
 
     def invoke(self, ctx: Any) -> Any:
-        # Compiled programs are kept between commands: compiling is most of a short command's time.
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "psymetric" / "jax"
-        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
-        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.05")
-        # With a limit JAX locks the cache; without one a process may read a program that another is still writing.
-        os.environ.setdefault("JAX_COMPILATION_CACHE_MAX_SIZE", str(2**30))
+        keep_programs()
         try:
             return super().invoke(ctx)
         except PsymetricError as error:
