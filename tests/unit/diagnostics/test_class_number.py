@@ -38,6 +38,7 @@ def test_criteria_choose_the_true_number(table) -> None:
     assert "no chi-square variables" in found.notes[0]
 
 
+@pytest.mark.thorough
 def test_under_a_prior_bic_is_at_the_mode(table) -> None:
     found = ps.compare_classes(mixed_judges.MODEL, table, classes=(2,), engine=ps.MAP())
     row = found.frame.iloc[0]

@@ -91,6 +91,7 @@ def test_estimates_without_draws_agree_with_draws(marginal, checked, table):
     assert (apart <= (0.25 + REACH * np.sqrt(2 / REPLICATES)) * spread + 1e-9).all()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("joint", [True, False])
 def test_what_is_drawn_has_a_probability(joint, monkeypatch):
     """Asymptotes of about .2 with errors of .1 would be drawn below zero, were they drawn where they are bounded."""

@@ -155,6 +155,7 @@ def test_laplace_is_normal_at_the_mode(frame, laplace, place):
     assert abs(value.std() - error) < MONTE_CARLO * error_of_sd(value)
 
 
+@pytest.mark.thorough
 def test_laplace_approaches_the_posterior(frame):
     """Its error in posterior sds falls as one over the root of the number of subjects: sixteen copies are enough."""
     copies = [frame.assign(subject=frame["subject"] + f"-{copy}") for copy in range(16)]

@@ -130,6 +130,7 @@ WHOLE = ps.BradleyTerry(
 )
 
 
+@pytest.mark.thorough
 def test_every_option_at_once():
     """Under maximum likelihood, MAP and NUTS the truth lies within the errors they give."""
     table, worth = drawn(6, n=600)

@@ -91,6 +91,7 @@ def test_errors_equal_a_brute_force_sandwich(world, cluster: str) -> None:
     assert any(f"{n} clusters of {cluster!r}" in note for note in found.notes)
 
 
+@pytest.mark.thorough
 def test_copies_of_subjects_count_once(world) -> None:
     frame, table, fit = world
     copies = pd.concat(
@@ -104,6 +105,7 @@ def test_copies_of_subjects_count_once(world) -> None:
     )
 
 
+@pytest.mark.thorough
 def test_a_population_that_is_known_keeps_its_zero_error(world) -> None:
     _, table, _ = world
     fit = ps.fit(ps.TwoPL(population=ps.Population(groups="school")), table, engine=ps.MAP())

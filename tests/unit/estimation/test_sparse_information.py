@@ -63,7 +63,7 @@ def test_embedding_of_centred_levels():
     np.testing.assert_allclose(centred_contract(centred_extend(free)), free, atol=1e-15)
 
 
-@pytest.mark.parametrize("ragged", [False, True])
+@pytest.mark.parametrize("ragged", [pytest.param(False, marks=pytest.mark.thorough), True])
 @pytest.mark.parametrize("model", [COMMON, OWNED], ids=["common", "owned"])
 def test_marginal_problem_of_sum_scores_is_the_general_one(model, ragged):
     table = ratings(ragged=ragged)

@@ -102,6 +102,7 @@ def distances(fit: ps.Fit, ess: float, nuts: ps.Fit) -> dict[str, float]:
     return worst
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("engine", [ps.SVI(draws=4_000), ps.SVI(draws=4_000, guide="low_rank", rank=2)])
 def test_agrees_with_nuts(table, nuts, engine) -> None:
     fit = ps.fit(engine_cases.MODEL, table, engine=engine)

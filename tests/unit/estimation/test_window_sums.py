@@ -23,7 +23,7 @@ def random_factors(n_dims: int) -> Factors:
     return Factors(jnp.asarray(3 * rng.normal(size=(n_dims, N))), pairs, {})
 
 
-@pytest.mark.parametrize("n_dims", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("n_dims", [1, 2, 3, *(pytest.param(n, marks=pytest.mark.thorough) for n in (4, 5))])
 def test_products_of_factors_sum_as_the_grid_does(n_dims):
     with double_precision():
         factors = random_factors(n_dims)

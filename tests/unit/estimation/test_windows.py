@@ -70,7 +70,9 @@ def reference(data: ps.ResponseTable, params: dict[str, np.ndarray]) -> tuple[np
     return np.array(values), np.array(means)
 
 
-@pytest.mark.parametrize("n_dims", sorted(PROMISED))
+@pytest.mark.parametrize(
+    "n_dims", [pytest.param(n, marks=[pytest.mark.thorough] if n > 3 else []) for n in sorted(PROMISED)]
+)
 def test_marginal_likelihood_and_means(n_dims):
     data = table(n_dims)
     correlation = np.full((n_dims, n_dims), 0.5) + 0.5 * np.eye(n_dims)
