@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from itertools import permutations, product
 
 import numpy as np
@@ -196,10 +197,11 @@ def as_table(
     return build[model.table_kind](frame, weight)
 
 
-def cases() -> list[Case]:
+@cache
+def cases() -> tuple[Case, ...]:
     """Every discovered model with its defaults, and the variants."""
     models = [*(model() for model in available_models().values()), *_VARIANTS, *_FURTHER]
-    return [Case(model, as_table(model, frame_for(model))) for model in models]
+    return tuple(Case(model, as_table(model, frame_for(model))) for model in models)
 
 
 def parameters(found: Iterable[Case]) -> list[ParameterSet]:
