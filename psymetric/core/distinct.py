@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["combined", "distinct", "factorized", "totals"]
+__all__ = ["combined", "distinct", "distinct_places", "factorized", "totals"]
 
+_LARGEST_KEY = 2**62
 _SPARE = 8
 """A table of flags may have this many places for each key: filling it then costs less than sorting the keys."""
 
@@ -35,19 +36,25 @@ def factorized(keys: NDArray[np.integer[Any]], bound: int) -> tuple[NDArray[np.i
     return np.flatnonzero(present), (np.cumsum(present) - 1)[keys]
 
 
-def combined(codes: Sequence[NDArray[np.integer[Any]]], sizes: Sequence[int]) -> NDArray[np.int64]:
-    """Number of the combination of several codes in each row, from 0 without gaps, shape (rows,).
+def distinct_places(columns: Sequence[NDArray[np.integer[Any]]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """First row of each distinct combination of codes, in the order of the codes, and the combination of every row."""
+    flat, bound = np.zeros(len(columns[0]), np.int64), 1
+    for column in columns:
+        size = int(column.max(initial=0)) + 1
+        if bound * size > _LARGEST_KEY:
+            # Renumbered, so that the product of many levels cannot overflow.
+            kept, flat = factorized(flat, bound)
+            bound = len(kept)
+        flat, bound = flat * size + column, bound * size
+    keys, place = factorized(flat, bound)
+    first = np.zeros(len(keys), np.int64)
+    first[place[::-1]] = np.arange(len(place) - 1, -1, -1)
+    return first, place
 
-    Args:
-        codes: One or more arrays of shape (rows,).
-        sizes: Above the largest code of each.
-    """
-    number = np.zeros(len(codes[0]), np.int64)
-    for code, size in zip(codes, sizes, strict=True):
-        # Renumbered at every code, so that many codes of many values do not overflow.
-        bound = (int(number.max(initial=0)) + 1) * size
-        number = factorized(number * size + code, bound)[1]
-    return number
+
+def combined(columns: Sequence[NDArray[np.integer[Any]]]) -> NDArray[np.int64]:
+    """Number of the combination of codes in each row, in the order of the codes and without gaps, shape (rows,)."""
+    return distinct_places(columns)[1]
 
 
 def totals(

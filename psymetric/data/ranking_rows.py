@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from psymetric.core.distinct import combined
 from psymetric.data.coding import Label
 from psymetric.data.messages import counted, listing, row_error
 from psymetric.data.missing import answered_rows
@@ -75,12 +76,7 @@ class Rankings:
 
 def tell_apart(codes: Mapping[str, Codes]) -> NDArray[np.int64]:
     """Number of each row's ranking, counted by first rows, shape (rows,): one task in one combination of facets."""
-    flat = np.zeros(len(codes["item"]), np.int64)
-    for name, code in codes.items():
-        if name != "item":
-            # Renumbered at every step, so that the product of many levels cannot overflow.
-            flat = pd.factorize(flat * (int(code.max(initial=0)) + 1) + code)[0].astype(np.int64)
-    return flat
+    return pd.factorize(combined([code for name, code in codes.items() if name != "item"]))[0].astype(np.int64)
 
 
 def place_labels(n_places: int) -> tuple[Label, ...]:

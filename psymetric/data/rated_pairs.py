@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from psymetric.core.distinct import combined
 from psymetric.data.coding import label_array
 from psymetric.data.columns import RESERVED
 from psymetric.data.messages import counted, listing, nearest
@@ -124,11 +125,7 @@ def check_lists(table: ResponseTable, names: tuple[str, ...], of: str, *, who: s
 
 def list_of(table: ResponseTable, names: tuple[str, ...]) -> NDArray[np.int64]:
     """Number of the combination of facets that each row is in, counted by first rows, shape (rows,)."""
-    owner = np.zeros(table.n_rows, np.int64)
-    for name in names:
-        # Renumbered at every step, so that the product of many levels cannot overflow.
-        owner = pd.factorize(owner * len(table.levels[name]) + table.codes[name])[0].astype(np.int64)
-    return owner
+    return pd.factorize(combined([table.codes[name] for name in names]))[0].astype(np.int64)
 
 
 def _caveat(owner: NDArray[np.int64], n_pairs: int, weights: _Weights) -> str:

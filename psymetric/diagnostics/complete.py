@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from psymetric.data.messages import listing
 from psymetric.data.responses import ResponseTable
 from psymetric.errors import DataError
+from psymetric.estimation.cells import distinct_cells
 from psymetric.estimation.fit import Fit
-from psymetric.estimation.problems import distinct_cells
 from psymetric.models.base import ABILITY
 from psymetric.models.space import has_ability
 from psymetric.scoring.alignment import align

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from psymetric.core.distinct import combined
+from psymetric.core.distinct import distinct_places
 from psymetric.diagnostics.swap_consistency import outcome_shares
 
 __all__ = ["agreement_with_others"]
@@ -54,8 +54,7 @@ def agreement_with_others(
     Techniques, ch. 6 (ratios).
     """
     n_questions = int(question.max()) + 1
-    cell = combined([question, judge], [n_questions, n_judges])
-    _, first = np.unique(cell, return_index=True)
+    first, cell = distinct_places([question, judge])
     about, owner = question[first], judge[first]
     share, _ = outcome_shares(cell, turned, response, weight, len(first))
     judges = np.bincount(about, minlength=n_questions)[about]

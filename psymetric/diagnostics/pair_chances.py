@@ -8,7 +8,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from psymetric.core.distinct import combined
+from psymetric.core.distinct import distinct_places
 from psymetric.data.pairs import PairTable
 from psymetric.diagnostics.pair_questions import check_pairs
 from psymetric.errors import DesignError
@@ -55,8 +55,7 @@ def pair_chances(fit: Fit, pairs: PairTable, *, who: str) -> PairChances:
     check_possible(aligned, who=who)
     kept = np.flatnonzero(pairs.weight > 0)
     codes = {name: code[kept] for name, code in aligned.codes.items()}
-    kind = combined(list(codes.values()), [int(code.max()) + 1 for code in codes.values()])
-    _, first = np.unique(kind, return_index=True)
+    first, kind = distinct_places([*codes.values()])
     one = aligned.take(kept[first])
     found = probabilities(one, np.zeros((1, 1)), np.ones((1, 1)))
     chances = np.zeros((len(first), 3))

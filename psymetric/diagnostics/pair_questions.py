@@ -66,7 +66,5 @@ def questions(pairs: PairTable, facets: Sequence[str]) -> tuple[Codes, NDArray[n
         facets: What makes comparisons of the same two items different questions.
     """
     left, right = (pairs.codes[side] for side in SIDES)
-    n_items = len(pairs.levels["item"])
     codes = [np.minimum(left, right), np.maximum(left, right), *(pairs.codes[name] for name in facets)]
-    sizes = [n_items, n_items, *(len(pairs.levels[name]) for name in facets)]
-    return combined(codes, sizes), left > right
+    return combined(codes), left > right

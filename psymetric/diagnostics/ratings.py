@@ -119,4 +119,4 @@ def _check(table: ResponseTable, judge: str, by: str | None, who: str) -> None:
 def _same_thing(table: ResponseTable, judge: str) -> Codes:
     """Number of the combination of all other facets, shape (R,)."""
     others = [name for name in table.codes if name != judge]
-    return combined([table.codes[name] for name in others], [len(table.levels[name]) for name in others])
+    return combined([table.codes[name] for name in others])

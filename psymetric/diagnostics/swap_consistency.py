@@ -120,7 +120,7 @@ def swapped_questions(
     """
     kept = pairs.weight > 0
     question, turned = questions(pairs, facets)
-    question = combined([question[kept]], [int(question.max()) + 1])
+    question = combined([question[kept]])
     n_questions = int(question.max()) + 1
     group = np.zeros(n_questions, np.int64)
     if by is not None:

@@ -25,9 +25,10 @@ from scipy.sparse import csr_array, vstack
 
 from psymetric.core.parameters import ParameterSpace, constrain, jacobian
 from psymetric.data.coding import SIDES
+from psymetric.estimation.cells import distinct_cells
 from psymetric.estimation.fisher import evaluated
 from psymetric.estimation.louis import curved
-from psymetric.estimation.problems import JointProblem, MarginalProblem, distinct_cells
+from psymetric.estimation.problems import JointProblem, MarginalProblem
 from psymetric.models.base import ABILITY, Table
 from psymetric.models.choice import Choices
 

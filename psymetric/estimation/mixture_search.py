@@ -16,11 +16,12 @@ from scipy.sparse import csr_array
 from psymetric.core.gather_sum import GatherSum
 from psymetric.core.optimizers import Maximum
 from psymetric.core.parameters import ParameterSpace
+from psymetric.estimation.cells import distinct_cells
 from psymetric.estimation.curvature import Information
 from psymetric.estimation.identification import check_curvature
 from psymetric.estimation.marginal import Climb, climb
 from psymetric.estimation.mixtures import JudgeSums, MixtureProblem, centred_log_odds, own_places, permuted
-from psymetric.estimation.problems import distinct_cells, joint_problem
+from psymetric.estimation.problems import joint_problem
 from psymetric.models.base import Table
 from psymetric.models.judge_mixture import SHARE, JudgeMixture
 from psymetric.models.space import parameter_space

@@ -19,10 +19,11 @@ from jax import Array
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from psymetric.core.distinct import distinct_places
 from psymetric.data.coding import SIDES
 from psymetric.data.pairs import PairTable
 from psymetric.estimation.casewise import Direction, pulled_back, row_directions
-from psymetric.estimation.problems import JointProblem, distinct_places
+from psymetric.estimation.problems import JointProblem
 
 __all__ = ["PairCells"]
 

@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from psymetric.core.complete_sum import CompleteSum
-from psymetric.core.distinct import factorized
 from psymetric.core.gather_sum import GatherSum
 from psymetric.core.parameters import ParameterSpace
 from psymetric.core.quadrature import normal_grid
 from psymetric.errors import DesignError
+from psymetric.estimation.cells import distinct_cells, distinct_rows
 from psymetric.estimation.mixtures import MixtureProblem
 from psymetric.estimation.multidimensional import MultidimensionalProblem
 from psymetric.estimation.nested import NestedPlan, nested_plan
@@ -47,9 +47,6 @@ __all__ = [
     "JointProblem",
     "MarginalProblem",
     "Problem",
-    "distinct_cells",
-    "distinct_places",
-    "distinct_rows",
     "guessed_information",
     "joint_problem",
     "marginal_problem",
@@ -207,8 +204,6 @@ class JointProblem:
         return self.log_likelihood(free) + self.penalty(free)
 
 
-_LARGEST_KEY = 2**62
-
 Problem = MarginalProblem | JointProblem | MultidimensionalProblem | MixtureProblem
 
 
@@ -246,22 +241,6 @@ def guessed_information(
         guess = population.get(block.name, n_responses * (of_step if is_step else of_location)) / levels
         parts.append(np.full(block.bijector.size, max(guess, 1.0)))
     return np.concatenate(parts)
-
-
-def distinct_cells(
-    model: AbstractMeasurementModel, table: Table
-) -> tuple[dict[str, NDArray[np.int32]], NDArray[np.int64]]:
-    """Distinct combinations of the model's facets in the table, and the cell of every row."""
-    sizes = [int(table.codes[facet].max(initial=0)) + 1 for facet in model.facets]
-    flat = np.zeros(len(table.response), np.int64)
-    for facet, size in zip(model.facets, sizes, strict=True):
-        flat = flat * size + table.codes[facet]
-    keys, cell = factorized(flat, prod(sizes))
-    codes: dict[str, NDArray[np.int32]] = {}
-    for facet, size in zip(reversed(model.facets), reversed(sizes), strict=True):
-        codes[facet] = (keys % size).astype(np.int32)
-        keys = keys // size
-    return codes, cell
 
 
 def marginal_problem(
@@ -327,28 +306,3 @@ def joint_problem(model: AbstractMeasurementModel, table: Table, *, prior: bool)
         n_categories=n_categories,
         prior=prior,
     )
-
-
-def distinct_rows(
-    columns: dict[str, NDArray[np.int32]], table: Table
-) -> tuple[dict[str, NDArray[np.int32]], NDArray[np.int32], NDArray[np.float64]]:
-    """Distinct combinations of codes and response, and the sum of the weights of their rows."""
-    first, place = distinct_places([*columns.values(), table.response])
-    weight = np.bincount(place, weights=table.weight, minlength=len(first)).astype(np.float64)
-    return {name: code[first] for name, code in columns.items()}, table.response[first], weight
-
-
-def distinct_places(columns: list[NDArray[np.int32]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """First row of each distinct combination of codes, in the order of the codes, and the combination of every row."""
-    flat, bound = np.zeros(len(columns[0]), np.int64), 1
-    for column in columns:
-        size = int(column.max(initial=0)) + 1
-        if bound * size > _LARGEST_KEY:
-            # Renumbered, so that the product of many levels cannot overflow.
-            kept, flat = factorized(flat, bound)
-            bound = len(kept)
-        flat, bound = flat * size + column, bound * size
-    keys, place = factorized(flat, bound)
-    first = np.zeros(len(keys), np.int64)
-    first[place[::-1]] = np.arange(len(place) - 1, -1, -1)
-    return first, place

@@ -16,8 +16,8 @@ from psymetric.data.pairs import PairTable
 from psymetric.data.rankings import RankingTable
 from psymetric.data.responses import ResponseTable
 from psymetric.errors import DataError
+from psymetric.estimation.cells import distinct_rows
 from psymetric.estimation.fit import Fit
-from psymetric.estimation.problems import distinct_rows
 from psymetric.models.base import ABILITY
 from psymetric.models.nested import AbstractNestedModel
 from psymetric.models.population import background

@@ -18,7 +18,8 @@ from psymetric.core.optimizers import Maximum, ascend, polish
 from psymetric.core.parameters import ParameterSpace
 from psymetric.estimation.assemble import Uncertainty
 from psymetric.estimation.bordered import BorderedInformation, centred_contract, centred_extend
-from psymetric.estimation.problems import distinct_cells, guessed_information
+from psymetric.estimation.cells import distinct_cells
+from psymetric.estimation.problems import guessed_information
 from psymetric.estimation.sparse_marginal import bordered_uncertainty, many_levels
 from psymetric.estimation.sum_score_layout import Layout, loads
 from psymetric.estimation.sum_scores import is_linear, log_odds

@@ -23,7 +23,7 @@ from scipy.sparse import csr_array
 from psymetric.core.gather_sum import GatherSum
 from psymetric.core.parameters import ParameterSpace
 from psymetric.core.quadrature import normal_grid
-from psymetric.estimation.problems import distinct_cells
+from psymetric.estimation.cells import distinct_cells
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, Table
 from psymetric.models.space import POPULATION_MEAN, POPULATION_SD, parameter_space
 
