@@ -146,7 +146,7 @@ def test_every_engine_fits_a_model_or_says_which_do(model, name):
     promised = [engine for engine in suitable_engines(model) if engine in ENGINES]
     table = fitting_table(model)
     if name in promised:
-        if model.scale == "items" and "slopes=('" in repr(model):
+        if model.scale == "items" and re.search(r"slopes=\(?'", repr(model)):
             pytest.skip("slopes of a table of noise have no maximum; tests of the model itself fit one")
         fit = ps.fit(model, table, engine=ENGINES[name])
         assert fit.status.converged

@@ -1,0 +1,3 @@
+"""What moves a result: priors and assumptions."""
+
+__all__: list[str] = []
