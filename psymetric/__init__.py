@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 # The one map from public name to the module that owns it; `tests/house/test_public_api.py` keeps it true.
 _EXPORTS = {
+    "AlternativeAnnotatorTest": "psymetric.calibration.alternative_annotator",
     "BestWorst": "psymetric.models.best_worst",
     "BestWorstDesign": "psymetric.design.best_worst_design",
     "Bootstrap": "psymetric.estimation.bootstrap",
@@ -23,6 +24,7 @@ _EXPORTS = {
     "Connectivity": "psymetric.data.connectivity",
     "CyclicTriples": "psymetric.diagnostics.cyclic_triples",
     "DifferentialFunctioning": "psymetric.diagnostics.dif",
+    "DistributionAgreement": "psymetric.calibration.distributions",
     "EloRatings": "psymetric.scoring.elo",
     "Fit": "psymetric.estimation.fit",
     "FitSet": "psymetric.estimation.fitting",
@@ -30,6 +32,7 @@ _EXPORTS = {
     "GeneralizedPartialCredit": "psymetric.models.generalized_partial_credit",
     "GradedResponse": "psymetric.models.graded_response",
     "HierarchicalRater": "psymetric.models.hierarchical_rater",
+    "HumanCeiling": "psymetric.calibration.human_ceiling",
     "InformationCriteria": "psymetric.diagnostics.information",
     "InformationCurves": "psymetric.diagnostics.information_curves",
     "JointML": "psymetric.estimation.joint_ml",
@@ -64,6 +67,7 @@ _EXPORTS = {
     "ThreePL": "psymetric.models.three_pl",
     "TwoPL": "psymetric.models.two_pl",
     "administer": "psymetric.administration.administer",
+    "alternative_annotator_test": "psymetric.calibration.alternative_annotator",
     "andersen_test": "psymetric.diagnostics.rasch_tests",
     "best_worst_sets": "psymetric.design.best_worst_design",
     "bias_analysis": "psymetric.diagnostics.bias",
@@ -76,6 +80,7 @@ _EXPORTS = {
     "cyclic_triples": "psymetric.diagnostics.cyclic_triples",
     "differential_functioning": "psymetric.diagnostics.dif",
     "displacement": "psymetric.diagnostics.displacement",
+    "distribution_agreement": "psymetric.calibration.distributions",
     "drift": "psymetric.diagnostics.drift",
     "elo_scale": "psymetric.scoring.elo",
     "facet_summary": "psymetric.diagnostics.facets",
@@ -84,6 +89,7 @@ _EXPORTS = {
     "fit_each": "psymetric.estimation.fitting",
     "fit_of_class": "psymetric.scoring.latent_classes",
     "fit_statistics": "psymetric.diagnostics.residuals",
+    "human_ceiling": "psymetric.calibration.human_ceiling",
     "ideal_ratings": "psymetric.scoring.ideal",
     "information_criteria": "psymetric.diagnostics.information",
     "information_curves": "psymetric.diagnostics.information_curves",
@@ -174,6 +180,15 @@ if TYPE_CHECKING:
     from psymetric.adaptive.savings import PairSavings as PairSavings, pair_savings as pair_savings
     from psymetric.administration.administer import administer as administer
     from psymetric.administration.tables import to_table as to_table
+    from psymetric.calibration.alternative_annotator import (
+        AlternativeAnnotatorTest as AlternativeAnnotatorTest,
+        alternative_annotator_test as alternative_annotator_test,
+    )
+    from psymetric.calibration.distributions import (
+        DistributionAgreement as DistributionAgreement,
+        distribution_agreement as distribution_agreement,
+    )
+    from psymetric.calibration.human_ceiling import HumanCeiling as HumanCeiling, human_ceiling as human_ceiling
     from psymetric.core.programs import keep_programs as keep_programs
     from psymetric.data.connectivity import Connectivity as Connectivity, connectivity as connectivity
     from psymetric.data.nonresponse import NonResponse as NonResponse
