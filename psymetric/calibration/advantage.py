@@ -7,9 +7,8 @@ from typing import Literal, final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 from scipy.sparse import csr_array
-from scipy.special import stdtr
+from scipy.special import gammaln, stdtr, xlogy
 from statsmodels.stats.multitest import multipletests
 
 __all__ = [
@@ -22,7 +21,9 @@ __all__ = [
     "exact_probability",
     "probabilities",
     "redrawn_wins",
+    "score",
     "smallest_epsilon",
+    "without_spread",
     "won",
 ]
 
@@ -35,7 +36,7 @@ _TIE = 1e-9
 """Sums of distances that differ by less than this share of the largest are equal but for rounding."""
 _CHUNK = 1 << 24
 """Random numbers held at once."""
-_GRID = 257
+_GRID = 97
 _NOTHING = 1e-12
 """A standard error below this is rounding of zero."""
 
@@ -150,46 +151,77 @@ def probabilities(found: Advantage, epsilon: float, test: Test) -> Array:
     """One-sided probability of the judge's lead if the person were better by `epsilon`, shape (M,).
 
     The hypothesis is: share of the person − share of the judge ≥ epsilon. With "t" it is Student's t over subjects;
-    where every subject says the same there is no error to divide by and the exact test over subjects answers.
+    where every subject says the same there is no error to divide by, and `without_spread` answers.
 
     Source: Calderon, Reichart & Dror (2025), section 3.
     """
-    exact = [
-        exact_probability(int(total if test == "exact" else np.rint(gap * n)), int(n), epsilon)
-        if test == "exact" or se == 0
-        else np.nan
-        for total, gap, n, se in zip(found.total, found.gap, found.n_subjects, found.se, strict=True)
-    ]
+    if test == "exact":
+        ties = found.n_units - np.rint(found.n_units * (2 - found.judge - found.person)).astype(np.int64)
+        lost = (found.n_units - ties + found.total) // 2
+        counts = zip(lost, lost - found.total, found.n_units, strict=True)
+        return np.array([exact_probability(int(b), int(c), int(n), epsilon) for b, c, n in counts])
     t = np.divide(found.gap - epsilon, found.se, out=np.zeros_like(found.se), where=found.se > 0)
     tail = np.asarray(stdtr(found.n_subjects - 1, t), np.float64)
-    return np.where(np.isnan(exact), tail, exact)
+    return np.where(found.se > 0, tail, without_spread(found.gap, found.n_subjects, epsilon))
 
 
-def exact_probability(total: int, n: int, epsilon: float) -> float:
-    """Chance that n independent signs sum to `total` or less, at the worst of all laws with mean `epsilon`.
+def without_spread(gap: Array, n: Codes, epsilon: float) -> Array:
+    """Probability that n subjects all say the same, at most, if the person were better by `epsilon`; shape (M,).
 
-    Signs are -1, 0 and 1. A law of a larger mean makes small sums less likely, so that the worst one has the mean
-    epsilon; what remains free is the chance of -1, which is searched.
-
-    Source: unconditional exact test, Barnard (1947), Biometrika 34, 123-138, on a trinomial law.
+    A person who leads by epsilon wins at least that share: (1 − ε)ⁿ is the chance to win nothing, and ((1 − ε)/2)ⁿ the
+    chance to lose everything. One where the person wins.
     """
-    most = min((1 - epsilon) / 2, 1.0)
-    least = max(-epsilon, 0.0)
-    turn = np.exp(-2j * np.pi * np.arange(2 * n + 1) / (2 * n + 1))
+    nothing = min(1 - epsilon, 1.0) ** n
+    everything = min((1 - epsilon) / 2, 1.0) ** n
+    return np.where(gap >= 1e-12, 1.0, np.where(gap <= -1 + 1e-12, everything, nothing))
 
-    def tail(minus: Array) -> Array:
-        zero = 1 - epsilon - 2 * minus
-        law = (minus[:, None] / turn + zero[:, None] + (epsilon + minus)[:, None] * turn) ** n
-        chance = np.fft.ifft(law, axis=1).real
-        sums = np.concatenate([chance[:, n + 1 :], chance[:, : n + 1]], axis=1)  # from -n to n
-        return np.clip(sums[:, : total + n + 1].sum(axis=1), 0.0, 1.0)
 
-    grid = np.linspace(least, most, _GRID)
-    at = tail(grid)
-    best = int(np.argmax(at))
-    around = float(grid[max(best - 1, 0)]), float(grid[min(best + 1, _GRID - 1)])
-    refined = minimize_scalar(lambda minus: -float(tail(np.array([minus]))[0]), bounds=around, method="bounded")
-    return max(float(at[best]), -float(refined.fun))
+def score(person: Array, judge: Array, n: int, epsilon: float) -> Array:
+    """Score statistic of the person's lead over `epsilon`, from the units that each won; low where the judge leads.
+
+    Unlike Student's t it estimates the variance under the hypothesis, so that it is defined where nearly all
+    comparisons are ties.
+
+    Source: Tango (1998), Statistics in Medicine 17, 891-908, on matched pairs.
+    """
+    linear = (2 * n - person + judge) * epsilon - person - judge
+    root = np.sqrt(np.maximum(linear**2 + 8 * n * judge * epsilon * (1 - epsilon), 0.0))
+    least = np.clip((root - linear) / (4 * n), max(-epsilon, 0.0), (1 - epsilon) / 2)
+    variance = n * (2 * least + epsilon * (1 - epsilon))
+    lead = person - judge - n * epsilon
+    return np.divide(
+        lead,
+        np.sqrt(variance),
+        out=np.where(lead < 0, -np.inf, np.where(lead > 0, np.inf, 0.0)),
+        where=variance > _NOTHING,
+    )
+
+
+def exact_probability(person: int, judge: int, n: int, epsilon: float) -> float:
+    """Chance of a score as low as that of these wins, at the worst of all laws in which the person leads by `epsilon`.
+
+    Args:
+        person: Units that the person won.
+        judge: Units that the judge won; the others are ties.
+        n: Units, independent of one another.
+        epsilon: The lead.
+
+    Source: exact unconditional test, Sidik (2003), Journal of Statistical Planning and Inference 117, 297-312; what
+    remains free, the chance that the judge wins, is searched on a grid.
+    """
+    lost, judged = np.nonzero(np.add.outer(np.arange(n + 1), np.arange(n + 1)) <= n)
+    low = score(lost * 1.0, judged * 1.0, n, epsilon)
+    mine = score(np.array([person * 1.0]), np.array([judge * 1.0]), n, epsilon)
+    kept = low <= mine + 1e-9
+    lost, judged = lost[kept], judged[kept]
+    ties = n - lost - judged
+    ways = gammaln(n + 1) - gammaln(lost + 1) - gammaln(judged + 1) - gammaln(ties + 1)
+    least, most = max(-epsilon, 0.0), (1 - epsilon) / 2
+    grid = least + (most - least) * np.linspace(0, 1, _GRID)[:, None] ** 2
+    chance = (
+        ways + xlogy(judged, grid) + xlogy(lost, grid + epsilon) + xlogy(ties, np.maximum(1 - 2 * grid - epsilon, 0))
+    )
+    return min(float(np.exp(chance).sum(axis=1).max()), 1.0)
 
 
 def won(p: Array, rate: float) -> tuple[Array, NDArray[np.bool_]]:
