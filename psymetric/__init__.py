@@ -117,7 +117,9 @@ _EXPORTS = {
     "plot_characteristic": "psymetric.plots.characteristic",
     "plot_components": "psymetric.plots.components",
     "plot_dependence": "psymetric.plots.dependence",
+    "plot_entropies": "psymetric.plots.disagreement",
     "plot_fit": "psymetric.plots.fit_bubbles",
+    "plot_human_ceiling": "psymetric.plots.disagreement",
     "plot_information": "psymetric.plots.information",
     "plot_leaderboard": "psymetric.plots.leaderboard",
     "plot_mixing": "psymetric.plots.mixing",
@@ -300,6 +302,10 @@ if TYPE_CHECKING:
     from psymetric.plots.characteristic import plot_characteristic as plot_characteristic
     from psymetric.plots.components import plot_components as plot_components
     from psymetric.plots.dependence import plot_dependence as plot_dependence
+    from psymetric.plots.disagreement import (
+        plot_entropies as plot_entropies,
+        plot_human_ceiling as plot_human_ceiling,
+    )
     from psymetric.plots.fit_bubbles import plot_fit as plot_fit
     from psymetric.plots.information import plot_information as plot_information
     from psymetric.plots.leaderboard import plot_leaderboard as plot_leaderboard

@@ -45,7 +45,8 @@ class DistributionAgreement:
             upper, perfect (what a judge that states the share of all people exactly is expected to show on these few
             labels), n_units, n_subjects.
         units: One row per judge and unit: judge, the facets of the unit, n_people, a column per distance (total
-            variation, …), entropy_people and entropy_judge (bits, of the labels as they are).
+            variation, …), entropy_people and entropy_judge (bits, of the labels as they are),
+            entropy_expected (of all people, given these labels).
         level: Coverage of the intervals.
         notes: What a reader should know, as sentences.
     """
@@ -168,7 +169,7 @@ def distribution_agreement(
                 "n_subjects": len(np.unique(panel.subject[chosen])),
             }
             frames.append(pd.DataFrame(own))
-        units.append(_unit_frame(panel, rows.label, columns, met))
+        units.append(_unit_frame(panel, rows.label, columns, perfect[0][2][:, len(STATISTICS)], met))
         notes += _notes(rows, shares[met], people_shares[met], panel.counts[met], uniform_share)
     return DistributionAgreement(
         pd.concat(frames, ignore_index=True), pd.concat(units, ignore_index=True), level, tuple(dict.fromkeys(notes))
@@ -218,11 +219,12 @@ def _statistics(sums: Array) -> Array:
     return np.concatenate(parts, axis=-1)
 
 
-def _unit_frame(panel: Panel, label: Label, columns: Array, met: NDArray[np.bool_]) -> pd.DataFrame:
+def _unit_frame(panel: Panel, label: Label, columns: Array, expected: Array, met: NDArray[np.bool_]) -> pd.DataFrame:
     chosen = columns[met]
     named = {name.lower().replace(" ", "_").replace("-", "_"): chosen[:, 1 + k] for k, name in enumerate(STATISTICS)}
     size = panel.counts[met].sum(axis=1).astype(np.int64)
-    own = pd.DataFrame({"n_people": size, **named, "entropy_people": chosen[:, 8], "entropy_judge": chosen[:, 9]})
+    entropies = {"entropy_people": chosen[:, 8], "entropy_judge": chosen[:, 9], "entropy_expected": expected[met]}
+    own = pd.DataFrame({"n_people": size, **named, **entropies})
     facets = panel.units[met].reset_index(drop=True)
     return pd.concat([pd.DataFrame({"judge": [label] * len(own)}), facets, own], axis=1)
 

@@ -226,7 +226,7 @@ def test_ties_are_said():
 
 
 FRAME = world(missing=0.0)
-APART = FRAME[FRAME["judge"].isin(["b"])].assign(item="j")
+APART = FRAME[FRAME["judge"].isin(["b", "c"])].assign(item="j")
 TWICE = pd.concat([FRAME, FRAME[FRAME["judge"] == "llm"]])
 
 
