@@ -82,13 +82,18 @@ def main(out: Path) -> None:
     for note in agreement.notes:
         print(f"note: {note}")
 
+    beside = ps.human_ceiling(table, ("averaged", "kept"), people=REST, by="item")
+    short = beside.frame[beside.frame["judge"].notna() & (beside.frame["statistic"] == "Wasserstein")]
+    print("\nHow much further from people 4 to 6 than one of them is from the others (below 0: nearer)")
+    print(short[["group", "judge", "shortfall", "shortfall_lower", "shortfall_upper"]].round(3).to_string(index=False))
+
     # Person 6 rated fewer texts, a part of which the others rated too.
     stand_in = ps.alternative_annotator_test(
         table_of(frame), "person 6", people=PEOPLE[:5], by="item", metric="ordinal", epsilon=0.1
     )
     print("\nMay person 6 stand in for one of the others? (a held-out person where an LLM would be)")
     print(stand_in.frame[["group", "omega", "passes", "rho", "rho_lower", "rho_upper"]].round(2).to_string(index=False))
-    ps.plot_human_ceiling(ceiling, statistic="Wasserstein").savefig(out / "brighter.png", dpi=110)
+    ps.plot_human_ceiling(beside, statistic="Wasserstein").savefig(out / "brighter.png", dpi=110)
     ps.plot_entropies(agreement).savefig(out / "brighter_entropies.png", dpi=110)
     print(f"\nwrote {out / 'brighter.png'} and {out / 'brighter_entropies.png'}")
 

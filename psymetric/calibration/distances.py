@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import digamma, entr, rel_entr
+from scipy.special import digamma, entr, polygamma, rel_entr
 
 __all__ = [
     "STATISTICS",
     "Spread",
     "distances",
     "entropy",
-    "expected_entropy",
+    "entropy_moments",
     "floors",
     "spread_of_people",
 ]
@@ -29,7 +30,7 @@ _LARGEST = 1e6
 
 _NUMBERS = 1 << 22
 """Random numbers spent on the floors, and held at once."""
-_DRAWS = 20_000
+_DRAWS = 50_000
 
 
 def distances(people: Array, judge: Array, values: Array, uniform_share: float) -> Array:
@@ -112,41 +113,74 @@ def spread_of_people(counts: Array) -> Spread:
     return Spread(mean, _LARGEST if excess <= 1 / (_LARGEST + 1) else 1 / excess - 1)
 
 
-def expected_entropy(counts: Array, spread: Spread) -> Array:
-    """Posterior mean of the entropy of all people, in bits, shape (U,); the entropy of few labels is too low.
+def entropy_moments(counts: Array, spread: Spread) -> Array:
+    """Posterior mean of the entropy of all people, and of its square, in bits and bits², shape (U, 2).
 
-    Source: Wolpert & Wolf (1995), Physical Review E 52, 6841-6854, equation of the first moment.
+    Source: Wolpert & Wolf (1995), Physical Review E 52, 6841-6854, first and second moment under a Dirichlet law.
     """
-    parameters = np.where(counts + spread.parameters > 0, counts + spread.parameters, 0.0)
-    total = parameters.sum(axis=1, keepdims=True)
-    inner = np.sum(parameters / total * digamma(parameters + 1), axis=1)
-    return (digamma(total[:, 0] + 1) - inner) / _BIT
+    own = counts + spread.parameters
+    total = own.sum(axis=1, keepdims=True)
+    mean = np.sum(own / total * (digamma(total + 1) - digamma(own + 1)), axis=1)
+    level, width = digamma(total + 2), polygamma(1, total + 2)
+    pull = own * (digamma(own + 1) - level)
+    # All pairs of categories at once, less each with itself.
+    across = np.sum(pull, axis=1) ** 2 - np.sum(pull**2, axis=1)
+    across = across - width[:, 0] * (total[:, 0] ** 2 - np.sum(own**2, axis=1))
+    alone = np.sum(own * (own + 1) * ((digamma(own + 2) - level) ** 2 + polygamma(1, own + 2) - width), axis=1)
+    square = (across + alone) / (total[:, 0] * (total[:, 0] + 1))
+    return np.stack([mean / _BIT, square / _BIT**2], axis=1)
 
 
-def floors(counts: Array, spread: Spread, values: Array, uniform_share: float, rng: np.random.Generator) -> Array:
+def floors(counts: Array, values: Array, uniform_share: float, rng: np.random.Generator) -> Array:
     """What a judge that states the share of all people exactly would be expected to reach, shape (U, 6).
 
-    The columns of `distances`, then the mean square of the true entropy in bits².
-
-    The distance between the shares seen and shares drawn given them, averaged over draws: with few people even the
-    truth is far from what they happen to say. Units with the same counts share their draws.
+    The columns of `distances`, then the entropy of all people in bits. With few people even the truth is far from what
+    they happen to say. Every distance is a sum over categories, or over the cuts between them, so that only the law of
+    one share at a time matters: a Beta law for each, which fits how often two people agree on that side of it.
 
     Args:
         counts: People per unit and category, shape (U, K).
-        spread: From `spread_of_people`.
         values: The K numbers of the categories.
         uniform_share: As in `distances`.
         rng: Source of the draws.
     """
-    patterns, place = np.unique(counts, axis=0, return_inverse=True)
-    draws = int(np.clip(_NUMBERS // patterns.size, 20, _DRAWS))
-    found = np.empty((len(patterns), len(STATISTICS) + 1))
-    step = max(_NUMBERS // (draws * patterns.shape[1]), 1)
-    for start in range(0, len(patterns), step):
-        part = patterns[start : start + step, None, :]
-        gamma = rng.standard_gamma(np.broadcast_to(part + spread.parameters, (len(part), draws, part.shape[2])))
-        truth = gamma / gamma.sum(axis=2, keepdims=True)
-        seen = part / part.sum(axis=2, keepdims=True)
-        found[start : start + step, :-1] = distances(seen, truth, values, uniform_share).mean(axis=1)
-        found[start : start + step, -1] = np.mean(entropy(truth) ** 2, axis=1)
-    return found[place.reshape(-1)]
+    size, n_categories = counts.sum(axis=1), len(values)
+    found = np.zeros((len(counts), len(STATISTICS) + 1))
+
+    def of_category(seen: Array, truth: Array) -> Array:
+        middle = (seen + truth) / 2
+        mixed = (1 - uniform_share) * truth + uniform_share / n_categories
+        terms = [
+            np.abs(seen - truth) / 2,
+            (rel_entr(seen, middle) + rel_entr(truth, middle)) / (2 * _BIT),
+            np.zeros_like(truth),
+            (seen - truth) ** 2,
+            -seen * np.log2(mixed),
+            entr(truth) / _BIT,
+        ]
+        return np.stack([np.mean(term, axis=1) for term in terms], axis=1)
+
+    for column in counts.T:
+        found += _over_truths(column, size, of_category, rng)
+    for column, step in zip(np.cumsum(counts, axis=1).T[:-1], np.diff(values), strict=True):
+        gap = _over_truths(column, size, lambda seen, truth: np.abs(seen - truth).mean(axis=1)[:, None], rng)
+        found[:, 2] += step * gap[:, 0]
+    return found
+
+
+def _over_truths(column: Array, size: Array, means: Callable[[Array, Array], Array], rng: np.random.Generator) -> Array:
+    """Posterior means over the share of all people on one side of a division, `column` of `size` being on it."""
+    spread = spread_of_people(np.stack([column, size - column], axis=1))
+    kinds, place = np.unique(np.stack([column, size], axis=1), axis=0, return_inverse=True)
+    draws = int(np.clip(_NUMBERS // len(kinds), 200, _DRAWS))
+    parts: list[Array] = []
+    step = max(_NUMBERS // draws, 1)
+    for start in range(0, len(kinds), step):
+        on, of = kinds[start : start + step, :1], kinds[start : start + step, 1:]
+        shape = (len(on), draws)
+        gamma = [
+            rng.standard_gamma(np.broadcast_to(many + prior, shape))
+            for many, prior in zip((on, of - on), spread.parameters, strict=True)
+        ]
+        parts.append(means(on / of, gamma[0] / (gamma[0] + gamma[1])))
+    return np.concatenate(parts)[place.reshape(-1)]

@@ -136,6 +136,7 @@ def plot_human_ceiling(
         known = found.frame.loc[found.frame["value"].notna(), "statistic"].unique()
         raise DataError(f"plot_human_ceiling: no statistic {statistic!r} of this panel; {nearest(statistic, known)}")
     panel = counted(found.panel, "person", "people")
+    grouped = own["group"].notna().any()
     rows = [
         IntervalRow(
             label=f"{panel} more" if row["judge"] is None else str(row["judge"]),
@@ -143,13 +144,12 @@ def plot_human_ceiling(
             lower=float(row["lower"]),
             upper=float(row["upper"]),
             value=f"{row['value']:.2f}",
-            group="" if row["group"] is None else str(row["group"]),
+            group=str(row["group"]) if row["group"] is not None else "all" if grouped else "",
             marked=row["judge"] is None,
             alarming=bool(row["shortfall_lower"] > 0),
         )
         for _, row in own.iterrows()
     ]
-    grouped = own["group"].notna().any()
     # All units together are said first, and the groups have their own ceilings.
     reference = None if grouped else float(own["ceiling"].iloc[0])
     axis = f"{statistic} from the other people"
