@@ -9,6 +9,7 @@ PAGES = [
     *sorted(path.relative_to(documented_code.DOCS).as_posix() for path in documented_code.DOCS.glob("models/*.md")),
     "next-pairs.md",
     "pair-judges.md",
+    "people-who-disagree.md",
 ]
 
 
