@@ -210,7 +210,7 @@ def exact_probability(person: int, judge: int, n: int, epsilon: float) -> float:
     remains free, the chance that the judge wins, is searched on a grid.
     """
     lost, judged = np.nonzero(np.add.outer(np.arange(n + 1), np.arange(n + 1)) <= n)
-    low = score(lost * 1.0, judged * 1.0, n, epsilon)
+    low = score(lost.astype(np.float64), judged.astype(np.float64), n, epsilon)
     mine = score(np.array([person * 1.0]), np.array([judge * 1.0]), n, epsilon)
     kept = low <= mine + 1e-9
     lost, judged = lost[kept], judged[kept]

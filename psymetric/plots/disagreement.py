@@ -131,9 +131,9 @@ def plot_human_ceiling(
     Raises:
         DataError: No such statistic, or one that is not defined for this panel.
     """
-    own = found.frame[(found.frame["statistic"] == statistic) & found.frame["value"].notna()]
+    own = found.frame[(found.frame["statistic"] == statistic) & found.frame["ceiling"].notna()]
     if own.empty:
-        known = found.frame.loc[found.frame["value"].notna(), "statistic"].unique()
+        known = found.frame.loc[found.frame["ceiling"].notna(), "statistic"].unique()
         raise DataError(f"plot_human_ceiling: no statistic {statistic!r} of this panel; {nearest(statistic, known)}")
     panel = counted(found.panel, "person", "people")
     grouped = own["group"].notna().any()
