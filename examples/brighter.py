@@ -82,7 +82,7 @@ def main(out: Path) -> None:
     for note in agreement.notes:
         print(f"note: {note}")
 
-    beside = ps.human_ceiling(table, ("averaged", "kept"), people=REST, by="item")
+    beside = ps.human_ceiling(table, tested=("averaged", "kept"), people=REST, by="item")
     short = beside.frame[beside.frame["judge"].notna() & (beside.frame["statistic"] == "Wasserstein")]
     print("\nHow much further from people 4 to 6 than one of them is from the others (below 0: nearer)")
     print(short[["group", "judge", "shortfall", "shortfall_lower", "shortfall_upper"]].round(3).to_string(index=False))

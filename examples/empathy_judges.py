@@ -85,7 +85,7 @@ def replaceable(part: ps.ResponseTable) -> pd.DataFrame:
     tested = alternative(part).frame
     whole = tested[tested["group"].isna()].set_index("judge")
     criteria = tested[tested["group"].notna()].groupby("judge")["passes"].agg(["sum", "size"])
-    ceiling = ps.human_ceiling(part, OTHERS, people=EXPERTS).frame
+    ceiling = ps.human_ceiling(part, tested=OTHERS, people=EXPERTS).frame
     near = ceiling[ceiling["judge"].notna() & (ceiling["statistic"] == "Wasserstein")].set_index("judge")
     found = whole[["omega", "rho", "rho_lower", "rho_upper", "epsilon_needed", "passes"]].copy()
     found["criteria"] = criteria["sum"].astype(str) + " of " + criteria["size"].astype(str)

@@ -71,8 +71,8 @@ class HumanCeiling:
 
 def human_ceiling(
     table: ResponseTable,
-    tested: Label | Sequence[Label] = (),
     *,
+    tested: Label | Sequence[Label] = (),
     people: Sequence[Label] | None = None,
     judge: str = "judge",
     unit: Sequence[str] | None = None,

@@ -59,7 +59,7 @@ def by_loops(frame, panel, judge=None):
 @pytest.mark.parametrize("panel", [1, 2, 3])
 def test_against_loops_over_all_choices(panel):
     frame = world(units=25)
-    result = ps.human_ceiling(table_of(frame), ["truth", "chance"], people=PEOPLE, panel=panel, draws=20).frame
+    result = ps.human_ceiling(table_of(frame), tested=["truth", "chance"], people=PEOPLE, panel=panel, draws=20).frame
     ceiling = by_loops(frame, panel)
     np.testing.assert_allclose(result.loc[result["judge"].isna(), "value"], ceiling, rtol=1e-9)
     for judge in ("truth", "chance"):
@@ -82,7 +82,9 @@ def test_one_person_against_the_others_is_their_disagreement():
 
 
 def test_a_person_more_reaches_the_ceiling_and_the_truth_is_above_it():
-    result = ps.human_ceiling(table_of(world(units=400)), ["person more", "truth", "chance"], people=PEOPLE).frame
+    result = ps.human_ceiling(
+        table_of(world(units=400)), tested=["person more", "truth", "chance"], people=PEOPLE
+    ).frame
     found = result[result["statistic"].isin(STATISTICS)].set_index(["judge", "statistic"])
     for name in STATISTICS:
         like, truth, chance = (found.loc[(judge, name)] for judge in ("person more", "truth", "chance"))
@@ -91,7 +93,7 @@ def test_a_person_more_reaches_the_ceiling_and_the_truth_is_above_it():
 
 
 def test_a_panel_of_several_needs_a_distribution():
-    result = ps.human_ceiling(table_of(world()), ["truth", "chance"], people=PEOPLE, panel=2, draws=100)
+    result = ps.human_ceiling(table_of(world()), tested=["truth", "chance"], people=PEOPLE, panel=2, draws=100)
     r = result.frame[result.frame["statistic"] == "entropy correlation"].set_index("judge")["value"]
     assert r["truth"] > 0.1
     assert np.isnan(r["chance"])
@@ -135,18 +137,18 @@ def test_chunks_change_nothing(monkeypatch):
 def test_units_with_too_few_people_are_left_out():
     frame = world(units=30)
     frame = frame[~frame["judge"].isin(["b", "c", "d", "e"]) | (frame["s"] >= 12)]
-    result = ps.human_ceiling(table_of(frame), "truth", people=PEOPLE, draws=20)
+    result = ps.human_ceiling(table_of(frame), tested="truth", people=PEOPLE, draws=20)
     assert "12 of 30 units have no more than 1 person and are left out" in result.notes
     assert set(result.frame["n_units"]) == {18}
     only = frame[(frame["judge"] != "truth") | (frame["s"] < 12)]
-    result = ps.human_ceiling(table_of(only), "truth", people=PEOPLE, draws=20)
+    result = ps.human_ceiling(table_of(only), tested="truth", people=PEOPLE, draws=20)
     assert "'truth' labelled no unit with more than 1 person" in result.notes
     assert result.frame["judge"].isna().all()
 
 
 def test_two_people_have_a_ceiling():
     frame = world(units=40, people=list("ab"))
-    result = ps.human_ceiling(table_of(frame), "person more", people=["a", "b"], draws=20)
+    result = ps.human_ceiling(table_of(frame), tested="person more", people=["a", "b"], draws=20)
     assert result.frame["value"].notna().sum() == 10
 
 
@@ -162,4 +164,4 @@ def test_two_people_have_a_ceiling():
 )
 def test_what_has_no_ceiling_is_said(options, says):
     with pytest.raises(DataError, match=says):
-        ps.human_ceiling(table_of(world(units=10)), "truth", **{"people": PEOPLE, **options})
+        ps.human_ceiling(table_of(world(units=10)), tested="truth", **{"people": PEOPLE, **options})

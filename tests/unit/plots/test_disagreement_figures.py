@@ -51,7 +51,7 @@ def test_entropies_show_every_unit_and_both_means(table: ps.ResponseTable) -> No
 
 @pytest.mark.parametrize("width", [340.0, 720.0])
 def test_judges_stand_beside_the_panel(table: ps.ResponseTable, width: float) -> None:
-    found = ps.human_ceiling(table, [EVIL, "at random"], people=PEOPLE, by="item", panel=2, draws=50)
+    found = ps.human_ceiling(table, tested=[EVIL, "at random"], people=PEOPLE, by="item", panel=2, draws=50)
     figure = plot_human_ceiling(found, width=width)
     own = found.frame[found.frame["statistic"] == "total variation"]
     dots = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
@@ -67,7 +67,9 @@ def test_judges_stand_beside_the_panel(table: ps.ResponseTable, width: float) ->
 
 
 def test_a_lone_ceiling_is_marked(table: ps.ResponseTable) -> None:
-    figure = plot_human_ceiling(ps.human_ceiling(table, "at random", people=PEOPLE, draws=20), statistic="log loss")
+    figure = plot_human_ceiling(
+        ps.human_ceiling(table, tested="at random", people=PEOPLE, draws=20), statistic="log loss"
+    )
     dots = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
     ceiling = dots[0].get_xdata()[0]
     assert any(list(line.get_xdata()) == [ceiling, ceiling] for line in figure.axes[0].lines)
@@ -75,7 +77,7 @@ def test_a_lone_ceiling_is_marked(table: ps.ResponseTable) -> None:
 
 
 def test_statistics_that_are_not_there_are_refused(table: ps.ResponseTable) -> None:
-    found = ps.human_ceiling(table, "at random", people=PEOPLE, draws=20)
+    found = ps.human_ceiling(table, tested="at random", people=PEOPLE, draws=20)
     with pytest.raises(DataError, match="no statistic 'entropy correlation' of this panel"):
         plot_human_ceiling(found, statistic="entropy correlation")
     with pytest.raises(DataError, match="no statistic 'logloss' of this panel; did you mean 'log loss'"):
