@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -141,7 +143,7 @@ def calibrate(
         first_division=crossed.first,
         notes=(*notes, *_notes(data, crossed, names, int((~labelled).sum()), raised, method, columns)),
         provenance=Provenance(
-            source="",
+            source=_hash(data, names, columns),
             settings={"method": method, "folds": folds, "repeats": repeats, "prior_sd": prior_sd, "draws": draws},
             seed=seed,
         ),
@@ -165,6 +167,15 @@ def _check_labels(codes: NDArray[np.int32], names: tuple[Label, ...], label: str
             f"{_WHO}: every label in {label!r} is {names[codes[0]]!r} ({counted(len(codes), 'row')}): there is nothing "
             "to tell apart; label rows of another kind."
         )
+
+
+def _hash(data: Labelled, names: tuple[Label, ...], columns: tuple[str, ...]) -> str:
+    """SHA-256 of the labelled rows as the map read them."""
+    digest = hashlib.sha256(json.dumps(["psymetric:calibrate:1", names, columns]).encode())
+    digest.update(np.ascontiguousarray(data.judged.x, "<f8").data)
+    for codes in (data.judged.effect, data.codes, data.group):
+        digest.update(np.ascontiguousarray(codes, "<i4").data)
+    return digest.hexdigest()
 
 
 def _coded(rows: pd.DataFrame, column: str | None) -> tuple[NDArray[np.int32], tuple[Label, ...]]:
