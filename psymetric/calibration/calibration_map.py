@@ -25,10 +25,6 @@ __all__ = ["CalibrationMap"]
 
 Array = NDArray[np.float64]
 
-_PLAIN = ("method", "label", "group", "effect", "level")
-_LISTED = ("judge", "categories", "effect_levels", "notes")
-"""Fields that a record holds as they are, and as lists."""
-
 
 @final
 @dataclass(frozen=True, eq=False, repr=False)
@@ -138,8 +134,15 @@ class CalibrationMap:
     def to_dict(self) -> dict[str, Any]:
         """The map as plain lists and texts, ready for strict JSON; `from_dict` is its inverse."""
         return {
-            **{name: getattr(self, name) for name in _PLAIN},
-            **{name: list(getattr(self, name)) for name in _LISTED},
+            "method": self.method,
+            "judge": list(self.judge),
+            "label": self.label,
+            "categories": list(self.categories),
+            "group": self.group,
+            "effect": self.effect,
+            "effect_levels": list(self.effect_levels),
+            "level": self.level,
+            "notes": list(self.notes),
             "fitted": self.fitted.to_dict(),
             "fold_maps": [one.to_dict() for one in self.fold_maps],
             "out_of_fold": {str(name): column.tolist() for name, column in self.out_of_fold.items()},
@@ -156,8 +159,15 @@ class CalibrationMap:
         """
         try:
             return cls(
-                **{name: record[name] for name in _PLAIN},
-                **{name: tuple(record[name]) for name in _LISTED},
+                record["method"],
+                tuple(record["judge"]),
+                record["label"],
+                tuple(record["categories"]),
+                group=record["group"],
+                effect=record["effect"],
+                effect_levels=tuple(record["effect_levels"]),
+                level=record["level"],
+                notes=tuple(record["notes"]),
                 fitted=map_from_dict(record["method"], record["fitted"]),
                 fold_maps=tuple(map_from_dict(record["method"], one) for one in record["fold_maps"]),
                 out_of_fold=pd.DataFrame(record["out_of_fold"]),

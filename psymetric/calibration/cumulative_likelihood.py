@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,11 @@ _MOST_STEPS = 100
 _TOLERANCE = 1e-10
 """Of the promised gain in log-likelihood per row; the last step squares what is left."""
 _LEAST_SHARE = 1e-12
+
+
+def _sums(place: NDArray[Any], values: Vector, count: int) -> Vector:
+    """Sum of the values at each place, shape (count,)."""
+    return np.asarray(np.bincount(place, values, count), np.float64)
 
 
 @final
@@ -105,12 +110,12 @@ class Point:
         """Of the penalised log-likelihood, by thresholds and slopes, and by effects."""
         up, down, _ = self.pull()
         n = len(self.thresholds) + 1
-        by_threshold = np.bincount(self.place, up, n)[:-1] + np.bincount(self.place, down, n)[1:]
+        by_threshold = _sums(self.place, up, n)[:-1] + _sums(self.place, down, n)[1:]
         by_eta = -(up + down)
         fixed = np.concatenate([by_threshold, self.x.T @ by_eta - self.precision * self.slopes])
         if not len(self.effects):
             return fixed, self.effects
-        return fixed, np.bincount(self.effect, by_eta, len(self.effects)) - self.effects / sd**2
+        return fixed, _sums(self.effect, by_eta, len(self.effects)) - self.effects / sd**2
 
     def curvature(self, sd: float) -> tuple[Vector, Vector, Vector]:
         """Negative Hessian: of thresholds and slopes, diagonal of effects, and effects by thresholds and slopes."""
@@ -119,15 +124,15 @@ class Point:
         # Second derivatives by the ends, sign turned: aa, ab, bb.
         aa, bb = expit(upper) * expit(-upper) + cross, expit(lower) * expit(-lower) + cross
         n, n_columns = len(self.thresholds) + 1, self.x.shape[1]
-        own = np.bincount(self.place, aa, n)[:-1] + np.bincount(self.place, bb, n)[1:]
-        beside = -np.bincount(self.place, cross, n)[1:-1]
+        own = _sums(self.place, aa, n)[:-1] + _sums(self.place, bb, n)[1:]
+        beside = -_sums(self.place, cross, n)[1:-1]
         fixed = np.zeros((n - 1 + n_columns,) * 2)
         fixed[: n - 1, : n - 1] = np.diag(own) + np.diag(beside, 1) + np.diag(beside, -1)
         # Each end moves against the linear predictor.
         at_upper, at_lower = -(aa - cross), -(bb - cross)
         for column in range(n_columns):
-            up = np.bincount(self.place, at_upper * self.x[:, column], n)[:-1]
-            down = np.bincount(self.place, at_lower * self.x[:, column], n)[1:]
+            up = _sums(self.place, at_upper * self.x[:, column], n)[:-1]
+            down = _sums(self.place, at_lower * self.x[:, column], n)[1:]
             fixed[: n - 1, n - 1 + column] = fixed[n - 1 + column, : n - 1] = up + down
         weight = -(at_upper + at_lower)
         fixed[n - 1 :, n - 1 :] = (self.x.T * weight) @ self.x + np.diag(self.precision)
@@ -135,11 +140,11 @@ class Point:
         if not n_levels:
             return fixed, self.effects, np.zeros((0, len(fixed)))
         cell = self.effect.astype(np.int64) * n + self.place
-        ups = np.bincount(cell, at_upper, n_levels * n).reshape(n_levels, n)[:, :-1]
-        downs = np.bincount(cell, at_lower, n_levels * n).reshape(n_levels, n)[:, 1:]
-        by_slope = [np.bincount(self.effect, weight * column, n_levels) for column in self.x.T]
+        ups = _sums(cell, at_upper, n_levels * n).reshape(n_levels, n)[:, :-1]
+        downs = _sums(cell, at_lower, n_levels * n).reshape(n_levels, n)[:, 1:]
+        by_slope = [_sums(self.effect, weight * column, n_levels) for column in self.x.T]
         across = np.column_stack([ups + downs, *by_slope])
-        return fixed, np.bincount(self.effect, weight, n_levels) + sd**-2.0, across
+        return fixed, _sums(self.effect, weight, n_levels) + sd**-2.0, across
 
     def information(self, sd: float) -> Information:
         """Of thresholds and slopes where the effects follow them."""
@@ -148,7 +153,7 @@ class Point:
         prior = np.diag(np.concatenate([np.zeros(len(self.thresholds)), self.precision]))
         if len(self.effects):
             prior = prior + moves.T @ moves / sd**2
-        inverse = np.linalg.inv(fixed + across.T @ moves)
+        inverse = np.asarray(np.linalg.inv(fixed + across.T @ moves), np.float64)
         return Information(inverse, by_effect**-0.5, moves, prior)
 
     def projected_scores(self, found: Information) -> Vector:
@@ -180,7 +185,7 @@ def climb(point: Point, sd: float) -> Point:
         fixed, by_effect, across = point.curvature(sd)
         slope, slope_effect = point.gradient(sd)
         inner = across / by_effect[:, None]
-        step = np.linalg.solve(fixed - across.T @ inner, slope - inner.T @ slope_effect)
+        step = np.asarray(np.linalg.solve(fixed - across.T @ inner, slope - inner.T @ slope_effect), np.float64)
         step_effect = slope_effect / by_effect - inner @ step
         share = 1.0
         moved = point.moved(step, step_effect)

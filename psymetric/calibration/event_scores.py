@@ -67,13 +67,15 @@ def equal_bins(forecast: Array, count: int) -> Bins:
 
 def quantile_bins(forecast: Array, count: int) -> Bins:
     """Bins of nearly equal numbers of rows; equal forecasts share a bin, so that there may be fewer."""
-    edges = np.unique(np.quantile(forecast, np.linspace(0, 1, count + 1)[1:-1], method="inverted_cdf"))
+    # The last row of each part, by whole numbers: a share of the rows in floating point may fall on the next one.
+    ends = (len(forecast) * np.arange(1, count) + count - 1) // count - 1
+    edges = np.unique(np.sort(forecast)[np.maximum(ends, 0)])
     return Bins(np.searchsorted(edges, forecast, side="left"), len(edges) + 1)
 
 
 def sum_bins(bins: Bins, forecast: Array, happened: Array, weight: Array) -> BinSums:
     """Weighted means of every bin that holds weight."""
-    total = np.bincount(bins.place, weight, bins.count)
+    total = np.asarray(np.bincount(bins.place, weight, bins.count), np.float64)
     kept = total > 0
     total = total[kept]
     mean, rate = (np.bincount(bins.place, weight * one, bins.count)[kept] / total for one in (forecast, happened))
@@ -157,7 +159,7 @@ class Cells:
 
     def recalibrated(self, happened: Array, weight: Array) -> tuple[Array, Array, Array, Array]:
         """Forecast, weight, share of events and isotonic share of the cells that hold weight."""
-        total = np.bincount(self.place, weight, len(self.forecast))
+        total = np.asarray(np.bincount(self.place, weight, len(self.forecast)), np.float64)
         kept = total > 0
         total = total[kept]
         rate = np.bincount(self.place, weight * happened, len(self.forecast))[kept] / total

@@ -65,11 +65,11 @@ def events(found: Forecasts) -> list[Event]:
     reached = np.cumsum(found.shares[:, ::-1], axis=1)[:, ::-1]
     return [
         Event(
-            f"≥ {found.categories[k]}" if len(found.categories) > 2 else f"{found.categories[1]}",
+            f"≥ {name}" if len(found.categories) > 2 else str(name),
             np.clip(reached[:, k], 0.0, 1.0),
             (found.codes >= k).astype(np.float64),
         )
-        for k in range(1, len(found.categories))
+        for k, name in list(enumerate(found.categories))[1:]
     ]
 
 
@@ -95,7 +95,7 @@ def read_forecasts(
         found = source.out_of_fold
         shares = found[source.probability_columns].to_numpy(np.float64)
         place = {name: code for code, name in enumerate(source.categories)}
-        codes = found["label"].map(place).to_numpy(np.int32)
+        codes = np.array([place[name] for name in found["label"]], np.int32)
         group_codes, _ = code_labels(found["group"], who=who, column="group")
         return Forecasts(shares, codes, group_codes, source.categories, ())
     if label is None or probabilities is None:

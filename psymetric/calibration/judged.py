@@ -47,8 +47,8 @@ class Judged:
     def __len__(self) -> int:
         return len(self.x)
 
-    def rows(self, keep: NDArray[Any]) -> Judged:
-        """Some of the rows: a mask, or their places."""
+    def rows(self, keep: NDArray[np.bool_] | slice) -> Judged:
+        """Some of the rows: a mask, or a range."""
         return Judged(self.x[keep], self.effect[keep])
 
 
@@ -58,12 +58,12 @@ def number_columns(frame: pd.DataFrame, columns: Sequence[str], *, who: str) -> 
     Raises:
         DataError: No such column; text, NaN or an infinity in it.
     """
-    found = np.empty((len(frame), len(columns)))
+    found: NDArray[np.float64] = np.empty((len(frame), len(columns)))
     for place, name in enumerate(columns):
         if name not in frame.columns:
             raise DataError(f"{who}: no column {name!r} of the judge; {nearest(name, frame.columns)}")
         found[:, place] = pd.to_numeric(frame[name], errors="coerce").to_numpy(np.float64, na_value=np.nan)
-        bad = ~np.isfinite(found[:, place])
+        bad = np.asarray(~np.isfinite(found[:, place]), np.bool_)
         if bad.any():
             fix = "leave out the rows in which the judge gave none, or say first what that is worth"
             what = f"column {name!r} of the judge holds no finite number"

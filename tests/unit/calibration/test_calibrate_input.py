@@ -61,7 +61,9 @@ def test_refused_data(frame: pd.DataFrame) -> None:
     with pytest.raises(DataError, match="every label in 'label' is 2"):
         ps.calibrate(frame.assign(label=2), judge="score", label="label", categories=[1, 2, 3])
     broken = frame.assign(score=frame["score"].where(frame.index != 4))
-    with pytest.raises(DataError, match=r"no finite number \(1 of 120 rows, first at row 4 counting from 0\).*leave out"):
+    with pytest.raises(
+        DataError, match=r"no finite number \(1 of 120 rows, first at row 4 counting from 0\).*leave out"
+    ):
         ps.calibrate(broken, judge="score", label="label")
     with pytest.raises(DataError, match=r"'score' of the judge holds no finite number.*'high'"):
         ps.calibrate(frame.assign(score="high"), judge="score", label="label")
