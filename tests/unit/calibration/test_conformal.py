@@ -137,7 +137,7 @@ def test_sets_and_answers_refuse(calibration: ps.CalibrationMap) -> None:
             call(calibration, labelled=seen)
         with pytest.raises(DataError, match=r"labelled= has no column 'group' \(the map's group\)"):
             call(calibration, labelled=judged(20, seed=2).drop(columns="group"))
-        with pytest.raises(DataError, match="risk=1.5"):
+        with pytest.raises(DataError, match=r"risk=1\.5"):
             call(calibration, labelled=judged(20, seed=2), risk=1.5)
         with pytest.raises(DataError, match="not among the categories"):
             call(calibration, labelled=judged(20, seed=2).assign(label=9))
@@ -191,17 +191,17 @@ def test_too_few_labels_give_no_answers_and_a_reason(calibration: ps.Calibration
 
 
 def test_risk_among_answers_is_kept_to_in_most_samples(calibration: ps.CalibrationMap) -> None:
-    """Over labelled samples with groups of three rows, the true risk exceeds what was asked at most as often as said."""
+    """Over labelled samples in groups of three, the true risk exceeds what was asked at most as often as said."""
     whole = judged(60_000, seed=77)
-    answer, confidence = answers(calibration.predict(whole)[calibration.probability_columns].to_numpy(), 0)
-    wrong = answer + 1 != whole["label"].to_numpy()
+    answer, confidence = answers(calibration.predict(whole)[calibration.probability_columns].to_numpy(), 1)
+    wrong = np.abs(answer + 1 - whole["label"].to_numpy()) > 1
     order = np.argsort(-confidence)
     running = np.cumsum(wrong[order]) / np.arange(1, len(order) + 1)
-    asked, runs, broken, answering = 0.55, 150, 0, 0
+    # The true risk is .02 among the surest and .10 of all, and crosses what is asked near two thirds of the rows.
+    asked, runs, broken, answering = 0.07, 150, 0, 0
     for run in range(runs):
-        found = ps.abstention(
-            calibration, labelled=judged(240, seed=300 + run, per_group=3), risk=asked, level=0.8, seed=run
-        )
+        labelled = judged(600, seed=300 + run, per_group=3)
+        found = ps.abstention(calibration, labelled=labelled, risk=asked, level=0.8, tolerance=1, seed=run)
         if found.threshold is not None:
             answering += 1
             last = np.searchsorted(-confidence[order], -found.threshold, side="right") - 1
