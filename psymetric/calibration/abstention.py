@@ -10,7 +10,7 @@ from typing import Any, final
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import beta
+from scipy.stats import beta, binom
 
 from psymetric.calibration.calibration_map import CalibrationMap
 from psymetric.calibration.held_out import HeldOut, read_held_out
@@ -25,8 +25,8 @@ Array = NDArray[np.float64]
 _WHO = "abstention"
 _STEPS = 20
 """Thresholds that are tried: shares answered of 5%, 10%, … of the map's own rows. More would only fail sooner."""
-_START = 2.0
-"""Times the fewest answers that could pass without an error: how many are expected at the first threshold."""
+_POWER = 0.8
+"""Chance that the first threshold passes if its risk is half of what is asked."""
 
 
 @final
@@ -162,16 +162,32 @@ def abstention(
     answer, confidence = answers(held.shares, tolerance)
     wrong = np.abs(answer - held.codes) > tolerance
     curve = _curve(thresholds, confidence, wrong, level)
-    fewest = np.log(1 - level) / np.log(1 - risk)
     expected = np.array([np.mean(seen >= threshold) for threshold in thresholds]) * len(wrong)
-    start = int(np.argmax(expected >= min(_START * fewest, len(wrong))))
+    start = int(np.argmax(expected >= _first_count(len(wrong), risk, level)))
     within = curve["upper"].to_numpy() <= risk
     failed = np.flatnonzero(~within[start:])
     end = start + int(failed[0]) if len(failed) else len(within)
     curve["passed"] = (np.arange(len(within)) >= start) & (np.arange(len(within)) < end)
     threshold = float(thresholds[end - 1]) if end > start else None
-    notes = tuple(_notes(held, threshold, risk, level, fewest))
+    notes = tuple(_notes(held, threshold, risk, level))
     return Abstention(calibration, threshold, risk, level, tolerance, curve, len(wrong), notes)
+
+
+def _first_count(n: int, risk: float, level: float) -> int:
+    """Answers to expect at the first threshold: enough to pass at half the risk, but no more than half of all rows.
+
+    Never less than twice what could pass without an error, where there are so many rows.
+    """
+    counts = np.arange(1, n + 1)
+    allowed = np.asarray(binom.ppf(1 - level, counts, risk), np.float64) - 1
+    able = np.flatnonzero(np.asarray(binom.cdf(allowed, counts, risk / 2), np.float64) >= _POWER)
+    least = max(n // 2, 2 * _fewest(risk, level))
+    return min(int(counts[able[0]]) if len(able) else n, least, n)
+
+
+def _fewest(risk: float, level: float) -> int:
+    """Answers that show the risk if none is an error."""
+    return int(np.ceil(np.log(1 - level) / np.log(1 - risk)))
 
 
 def _one_of_each(held: HeldOut, rng: np.random.Generator) -> HeldOut:
@@ -198,11 +214,11 @@ def _curve(thresholds: Array, confidence: Array, wrong: NDArray[np.bool_], level
     )
 
 
-def _notes(held: HeldOut, threshold: float | None, risk: float, level: float, fewest: float) -> Iterator[str]:
-    if len(held.codes) < fewest:
+def _notes(held: HeldOut, threshold: float | None, risk: float, level: float) -> Iterator[str]:
+    if len(held.codes) < (fewest := _fewest(risk, level)):
         yield (
             f"{counted(len(held.codes), 'labelled group')} cannot show a risk of {risk:g} with {level:.0%} certainty, "
-            f"even without an error; that takes {int(np.ceil(fewest)):,}"
+            f"even without an error; that takes {fewest:,}"
         )
     elif threshold is None:
         yield (
