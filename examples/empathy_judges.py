@@ -7,6 +7,7 @@ Four sets of 50 conversations, each with its own criteria and rating scale. The 
 conversations nor criteria, so each is fitted by itself: a judge's severity is relative to the others in that set.
 The question is put three times: to the measures (severity and infit of a many-facet Rasch model), to the ratings (the
 alternative annotator test: who is nearer to the other experts?), and to the distance that one expert more would have.
+Then the LLMs' ratings are put on the experts' scale, with intervals: empathy_calibrated.csv.
 """
 
 from __future__ import annotations
@@ -97,10 +98,35 @@ def alternative(part: ps.ResponseTable) -> ps.AlternativeAnnotatorTest:
     return ps.alternative_annotator_test(part, OTHERS, people=EXPERTS, by="item", metric="ordinal", epsilon=0.2)
 
 
+def calibrated(frame: pd.DataFrame) -> pd.DataFrame:
+    """What the three LLMs together say of each conversation and criterion, on the experts' scale, with intervals.
+
+    The map is learnt from the experts' ratings, with a shift for every criterion; conversations are held out whole,
+    so that `calibrated` in `out_of_fold` is what the LLMs' ratings alone would have said of them.
+    """
+    keys = ["conversation", "criterion"]
+    llms = frame[frame["judge"].isin(OTHERS[:3])].pivot(index=keys, columns="judge", values="rating").dropna()
+    experts = frame[frame["judge"].isin(EXPERTS)].dropna(subset="rating").astype({"rating": int})
+    rows = experts.merge(llms.reset_index(), on=keys)
+    fitted = ps.calibrate(
+        rows, judge=OTHERS[:3], label="rating", method="ordinal", group="conversation", effect="criterion"
+    )
+    scores = pd.concat([llms.reset_index(), fitted.predict(llms.reset_index()).reset_index(drop=True)], axis=1)
+    honest = fitted.out_of_fold.assign(raw=rows[list(OTHERS[:3])].mean(axis=1).to_numpy(), **rows[keys])
+    means = honest.groupby(keys)[["label", "raw", "calibrated"]].mean().reset_index()
+    error = {name: (means[name] - means["label"]).abs().mean() for name in ("raw", "calibrated")}
+    print(
+        f"distance of the LLMs' mean to the experts' mean, in steps of the scale: raw {error['raw']:.2f}, calibrated "
+        f"on other conversations {error['calibrated']:.2f}"
+    )
+    return scores
+
+
 def main(out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
+    frame, scores = ratings(), []
     table = ps.ResponseTable.from_frame(
-        ratings(), response="rating", subject="conversation", item="criterion", facets=("judge",), dimension="set"
+        frame, response="rating", subject="conversation", item="criterion", facets=("judge",), dimension="set"
     )
     fits = ps.fit_each(ps.ManyFacetRasch(facets=("item", "judge"), steps="item"), table, by="set")
     for name, part in table.split("set").items():
@@ -112,6 +138,8 @@ def main(out: Path) -> None:
         print(severity.join(judges[["infit", "outfit"]]).round(2).to_string())
         print(interchangeable(fit, judges["infit"]).round(2).to_string(index=False))
         print(replaceable(part).round(2).to_string(index=False))
+        scores.append(calibrated(frame[frame["set"] == name]).assign(set=name))
+    pd.concat(scores, ignore_index=True).to_csv(out / "empathy_calibrated.csv", index=False)
     page = ps.report(fits, table, title="Empathy: experts, crowd and LLM judges").save(out / "empathy_judges.html")
     print(f"\nwrote {page}")
 

@@ -36,6 +36,7 @@ def load(name: str, data: Path) -> ModuleType:
                 # Winning rate, rho with its interval, epsilon needed, passes, criteria; ceiling and shortfall.
                 "claude 1.00 0.94 0.90 0.98 0.01 True 3 of 3 0.34 -0.05 -0.09 0.00",
                 "gpt 0.0 0.38 0.29 0.48 0.69 False 0 of 3 0.55 0.79 0.63 0.95",
+                "raw 1.02, calibrated on other conversations 0.43",
             ],
         ),
         ("hanna", ["Between-prompt variance of a system's score is 1.2%", "prompt 4 0.477 0.008"]),
@@ -104,6 +105,18 @@ def test_example(name, says, shared_data, tmp_path, capsys):
         ("verbal_aggression", ["covariate_weight: Anger 0.057 0.017", "explain 91% of the variance"]),
         # The mean of three people as a label, and their three labels: bits of surprise at what the others say.
         ("brighter", ["anger 0.544 0.191 0.328 0.459", "averaged log loss 1.550", "kept log loss 0.842 0.824 0.860"]),
+        (
+            "llm_rubric",
+            [
+                # The raw judge as in ../shared/INSTRUMENTS.md, where the published numbers are .162 and 1.057.
+                "662 ratings of 223 dialogues by 24 people",
+                "raw 0.162 1.057",
+                "temperature 0.200 0.807 0.037 0.006 0.065 -0.249 -0.286 -0.211",
+                "all questions, rater 0.433 0.742 0.271 0.199 0.346 -0.315 -0.360 -0.270",
+                # What knowing the rater gives without the judge.
+                "other dialogues', rater 0.315 0.782",
+            ],
+        ),
         ("insteval", ["235 lecturers are above the mean of all, 254 below", "lecturer_sd 0.365"]),
     ],
 )
