@@ -12,14 +12,18 @@ __version__ = "0.1.0"
 
 # The one map from public name to the module that owns it; `tests/house/test_public_api.py` keeps it true.
 _EXPORTS = {
+    "Abstention": "psymetric.calibration.abstention",
     "BestWorst": "psymetric.models.best_worst",
     "BestWorstDesign": "psymetric.design.best_worst_design",
     "Bootstrap": "psymetric.estimation.bootstrap",
     "BradleyTerry": "psymetric.models.bradley_terry",
+    "CalibrationMap": "psymetric.calibration.calibration_map",
+    "CalibrationQuality": "psymetric.calibration.quality",
     "CharacteristicCurves": "psymetric.diagnostics.characteristic_curves",
     "ClassComparison": "psymetric.diagnostics.class_number",
     "ClassMembership": "psymetric.scoring.latent_classes",
     "ConditionalML": "psymetric.estimation.conditional_ml",
+    "ConformalSets": "psymetric.calibration.conformal",
     "Connectivity": "psymetric.data.connectivity",
     "CyclicTriples": "psymetric.diagnostics.cyclic_triples",
     "DifferentialFunctioning": "psymetric.diagnostics.dif",
@@ -54,6 +58,7 @@ _EXPORTS = {
     "RankingTable": "psymetric.data.rankings",
     "Rasch": "psymetric.models.rasch",
     "RaschTestlet": "psymetric.models.testlet",
+    "ReliabilityDiagram": "psymetric.calibration.reliability_diagram",
     "Report": "psymetric.reporting.report",
     "ResponseTable": "psymetric.data.responses",
     "SVI": "psymetric.estimation.svi",
@@ -63,15 +68,19 @@ _EXPORTS = {
     "Study": "psymetric.design.study",
     "ThreePL": "psymetric.models.three_pl",
     "TwoPL": "psymetric.models.two_pl",
+    "abstention": "psymetric.calibration.abstention",
     "administer": "psymetric.administration.administer",
     "andersen_test": "psymetric.diagnostics.rasch_tests",
     "best_worst_sets": "psymetric.design.best_worst_design",
     "bias_analysis": "psymetric.diagnostics.bias",
     "bootstrap": "psymetric.estimation.bootstrap",
+    "calibrate": "psymetric.calibration.maps",
+    "calibration_quality": "psymetric.calibration.quality",
     "category_statistics": "psymetric.diagnostics.categories",
     "characteristic_curves": "psymetric.diagnostics.characteristic_curves",
     "class_membership": "psymetric.scoring.latent_classes",
     "compare_classes": "psymetric.diagnostics.class_number",
+    "conformal_sets": "psymetric.calibration.conformal",
     "connectivity": "psymetric.data.connectivity",
     "cyclic_triples": "psymetric.diagnostics.cyclic_triples",
     "differential_functioning": "psymetric.diagnostics.dif",
@@ -118,6 +127,8 @@ _EXPORTS = {
     "plot_pairwise_probabilities": "psymetric.plots.pairwise_probabilities",
     "plot_rank_probabilities": "psymetric.plots.rank_probabilities",
     "plot_ranks": "psymetric.plots.chains",
+    "plot_reliability_diagram": "psymetric.plots.reliability_diagram",
+    "plot_risk_coverage": "psymetric.plots.risk_coverage",
     "plot_savings": "psymetric.plots.pair_savings",
     "plot_trace": "psymetric.plots.chains",
     "plot_wright_map": "psymetric.plots.wright_map",
@@ -133,6 +144,7 @@ _EXPORTS = {
     "read_llmbar": "psymetric.instruments.importers.llmbar",
     "read_mt_bench": "psymetric.instruments.importers.mt_bench",
     "read_mt_bench_scores": "psymetric.instruments.importers.mt_bench",
+    "reliability_diagram": "psymetric.calibration.reliability_diagram",
     "report": "psymetric.reporting.report",
     "residual_components": "psymetric.diagnostics.components",
     "residual_correlations": "psymetric.diagnostics.local_dependence",
@@ -174,6 +186,18 @@ if TYPE_CHECKING:
     from psymetric.adaptive.savings import PairSavings as PairSavings, pair_savings as pair_savings
     from psymetric.administration.administer import administer as administer
     from psymetric.administration.tables import to_table as to_table
+    from psymetric.calibration.abstention import Abstention as Abstention, abstention as abstention
+    from psymetric.calibration.calibration_map import CalibrationMap as CalibrationMap
+    from psymetric.calibration.conformal import ConformalSets as ConformalSets, conformal_sets as conformal_sets
+    from psymetric.calibration.maps import calibrate as calibrate
+    from psymetric.calibration.quality import (
+        CalibrationQuality as CalibrationQuality,
+        calibration_quality as calibration_quality,
+    )
+    from psymetric.calibration.reliability_diagram import (
+        ReliabilityDiagram as ReliabilityDiagram,
+        reliability_diagram as reliability_diagram,
+    )
     from psymetric.core.programs import keep_programs as keep_programs
     from psymetric.data.connectivity import Connectivity as Connectivity, connectivity as connectivity
     from psymetric.data.nonresponse import NonResponse as NonResponse
@@ -292,6 +316,8 @@ if TYPE_CHECKING:
     from psymetric.plots.pair_savings import plot_savings as plot_savings
     from psymetric.plots.pairwise_probabilities import plot_pairwise_probabilities as plot_pairwise_probabilities
     from psymetric.plots.rank_probabilities import plot_rank_probabilities as plot_rank_probabilities
+    from psymetric.plots.reliability_diagram import plot_reliability_diagram as plot_reliability_diagram
+    from psymetric.plots.risk_coverage import plot_risk_coverage as plot_risk_coverage
     from psymetric.plots.wright_map import plot_wright_map as plot_wright_map
     from psymetric.reporting.report import Report as Report, report as report
     from psymetric.scoring.elo import EloRatings as EloRatings, elo_scale as elo_scale

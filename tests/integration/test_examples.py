@@ -93,6 +93,18 @@ def test_example(name, says, shared_data, tmp_path, capsys):
     [
         # The model without mode is held to MixedModels.jl's numbers in tests/unit/models.
         ("verbal_aggression", ["covariate_weight: Anger 0.057 0.017", "explain 91% of the variance"]),
+        (
+            "llm_rubric",
+            [
+                # The raw judge as in ../shared/INSTRUMENTS.md, where the published numbers are .162 and 1.057.
+                "662 ratings of 223 dialogues by 24 people",
+                "raw 0.162 1.057",
+                "temperature 0.200 0.807 0.037 0.006 0.065 -0.249 -0.286 -0.211",
+                "all questions, rater 0.433 0.742 0.271 0.199 0.346 -0.315 -0.360 -0.270",
+                # What knowing the rater gives without the judge.
+                "other dialogues', rater 0.315 0.782",
+            ],
+        ),
         ("insteval", ["235 lecturers are above the mean of all, 254 below", "lecturer_sd 0.365"]),
     ],
 )
