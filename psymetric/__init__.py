@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 # The one map from public name to the module that owns it; `tests/house/test_public_api.py` keeps it true.
 _EXPORTS = {
     "Abstention": "psymetric.calibration.abstention",
+    "AlternativeAnnotatorTest": "psymetric.calibration.alternative_annotator",
     "BestWorst": "psymetric.models.best_worst",
     "BestWorstDesign": "psymetric.design.best_worst_design",
     "Bootstrap": "psymetric.estimation.bootstrap",
@@ -27,6 +28,7 @@ _EXPORTS = {
     "Connectivity": "psymetric.data.connectivity",
     "CyclicTriples": "psymetric.diagnostics.cyclic_triples",
     "DifferentialFunctioning": "psymetric.diagnostics.dif",
+    "DistributionAgreement": "psymetric.calibration.distributions",
     "EloRatings": "psymetric.scoring.elo",
     "Fit": "psymetric.estimation.fit",
     "FitSet": "psymetric.estimation.fitting",
@@ -34,6 +36,7 @@ _EXPORTS = {
     "GeneralizedPartialCredit": "psymetric.models.generalized_partial_credit",
     "GradedResponse": "psymetric.models.graded_response",
     "HierarchicalRater": "psymetric.models.hierarchical_rater",
+    "HumanCeiling": "psymetric.calibration.human_ceiling",
     "InformationCriteria": "psymetric.diagnostics.information",
     "InformationCurves": "psymetric.diagnostics.information_curves",
     "JointML": "psymetric.estimation.joint_ml",
@@ -70,6 +73,7 @@ _EXPORTS = {
     "TwoPL": "psymetric.models.two_pl",
     "abstention": "psymetric.calibration.abstention",
     "administer": "psymetric.administration.administer",
+    "alternative_annotator_test": "psymetric.calibration.alternative_annotator",
     "andersen_test": "psymetric.diagnostics.rasch_tests",
     "best_worst_sets": "psymetric.design.best_worst_design",
     "bias_analysis": "psymetric.diagnostics.bias",
@@ -85,6 +89,7 @@ _EXPORTS = {
     "cyclic_triples": "psymetric.diagnostics.cyclic_triples",
     "differential_functioning": "psymetric.diagnostics.dif",
     "displacement": "psymetric.diagnostics.displacement",
+    "distribution_agreement": "psymetric.calibration.distributions",
     "drift": "psymetric.diagnostics.drift",
     "elo_scale": "psymetric.scoring.elo",
     "facet_summary": "psymetric.diagnostics.facets",
@@ -93,6 +98,7 @@ _EXPORTS = {
     "fit_each": "psymetric.estimation.fitting",
     "fit_of_class": "psymetric.scoring.latent_classes",
     "fit_statistics": "psymetric.diagnostics.residuals",
+    "human_ceiling": "psymetric.calibration.human_ceiling",
     "ideal_ratings": "psymetric.scoring.ideal",
     "information_criteria": "psymetric.diagnostics.information",
     "information_curves": "psymetric.diagnostics.information_curves",
@@ -120,7 +126,9 @@ _EXPORTS = {
     "plot_characteristic": "psymetric.plots.characteristic",
     "plot_components": "psymetric.plots.components",
     "plot_dependence": "psymetric.plots.dependence",
+    "plot_entropies": "psymetric.plots.disagreement",
     "plot_fit": "psymetric.plots.fit_bubbles",
+    "plot_human_ceiling": "psymetric.plots.disagreement",
     "plot_information": "psymetric.plots.information",
     "plot_leaderboard": "psymetric.plots.leaderboard",
     "plot_mixing": "psymetric.plots.mixing",
@@ -198,6 +206,13 @@ if TYPE_CHECKING:
         ReliabilityDiagram as ReliabilityDiagram,
         reliability_diagram as reliability_diagram,
     )
+    from psymetric.calibration.alternative_annotator import (
+        AlternativeAnnotatorTest as AlternativeAnnotatorTest,
+        alternative_annotator_test as alternative_annotator_test,
+    from psymetric.calibration.distributions import (
+        DistributionAgreement as DistributionAgreement,
+        distribution_agreement as distribution_agreement,
+    from psymetric.calibration.human_ceiling import HumanCeiling as HumanCeiling, human_ceiling as human_ceiling
     from psymetric.core.programs import keep_programs as keep_programs
     from psymetric.data.connectivity import Connectivity as Connectivity, connectivity as connectivity
     from psymetric.data.nonresponse import NonResponse as NonResponse
@@ -309,6 +324,10 @@ if TYPE_CHECKING:
     from psymetric.plots.characteristic import plot_characteristic as plot_characteristic
     from psymetric.plots.components import plot_components as plot_components
     from psymetric.plots.dependence import plot_dependence as plot_dependence
+    from psymetric.plots.disagreement import (
+        plot_entropies as plot_entropies,
+        plot_human_ceiling as plot_human_ceiling,
+    )
     from psymetric.plots.fit_bubbles import plot_fit as plot_fit
     from psymetric.plots.information import plot_information as plot_information
     from psymetric.plots.leaderboard import plot_leaderboard as plot_leaderboard

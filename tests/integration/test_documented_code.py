@@ -10,6 +10,7 @@ PAGES = [
     "calibration-maps.md",
     "next-pairs.md",
     "pair-judges.md",
+    "people-who-disagree.md",
 ]
 
 
