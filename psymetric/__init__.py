@@ -16,6 +16,7 @@ _EXPORTS = {
     "BestWorstDesign": "psymetric.design.best_worst_design",
     "Bootstrap": "psymetric.estimation.bootstrap",
     "BradleyTerry": "psymetric.models.bradley_terry",
+    "CalibratedEstimate": "psymetric.calibration.calibrated",
     "CharacteristicCurves": "psymetric.diagnostics.characteristic_curves",
     "ClassComparison": "psymetric.diagnostics.class_number",
     "ClassMembership": "psymetric.scoring.latent_classes",
@@ -50,6 +51,8 @@ _EXPORTS = {
     "PlackettLuce": "psymetric.models.plackett_luce",
     "Plan": "psymetric.design.plan",
     "Population": "psymetric.models.population",
+    "PredictionPowered": "psymetric.calibration.prediction_powered",
+    "Prevalence": "psymetric.calibration.prevalence",
     "PyMCNUTS": "psymetric.estimation.pymc_nuts",
     "RankingTable": "psymetric.data.rankings",
     "Rasch": "psymetric.models.rasch",
@@ -68,6 +71,7 @@ _EXPORTS = {
     "best_worst_sets": "psymetric.design.best_worst_design",
     "bias_analysis": "psymetric.diagnostics.bias",
     "bootstrap": "psymetric.estimation.bootstrap",
+    "calibrated_estimate": "psymetric.calibration.calibrated",
     "category_statistics": "psymetric.diagnostics.categories",
     "characteristic_curves": "psymetric.diagnostics.characteristic_curves",
     "class_membership": "psymetric.scoring.latent_classes",
@@ -96,6 +100,7 @@ _EXPORTS = {
     "load_instrument": "psymetric.instruments.library",
     "mantel_haenszel": "psymetric.diagnostics.mantel_haenszel",
     "martin_loef_test": "psymetric.diagnostics.rasch_tests",
+    "next_labels": "psymetric.calibration.next_labels",
     "next_pairs": "psymetric.adaptive.next_pairs",
     "norms": "psymetric.scoring.norms",
     "p_best": "psymetric.scoring.ranks",
@@ -107,6 +112,7 @@ _EXPORTS = {
     "person_fit": "psymetric.diagnostics.person_fit",
     "plan": "psymetric.design.plan",
     "plot_bias": "psymetric.plots.bias_map",
+    "plot_calibrated": "psymetric.plots.calibrated",
     "plot_categories": "psymetric.plots.category_curves",
     "plot_characteristic": "psymetric.plots.characteristic",
     "plot_components": "psymetric.plots.components",
@@ -122,6 +128,8 @@ _EXPORTS = {
     "plot_trace": "psymetric.plots.chains",
     "plot_wright_map": "psymetric.plots.wright_map",
     "posterior_predictive": "psymetric.diagnostics.predictive",
+    "prediction_powered_mean": "psymetric.calibration.prediction_powered",
+    "prediction_powered_regression": "psymetric.calibration.prediction_powered",
     "quasi_variances": "psymetric.scoring.quasi_variances",
     "rank_intervals": "psymetric.scoring.ranks",
     "rank_probabilities": "psymetric.scoring.ranks",
@@ -137,6 +145,7 @@ _EXPORTS = {
     "residual_components": "psymetric.diagnostics.components",
     "residual_correlations": "psymetric.diagnostics.local_dependence",
     "robust_errors": "psymetric.estimation.robust",
+    "rogan_gladen": "psymetric.calibration.prevalence",
     "round_robin": "psymetric.design.pair_designs",
     "sampling_diagnostics": "psymetric.diagnostics.sampling",
     "scale_reliability": "psymetric.diagnostics.reliability",
@@ -174,6 +183,17 @@ if TYPE_CHECKING:
     from psymetric.adaptive.savings import PairSavings as PairSavings, pair_savings as pair_savings
     from psymetric.administration.administer import administer as administer
     from psymetric.administration.tables import to_table as to_table
+    from psymetric.calibration.calibrated import (
+        CalibratedEstimate as CalibratedEstimate,
+        calibrated_estimate as calibrated_estimate,
+    )
+    from psymetric.calibration.next_labels import next_labels as next_labels
+    from psymetric.calibration.prediction_powered import (
+        PredictionPowered as PredictionPowered,
+        prediction_powered_mean as prediction_powered_mean,
+        prediction_powered_regression as prediction_powered_regression,
+    )
+    from psymetric.calibration.prevalence import Prevalence as Prevalence, rogan_gladen as rogan_gladen
     from psymetric.core.programs import keep_programs as keep_programs
     from psymetric.data.connectivity import Connectivity as Connectivity, connectivity as connectivity
     from psymetric.data.nonresponse import NonResponse as NonResponse
@@ -280,6 +300,7 @@ if TYPE_CHECKING:
     from psymetric.models.three_pl import ThreePL as ThreePL
     from psymetric.models.two_pl import TwoPL as TwoPL
     from psymetric.plots.bias_map import plot_bias as plot_bias
+    from psymetric.plots.calibrated import plot_calibrated as plot_calibrated
     from psymetric.plots.category_curves import plot_categories as plot_categories
     from psymetric.plots.chains import plot_ranks as plot_ranks, plot_trace as plot_trace
     from psymetric.plots.characteristic import plot_characteristic as plot_characteristic

@@ -9,7 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-__all__ = ["Influence", "Spread", "interval", "judge_alone", "minus", "people_alone", "powered_mean", "spread", "sums"]
+__all__ = [
+    "Influence",
+    "Spread",
+    "contrast",
+    "interval",
+    "judge_alone",
+    "minus",
+    "people_alone",
+    "powered_mean",
+    "spread",
+    "sums",
+]
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -155,6 +166,19 @@ def minus(one: Influence, other: Influence) -> Influence:
     )
 
 
+def contrast(one: Influence, other: Influence) -> Influence:
+    """The difference of two estimates from different rows, those of `one` first."""
+    return Influence(
+        one.estimate - other.estimate,
+        (one.power + other.power) / 2,
+        np.concatenate([one.judged, -other.judged]),
+        np.concatenate([one.labelled, -other.labelled]),
+        np.concatenate([one.known, other.known]),
+        one.doubt + other.doubt,
+        one.tuned + other.tuned,
+    )
+
+
 def _ratio(above: float, below: float) -> float:
     """Zero for a judge that says the same everywhere."""
     return above / below if below > 1e-24 else 0.0
@@ -209,5 +233,5 @@ def sums(values: Array, cluster: Codes | None) -> Array:
     """Sums over clusters along the first axis; the values themselves without clusters."""
     if cluster is None:
         return values
-    found = [np.bincount(cluster, column) for column in values.reshape(len(values), -1).T]
+    found = [np.asarray(np.bincount(cluster, column), np.float64) for column in values.reshape(len(values), -1).T]
     return np.stack(found, axis=1).reshape(-1, *values.shape[1:])

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from psymetric.calibration.influence import Influence
+from psymetric.calibration.influence import Influence, sums
 from psymetric.errors import IdentificationError
 
-__all__ = ["confusion", "drawn_prevalence", "inverted_mean", "prevalence_limits", "solved"]
+__all__ = ["confusion", "drawn_prevalence", "inverted_limits", "inverted_mean", "prevalence_limits", "solved"]
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -41,7 +41,7 @@ def solved(chance: Array, share: Array, *, who: str) -> Array:
             f"{who}: the labels show verdicts that do not tell {len(share)} categories apart (the matrix of their "
             "chances is singular), so that any prevalence could lie behind them; label more, or merge categories"
         )
-    return np.linalg.solve(chance.T, share)
+    return np.asarray(np.linalg.solve(chance.T, share), np.float64)
 
 
 def inverted_mean(
@@ -72,21 +72,21 @@ def inverted_mean(
     counts = confusion(label[known], verdict[known], n_categories, weight=a)
     total = counts.sum(axis=1)
     chance = counts / total[:, None]
-    prevalence = solved(chance, np.bincount(verdict, omega, n_categories), who=who)
+    prevalence = solved(chance, np.asarray(np.bincount(verdict, omega, n_categories), np.float64), who=who)
     g = np.linalg.solve(chance, values)
     estimate = float(omega @ g[verdict])
     labelled = np.zeros(len(verdict))
     labelled[known] = -a * (prevalence / total)[label[known]] * (g[verdict[known]] - values[label[known]])
-    power = float(np.polyfit(values, g, 1)[0]) if n_categories > 1 else 0.0
+    power = float((g[-1] - g[0]) / (values[-1] - values[0]))
     return Influence(estimate, power, omega * (g[verdict] - estimate), labelled, known, tuned=n_categories - 1)
 
 
 def prevalence_limits(right: Array, of: Array, positive: float, judged: float, level: float) -> tuple[float, float]:
     r"""Limits of a prevalence behind binary verdicts: all that a test would not reject.
 
-    Those θ in [0, 1] with $|\hat p - \theta\hat s - (1-\theta)(1-\hat t)|$ at most z standard errors, which are those of
-    $\hat p$, of $\hat s$ times θ and of $\hat t$ times 1 − θ (Fieller's way of a ratio's interval); half a row is added
-    to each cell first. Where the judge cannot be told from a useless one, no θ is rejected: [0, 1].
+    Those θ in [0, 1] with $|\hat p - \theta\hat s - (1-\theta)(1-\hat t)|$ at most z standard errors, which come from
+    those of $\hat p$, of $\hat s$ times θ and of $\hat t$ times 1 − θ (Fieller's way of a ratio's interval); half a row
+    is added to each cell first. Where the judge cannot be told from a useless one, no θ is rejected: [0, 1].
 
     Args:
         right: Labelled rows judged right, among the positive and among the negative, shape (2,).
@@ -105,6 +105,47 @@ def prevalence_limits(right: Array, of: Array, positive: float, judged: float, l
     excess, youden = p - 1 + t, s + t - 1
     square, half = youden**2 - z2 * (in_s + in_t), excess * youden - z2 * in_t
     inside = half**2 - square * (excess**2 - z2 * (in_p + in_t))
+    return _roots(square, half, inside)
+
+
+def inverted_limits(
+    verdict: Codes,
+    label: Codes,
+    *,
+    t: float,
+    weight: Array | None = None,
+    probability: Array | None = None,
+    cluster: Codes | None = None,
+) -> tuple[float, float]:
+    """As `prevalence_limits`, of the second of two categories among all R rows, from what each adds to the errors.
+
+    Arguments as in `inverted_mean`; `t` is how many standard errors, and `cluster` as in `influence.powered_mean`.
+    """
+    known = label >= 0
+    omega = np.full(len(verdict), 1 / len(verdict)) if weight is None else weight / weight.sum()
+    p = float(omega @ verdict)
+    effects = np.zeros((len(verdict), 3), np.float64)
+    effects[:, 0] = omega * (verdict - p)
+    rate, doubt = np.zeros(2), np.zeros(2)
+    for truth in (0, 1):
+        rows = known & (label == truth)
+        a = omega[rows] if probability is None else omega[rows] / probability[rows]
+        rate[truth] = float(a @ verdict[rows]) / a.sum()
+        effects[rows, 1 + truth] = a * (verdict[rows] - rate[truth]) / a.sum()
+        # One more label of each verdict: a judge that never erred among few may yet err.
+        doubt[truth] = ((1 - rate[truth]) ** 2 + rate[truth] ** 2) / int(rows.sum()) ** 2
+    total = sums(effects, cluster)
+    moved = total.T @ total + np.diag([0.0, *doubt])
+    # The test of θ is of p − θ rate₁ − (1 − θ) rate₀, which is linear in θ, as excess − θ youden.
+    excess, youden = p - rate[0], rate[1] - rate[0]
+    of_excess, of_youden = np.array([1.0, -1.0, 0.0]), np.array([0.0, -1.0, 1.0])
+    square = youden**2 - t * t * float(of_youden @ moved @ of_youden)
+    half = excess * youden - t * t * float(of_excess @ moved @ of_youden)
+    inside = half**2 - square * (excess**2 - t * t * float(of_excess @ moved @ of_excess))
+    return _roots(square, half, inside)
+
+
+def _roots(square: float, half: float, inside: float) -> tuple[float, float]:
     if square <= 0 or inside < 0:
         return 0.0, 1.0
     low, high = ((half + sign * np.sqrt(inside)) / square for sign in (-1, 1))
@@ -124,7 +165,8 @@ def drawn_prevalence(counts: Array, judged: Array, draws: int, rng: np.random.Ge
         rng: Random numbers.
     """
     n_categories = len(judged)
-    gamma = rng.standard_gamma(np.concatenate([counts, judged[None]]) + 1 / n_categories, (draws, n_categories + 1, n_categories))
+    shape = np.concatenate([counts, judged[None]]) + 1 / n_categories
+    gamma = rng.standard_gamma(shape, (draws, *shape.shape))
     share = np.maximum(gamma, 1e-300)
     share /= share.sum(axis=2, keepdims=True)
     chance = np.swapaxes(share[:, :-1], 1, 2)

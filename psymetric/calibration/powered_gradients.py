@@ -79,7 +79,7 @@ def solve(rows: LabelledSet, family: Family, power: float, *, who: str) -> Array
 
 def _least_squares(x: Array, y: Array, weight: Array) -> Array:
     root = np.sqrt(weight)
-    return np.linalg.lstsq(x * root[:, None], y * root, rcond=None)[0]
+    return np.asarray(np.linalg.lstsq(x * root[:, None], y * root, rcond=None)[0], np.float64)
 
 
 def _logistic(rows: LabelledSet, power: float, who: str) -> Array:
@@ -131,7 +131,7 @@ def gradients(rows: LabelledSet, family: Family, theta: Array, *, judged: bool =
         own * (fitted - rows.label)[:, None],
         own * (fitted - rows.judge)[:, None],
         other * (fitted_judged - rows.judged)[:, None],
-        np.linalg.inv(hessian / n),
+        np.asarray(np.linalg.inv(hessian / n), np.float64),
     )
 
 

@@ -11,12 +11,13 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
 from psymetric.calibration.powered_gradients import Family, Gradients, LabelledSet, covariance, gradients, solve, tuned
-from psymetric.data.messages import counted, row_error
+from psymetric.data.messages import counted, listing, row_error
 from psymetric.errors import DataError
 
 __all__ = ["PredictionPowered", "prediction_powered_mean", "prediction_powered_regression"]
 
 Array = NDArray[np.float64]
+Numbers = ArrayLike | pd.DataFrame
 
 _ROUNDS: Final = 2
 """The power is tuned at the estimate of power 1, and again at the estimate of that power, as ppi-python does."""
@@ -87,10 +88,10 @@ def prediction_powered_mean(
 
 
 def prediction_powered_regression(
-    x: ArrayLike | pd.DataFrame,
+    x: Numbers,
     label: ArrayLike,
     judge: ArrayLike,
-    x_judged: ArrayLike | pd.DataFrame,
+    x_judged: Numbers,
     judged: ArrayLike,
     *,
     family: Family = "linear",
@@ -129,9 +130,11 @@ def prediction_powered_regression(
     who = "prediction_powered_regression"
     if family not in get_args(Family):
         raise DataError(f"{who}: family={family!r} is not known; use one of {[*get_args(Family)]}")
-    names = [str(name) for name in x.columns] if isinstance(x, pd.DataFrame) else None
-    if isinstance(x, pd.DataFrame) and isinstance(x_judged, pd.DataFrame):
-        x_judged = x_judged.reindex(columns=x.columns)
+    names: list[str] | None = None
+    if isinstance(x, pd.DataFrame):
+        names = [str(name) for name in x.columns]
+        if isinstance(x_judged, pd.DataFrame) and [str(name) for name in x_judged.columns] != names:
+            raise DataError(f"{who}: x has columns {listing(names)} and x_judged {listing(x_judged.columns)}")
     rows = _read(who, x, label, judge, x_judged, judged, weight, judged_weight)
     d = rows.x.shape[1]
     if tune_for is not None and not (family == "linear" and 0 <= tune_for < d):
@@ -177,10 +180,10 @@ def _estimated(
 
 def _read(
     who: str,
-    x: ArrayLike | pd.DataFrame,
+    x: Numbers,
     label: ArrayLike,
     judge: ArrayLike,
-    x_judged: ArrayLike | pd.DataFrame,
+    x_judged: Numbers,
     judged: ArrayLike,
     weight: ArrayLike | None,
     judged_weight: ArrayLike | None,
@@ -213,14 +216,15 @@ def _read(
     return LabelledSet(arrays["x"], arrays["label"], arrays["judge"], arrays["x_judged"], arrays["judged"], *shares)
 
 
-def _numbers(value: ArrayLike | pd.DataFrame, name: str, who: str, dimensions: int) -> Array:
+def _numbers(value: Numbers, name: str, who: str, dimensions: int) -> Array:
     try:
         array = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):
         raise DataError(f"{who}: {name} holds what is no number; map categories to numbers first") from None
     if array.ndim != dimensions:
         raise DataError(f"{who}: {name} has {array.ndim} dimensions and needs {dimensions}")
-    if (bad := ~np.isfinite(array.reshape(len(array), -1)).all(axis=1)).any():
+    bad = np.asarray(~np.isfinite(array.reshape(len(array), -1)).all(axis=1))
+    if bad.any():
         raise row_error(who, f"{name} is missing or infinite", bad, array[bad].tolist(), "leave these rows out")
     return array
 

@@ -69,8 +69,8 @@ def rogan_gladen(
         IdentificationError: A judge of two categories that is right no more often than a coin (s + t at most 1); of
             more, verdicts that do not tell the categories apart.
 
-    Source: Rogan & Gladen (1978), American Journal of Epidemiology 107, 71-76. A peer holds p fixed in its bootstrap and
-    covers .59 where it promises .95.
+    Source: Rogan & Gladen (1978), American Journal of Epidemiology 107, 71-76. A peer that holds p fixed in its
+    bootstrap covers .59 where it promises .95.
     """
     if not 0 < level < 1:
         raise DataError(f"{_WHO}: level={level} is not a coverage between 0 and 1, such as 0.95")
