@@ -219,7 +219,7 @@ def _unlike(part: JudgedRows) -> str:
                 "the chances with which these rows were drawn from all of these?"
             )
         return ""
-    if known.all():
+    if known.all() or np.ptp(part.judge) == 0:
         return ""
     a = np.where(known, omega, 0.0) / omega[known].sum()
     centred = part.judge - omega @ part.judge

@@ -59,7 +59,7 @@ class Spread:
     Attributes:
         se: Standard error.
         df: Degrees of freedom (Satterthwaite), for t intervals.
-        judged: Variance that more verdicts lower, as one over their number.
+        judged: Variance that more verdicts lower, as one over their number; may be below zero.
         labelled: Variance that more labels lower, as one over their number.
     """
 
@@ -206,7 +206,8 @@ def spread(found: Influence, cluster: Codes | None = None) -> Spread:
     by_label, by_verdict = float(labelled @ labelled) + found.doubt, float(judged @ judged)
     below = by_label**2 / free[0] + by_verdict**2 / free[1]
     df = (by_label + by_verdict) ** 2 / below if below > 0 else float(free[0])
-    return Spread(float(np.sqrt(total)), df, by_verdict, by_label)
+    # What verdicts and labels of the same rows share shrinks with the number of verdicts, as the verdicts' own part.
+    return Spread(float(np.sqrt(total)), df, total - by_label, by_label)
 
 
 def interval(

@@ -137,7 +137,7 @@ def test_bad_input_is_named(world):
     with pytest.raises(DataError, match=r"power=1\.5 is outside \[0, 1\]"):
         mean(y, f, judged, power=1.5)
     with pytest.raises(DataError, match="weight is negative, or all 0"):
-        mean(y, f, judged, weight=-y**2)
+        mean(y, f, judged, weight=-(y**2))
     with pytest.raises(DataError, match="give cluster and judged_cluster, or neither"):
         mean(y, f, judged, cluster=np.arange(120))
     with pytest.raises(DataError, match="level=95 is not a coverage"):
