@@ -15,7 +15,7 @@ from psymetric.calibration.calibrated_words import sentence
 from psymetric.calibration.judged_rows import Estimand, JudgedRows, read_judged
 from psymetric.data.coding import Label
 from psymetric.data.messages import counted, listing, nearest
-from psymetric.errors import DataError
+from psymetric.errors import DataError, IdentificationError
 
 __all__ = ["CalibratedEstimate", "calibrated_estimate"]
 
@@ -112,7 +112,8 @@ def calibrated_estimate(
         estimate), `bias_lower`, `bias_upper`; `people_alone`, `people_lower`, `people_upper` (labels without the
         judge); `n_judged`, `n_labels`; `power` (coefficient of the judge); `effective_labels` (labels alone that would
         have this error); `more_labels` that would halve the interval at the same verdicts, `more_judgements` at the
-        same labels (inf where they alone cannot); `note`. NaN with a note in groups of fewer than 10 labels.
+        same labels (inf where they alone cannot); `note`. NaN with a note in groups of fewer than 10 labels, or whose
+        judge Rogan-Gladen cannot use.
 
     Raises:
         DataError: Unknown columns, settings or categories; no labels, or fewer than 10 everywhere; labels all alike;
@@ -127,13 +128,20 @@ def calibrated_estimate(
     roles |= {"cluster": cluster, "probability": probability, "weight": weight}
     rows = read_judged(df, roles, values=values, estimand=estimand, who=_WHO)
     chosen = _systems(rows, systems, estimand)
+    groups = _groups(rows, chosen, estimand)
     found: list[dict[str, object]] = []
-    for names, parts in _groups(rows, chosen, estimand):
-        few = _too_few(parts)
-        row = unestimated_row(parts, few) if few else estimated_row(parts, estimand, method, level, who=_WHO)
+    for names, parts in groups:
+        why = _too_few(parts)
+        try:
+            row = unestimated_row(parts, why) if why else estimated_row(parts, estimand, method, level, who=_WHO)
+        except (DataError, IdentificationError) as error:
+            # One group without an estimate does not take the others' away.
+            if len(groups) == 1:
+                raise
+            row = unestimated_row(parts, str(error).removeprefix(f"{_WHO}: "))
         found.append(names | row)
     if all(np.isnan(row["estimate"]) for row in found):  # pyright: ignore[reportCallIssue, reportArgumentType]
-        raise DataError(f"{_WHO}: {found[0]['note']}; label at least {_FEWEST} rows of each group")
+        raise DataError(f"{_WHO}: {found[0]['note']}. Label at least {_FEWEST} rows of each group")
     renamed = {"by": by, "system": system}
     frame = pd.DataFrame(found).rename(columns={key: value for key, value in renamed.items() if value})
     sentences = tuple(sentence(row, estimand, level) for row in found)

@@ -207,6 +207,13 @@ def test_groups_with_too_few_labels_say_so(df):
     assert result.sentences[0] == f"No mean of a in rare: {few['note']}."
 
 
+def test_a_group_that_rogan_gladen_cannot_use_leaves_the_others(df):
+    human = df["human"].where(df["system"] == "a", np.where(df["human"].isna(), np.nan, 1.0))
+    frame = ps.calibrated_estimate(df.assign(human=human), method="rogan_gladen", system="system").frame
+    assert frame["estimate"].isna().tolist() == [False, True]
+    assert frame["note"][1].startswith("no label is [0.0], so that nothing shows how the judge errs there")
+
+
 def test_sentences_say_what_to_do(df):
     text = str(ps.calibrated_estimate(df))
     assert text.startswith("Mean: 0.")
@@ -275,5 +282,5 @@ def test_labels_that_the_judge_never_gives(df):
     human = df["human"].where(df.index % 7 > 0, df["human"] * 2)
     with pytest.raises(IdentificationError, match=r"the judge never says \[2.0\] and labels do"):
         ps.calibrated_estimate(df.assign(human=human), method="rogan_gladen")
-    with pytest.raises(DataError, match="9 labels are too few for an interval; label at least 10 rows"):
+    with pytest.raises(DataError, match=r"9 labels are too few for an interval\. Label at least 10 rows"):
         ps.calibrated_estimate(df.assign(human=df["truth"].where(df.index < 9)))
