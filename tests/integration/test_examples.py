@@ -125,3 +125,19 @@ def test_example_with_a_figure(name, says, shared_data, tmp_path, capsys):
     for text in says:
         assert text in printed
     assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.example
+@pytest.mark.shared_data
+def test_mtbench_calibrated(shared_data, tmp_path, capsys):
+    """GPT-4 puts its own answers and Claude's higher than experts do; 200 votes put it right."""
+    load("mtbench_calibrated", shared_data).main(tmp_path)
+    printed = " ".join(capsys.readouterr().out.split())
+    for text in (
+        "gpt-4 0.854 0.761 0.758 0.672 0.844 0.170 0.731",
+        "Difference claude-v1 − gpt-3.5-turbo: -0.067 (95% -0.225 to 0.092), from 132 labels and 1,331 verdicts.",
+        "All experts say -0.014",
+        "GPT-4 alone 0.50 both 0.97",
+    ):
+        assert text in printed
+    assert (tmp_path / "mtbench_calibrated.png").stat().st_size > 10_000
