@@ -18,6 +18,7 @@ _EXPORTS = {
     "BestWorstDesign": "psymetric.design.best_worst_design",
     "Bootstrap": "psymetric.estimation.bootstrap",
     "BradleyTerry": "psymetric.models.bradley_terry",
+    "CalibratedEstimate": "psymetric.calibration.calibrated",
     "CalibrationMap": "psymetric.calibration.calibration_map",
     "CalibrationQuality": "psymetric.calibration.quality",
     "CharacteristicCurves": "psymetric.diagnostics.characteristic_curves",
@@ -57,6 +58,8 @@ _EXPORTS = {
     "PlackettLuce": "psymetric.models.plackett_luce",
     "Plan": "psymetric.design.plan",
     "Population": "psymetric.models.population",
+    "PredictionPowered": "psymetric.calibration.prediction_powered",
+    "Prevalence": "psymetric.calibration.prevalence",
     "PyMCNUTS": "psymetric.estimation.pymc_nuts",
     "RankingTable": "psymetric.data.rankings",
     "Rasch": "psymetric.models.rasch",
@@ -79,6 +82,7 @@ _EXPORTS = {
     "bias_analysis": "psymetric.diagnostics.bias",
     "bootstrap": "psymetric.estimation.bootstrap",
     "calibrate": "psymetric.calibration.maps",
+    "calibrated_estimate": "psymetric.calibration.calibrated",
     "calibration_quality": "psymetric.calibration.quality",
     "category_statistics": "psymetric.diagnostics.categories",
     "characteristic_curves": "psymetric.diagnostics.characteristic_curves",
@@ -111,6 +115,7 @@ _EXPORTS = {
     "load_instrument": "psymetric.instruments.library",
     "mantel_haenszel": "psymetric.diagnostics.mantel_haenszel",
     "martin_loef_test": "psymetric.diagnostics.rasch_tests",
+    "next_labels": "psymetric.calibration.next_labels",
     "next_pairs": "psymetric.adaptive.next_pairs",
     "norms": "psymetric.scoring.norms",
     "p_best": "psymetric.scoring.ranks",
@@ -122,6 +127,7 @@ _EXPORTS = {
     "person_fit": "psymetric.diagnostics.person_fit",
     "plan": "psymetric.design.plan",
     "plot_bias": "psymetric.plots.bias_map",
+    "plot_calibrated": "psymetric.plots.calibrated",
     "plot_categories": "psymetric.plots.category_curves",
     "plot_characteristic": "psymetric.plots.characteristic",
     "plot_components": "psymetric.plots.components",
@@ -141,6 +147,8 @@ _EXPORTS = {
     "plot_trace": "psymetric.plots.chains",
     "plot_wright_map": "psymetric.plots.wright_map",
     "posterior_predictive": "psymetric.diagnostics.predictive",
+    "prediction_powered_mean": "psymetric.calibration.prediction_powered",
+    "prediction_powered_regression": "psymetric.calibration.prediction_powered",
     "quasi_variances": "psymetric.scoring.quasi_variances",
     "rank_intervals": "psymetric.scoring.ranks",
     "rank_probabilities": "psymetric.scoring.ranks",
@@ -157,6 +165,7 @@ _EXPORTS = {
     "residual_components": "psymetric.diagnostics.components",
     "residual_correlations": "psymetric.diagnostics.local_dependence",
     "robust_errors": "psymetric.estimation.robust",
+    "rogan_gladen": "psymetric.calibration.prevalence",
     "round_robin": "psymetric.design.pair_designs",
     "sampling_diagnostics": "psymetric.diagnostics.sampling",
     "scale_reliability": "psymetric.diagnostics.reliability",
@@ -199,6 +208,10 @@ if TYPE_CHECKING:
         AlternativeAnnotatorTest as AlternativeAnnotatorTest,
         alternative_annotator_test as alternative_annotator_test,
     )
+    from psymetric.calibration.calibrated import (
+        CalibratedEstimate as CalibratedEstimate,
+        calibrated_estimate as calibrated_estimate,
+    )
     from psymetric.calibration.calibration_map import CalibrationMap as CalibrationMap
     from psymetric.calibration.conformal import ConformalSets as ConformalSets, conformal_sets as conformal_sets
     from psymetric.calibration.distributions import (
@@ -207,6 +220,13 @@ if TYPE_CHECKING:
     )
     from psymetric.calibration.human_ceiling import HumanCeiling as HumanCeiling, human_ceiling as human_ceiling
     from psymetric.calibration.maps import calibrate as calibrate
+    from psymetric.calibration.next_labels import next_labels as next_labels
+    from psymetric.calibration.prediction_powered import (
+        PredictionPowered as PredictionPowered,
+        prediction_powered_mean as prediction_powered_mean,
+        prediction_powered_regression as prediction_powered_regression,
+    )
+    from psymetric.calibration.prevalence import Prevalence as Prevalence, rogan_gladen as rogan_gladen
     from psymetric.calibration.quality import (
         CalibrationQuality as CalibrationQuality,
         calibration_quality as calibration_quality,
@@ -321,15 +341,13 @@ if TYPE_CHECKING:
     from psymetric.models.three_pl import ThreePL as ThreePL
     from psymetric.models.two_pl import TwoPL as TwoPL
     from psymetric.plots.bias_map import plot_bias as plot_bias
+    from psymetric.plots.calibrated import plot_calibrated as plot_calibrated
     from psymetric.plots.category_curves import plot_categories as plot_categories
     from psymetric.plots.chains import plot_ranks as plot_ranks, plot_trace as plot_trace
     from psymetric.plots.characteristic import plot_characteristic as plot_characteristic
     from psymetric.plots.components import plot_components as plot_components
     from psymetric.plots.dependence import plot_dependence as plot_dependence
-    from psymetric.plots.disagreement import (
-        plot_entropies as plot_entropies,
-        plot_human_ceiling as plot_human_ceiling,
-    )
+    from psymetric.plots.disagreement import plot_entropies as plot_entropies, plot_human_ceiling as plot_human_ceiling
     from psymetric.plots.fit_bubbles import plot_fit as plot_fit
     from psymetric.plots.information import plot_information as plot_information
     from psymetric.plots.leaderboard import plot_leaderboard as plot_leaderboard

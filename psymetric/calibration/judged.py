@@ -77,13 +77,13 @@ def check_sums(shares: NDArray[np.float64], columns: Sequence[str], *, who: str)
     Raises:
         DataError: So it is, in some rows.
     """
-    outside = ((shares < 0) | (shares > 1)).any(axis=1)
+    outside = np.asarray(((shares < 0) | (shares > 1)).any(axis=1), np.bool_)
     if outside.any():
         fix = "give probabilities; for scores on another scale use method='ordinal' or 'isotonic'"
         what = f"{listing(columns)} hold numbers outside [0, 1]"
         raise row_error(who, what, outside, np.round(shares[outside][:100], 6).tolist(), fix)
     total = shares.sum(axis=1)
-    off = np.abs(total - 1) > _SUM_TOLERANCE
+    off = np.asarray(np.abs(total - 1) > _SUM_TOLERANCE, np.bool_)
     if off.any():
         fix = "divide each row by its sum if what is missing is spread like the rest, or add the category it belongs to"
         what = f"probabilities in {listing(columns)} do not sum to one"

@@ -103,26 +103,16 @@ def calibrate(
     _check_settings(folds, repeats, prior_sd, level, draws)
     rows = native_frame(frame, who=_WHO)
     columns = (judge,) if isinstance(judge, str) else tuple(judge)
-    for role, name in (("label", label), ("group", group), ("effect", effect)):
-        if name is not None and name not in rows.columns:
-            raise DataError(f"{_WHO}: no column {name!r} (named as {role}); {nearest(name, rows.columns)}")
-    if label in columns:
-        raise DataError(f"{_WHO}: {label!r} is named as label and as judge; a label cannot predict itself.")
+    _check_columns(rows, columns, label, group, effect, method)
     labelled = answered_rows(rows[label])
     codes, names, notes = code_responses(rows[label], labelled, categories=categories, who=_WHO, column=label)
     _check_labels(codes, names, label)
     check_method(method, columns, len(names), who=_WHO)
-    if effect is not None and method != "ordinal":
-        raise DataError(f"{_WHO}(method={method!r}) has no effect of {effect!r}; use method='ordinal'.")
     kept = rows[labelled]
     x, raised = read_inputs(kept, method, columns, who=_WHO)
     refuse_constant(x, columns if len(columns) == x.shape[1] else columns * x.shape[1], who=_WHO)
     group_codes, group_names = _coded(kept, group)
-    if len(group_names) < folds:
-        raise DataError(
-            f"{_WHO}: {counted(len(group_names), group or 'labelled row')} cannot be divided into folds={folds}; label "
-            "more, or ask for fewer folds."
-        )
+    _check_folds(len(group_names), folds, group)
     effect_codes, effect_names = _coded(kept, effect) if effect else (np.full(len(kept), -1, np.int32), ())
     data = Labelled(Judged(x, effect_codes), codes, group_codes)
     settings = Settings(method, values_of(names), len(effect_names), prior_sd, draws, seed)
@@ -159,6 +149,28 @@ def _check_settings(folds: int, repeats: int, prior_sd: float, level: float, dra
         raise DataError(f"{_WHO}: prior_sd={prior_sd} is not a positive number; a large one, such as 100, is no prior")
     if not 0 < level < 1:
         raise DataError(f"{_WHO}: level={level} is not a coverage between 0 and 1, such as 0.95")
+
+
+def _check_columns(
+    rows: pd.DataFrame, columns: tuple[str, ...], label: str, group: str | None, effect: str | None, method: Method
+) -> None:
+    for role, name in (("label", label), ("group", group), ("effect", effect)):
+        if name is not None and name not in rows.columns:
+            raise DataError(f"{_WHO}: no column {name!r} (named as {role}); {nearest(name, rows.columns)}")
+    if label in columns:
+        raise DataError(f"{_WHO}: {label!r} is named as label and as judge; a label cannot predict itself.")
+    if not columns or len(set(columns)) < len(columns):
+        raise DataError(f"{_WHO}: judge={listing(columns)}; name one column of the judge or more, each once.")
+    if effect is not None and method != "ordinal":
+        raise DataError(f"{_WHO}(method={method!r}) has no effect of {effect!r}; use method='ordinal'.")
+
+
+def _check_folds(n_groups: int, folds: int, group: str | None) -> None:
+    if n_groups < folds:
+        raise DataError(
+            f"{_WHO}: {counted(n_groups, group or 'labelled row')} cannot be divided into folds={folds}; label "
+            "more, or ask for fewer folds."
+        )
 
 
 def _check_labels(codes: NDArray[np.int32], names: tuple[Label, ...], label: str) -> None:

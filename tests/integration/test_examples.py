@@ -103,8 +103,6 @@ def test_example(name, says, shared_data, tmp_path, capsys):
     [
         # The model without mode is held to MixedModels.jl's numbers in tests/unit/models.
         ("verbal_aggression", ["covariate_weight: Anger 0.057 0.017", "explain 91% of the variance"]),
-        # The mean of three people as a label, and their three labels: bits of surprise at what the others say.
-        ("brighter", ["anger 0.544 0.191 0.328 0.459", "averaged log loss 1.550", "kept log loss 0.842 0.824 0.860"]),
         (
             "llm_rubric",
             [
@@ -117,6 +115,8 @@ def test_example(name, says, shared_data, tmp_path, capsys):
                 "other dialogues', rater 0.315 0.782",
             ],
         ),
+        # The mean of three people as a label, and their three labels: bits of surprise at what the others say.
+        ("brighter", ["anger 0.544 0.191 0.328 0.459", "averaged log loss 1.550", "kept log loss 0.842 0.824 0.860"]),
         ("insteval", ["235 lecturers are above the mean of all, 254 below", "lecturer_sd 0.365"]),
     ],
 )
@@ -126,3 +126,19 @@ def test_example_with_a_figure(name, says, shared_data, tmp_path, capsys):
     for text in says:
         assert text in printed
     assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.example
+@pytest.mark.shared_data
+def test_mtbench_calibrated(shared_data, tmp_path, capsys):
+    """GPT-4 puts its own answers and Claude's higher than experts do; 200 votes put it right."""
+    load("mtbench_calibrated", shared_data).main(tmp_path)
+    printed = " ".join(capsys.readouterr().out.split())
+    for text in (
+        "gpt-4 0.854 0.761 0.758 0.672 0.844 0.170 0.731",
+        "Difference claude-v1 − gpt-3.5-turbo: -0.067 (95% -0.225 to 0.092), from 132 labels and 1,331 verdicts.",
+        "All experts say -0.014",
+        "GPT-4 alone 0.50 both 0.97",
+    ):
+        assert text in printed
+    assert (tmp_path / "mtbench_calibrated.png").stat().st_size > 10_000

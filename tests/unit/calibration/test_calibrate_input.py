@@ -32,6 +32,8 @@ def frame() -> pd.DataFrame:
         ({"label": "lable"}, r"no column 'lable' \(named as label\); did you mean 'label'"),
         ({"group": "txt"}, r"no column 'txt' \(named as group\)"),
         ({"judge": "label"}, "named as label and as judge"),
+        ({"judge": ["score", "score"], "method": "ordinal"}, "name one column of the judge or more, each once"),
+        ({"judge": []}, "name one column of the judge or more"),
         ({"method": "isotone"}, "no method 'isotone'; did you mean 'isotonic'"),
         ({"judge": ["score", "p"]}, r"maps one column of the judge, got \['score', 'p'\]"),
         ({"method": "platt", "judge": "p"}, "is for labels of two categories, got 4; use 'ordinal'"),
