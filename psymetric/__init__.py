@@ -13,10 +13,12 @@ __version__ = "0.1.0"
 # The one map from public name to the module that owns it; `tests/house/test_public_api.py` keeps it true.
 _EXPORTS = {
     "Abstention": "psymetric.calibration.abstention",
+    "AlternativeAnnotatorTest": "psymetric.calibration.alternative_annotator",
     "BestWorst": "psymetric.models.best_worst",
     "BestWorstDesign": "psymetric.design.best_worst_design",
     "Bootstrap": "psymetric.estimation.bootstrap",
     "BradleyTerry": "psymetric.models.bradley_terry",
+    "CalibratedEstimate": "psymetric.calibration.calibrated",
     "CalibrationMap": "psymetric.calibration.calibration_map",
     "CalibrationQuality": "psymetric.calibration.quality",
     "CharacteristicCurves": "psymetric.diagnostics.characteristic_curves",
@@ -27,6 +29,7 @@ _EXPORTS = {
     "Connectivity": "psymetric.data.connectivity",
     "CyclicTriples": "psymetric.diagnostics.cyclic_triples",
     "DifferentialFunctioning": "psymetric.diagnostics.dif",
+    "DistributionAgreement": "psymetric.calibration.distributions",
     "EloRatings": "psymetric.scoring.elo",
     "Fit": "psymetric.estimation.fit",
     "FitSet": "psymetric.estimation.fitting",
@@ -34,6 +37,7 @@ _EXPORTS = {
     "GeneralizedPartialCredit": "psymetric.models.generalized_partial_credit",
     "GradedResponse": "psymetric.models.graded_response",
     "HierarchicalRater": "psymetric.models.hierarchical_rater",
+    "HumanCeiling": "psymetric.calibration.human_ceiling",
     "InformationCriteria": "psymetric.diagnostics.information",
     "InformationCurves": "psymetric.diagnostics.information_curves",
     "JointML": "psymetric.estimation.joint_ml",
@@ -54,6 +58,8 @@ _EXPORTS = {
     "PlackettLuce": "psymetric.models.plackett_luce",
     "Plan": "psymetric.design.plan",
     "Population": "psymetric.models.population",
+    "PredictionPowered": "psymetric.calibration.prediction_powered",
+    "Prevalence": "psymetric.calibration.prevalence",
     "PyMCNUTS": "psymetric.estimation.pymc_nuts",
     "RankingTable": "psymetric.data.rankings",
     "Rasch": "psymetric.models.rasch",
@@ -70,11 +76,13 @@ _EXPORTS = {
     "TwoPL": "psymetric.models.two_pl",
     "abstention": "psymetric.calibration.abstention",
     "administer": "psymetric.administration.administer",
+    "alternative_annotator_test": "psymetric.calibration.alternative_annotator",
     "andersen_test": "psymetric.diagnostics.rasch_tests",
     "best_worst_sets": "psymetric.design.best_worst_design",
     "bias_analysis": "psymetric.diagnostics.bias",
     "bootstrap": "psymetric.estimation.bootstrap",
     "calibrate": "psymetric.calibration.maps",
+    "calibrated_estimate": "psymetric.calibration.calibrated",
     "calibration_quality": "psymetric.calibration.quality",
     "category_statistics": "psymetric.diagnostics.categories",
     "characteristic_curves": "psymetric.diagnostics.characteristic_curves",
@@ -85,6 +93,7 @@ _EXPORTS = {
     "cyclic_triples": "psymetric.diagnostics.cyclic_triples",
     "differential_functioning": "psymetric.diagnostics.dif",
     "displacement": "psymetric.diagnostics.displacement",
+    "distribution_agreement": "psymetric.calibration.distributions",
     "drift": "psymetric.diagnostics.drift",
     "elo_scale": "psymetric.scoring.elo",
     "facet_summary": "psymetric.diagnostics.facets",
@@ -93,6 +102,7 @@ _EXPORTS = {
     "fit_each": "psymetric.estimation.fitting",
     "fit_of_class": "psymetric.scoring.latent_classes",
     "fit_statistics": "psymetric.diagnostics.residuals",
+    "human_ceiling": "psymetric.calibration.human_ceiling",
     "ideal_ratings": "psymetric.scoring.ideal",
     "information_criteria": "psymetric.diagnostics.information",
     "information_curves": "psymetric.diagnostics.information_curves",
@@ -105,6 +115,7 @@ _EXPORTS = {
     "load_instrument": "psymetric.instruments.library",
     "mantel_haenszel": "psymetric.diagnostics.mantel_haenszel",
     "martin_loef_test": "psymetric.diagnostics.rasch_tests",
+    "next_labels": "psymetric.calibration.next_labels",
     "next_pairs": "psymetric.adaptive.next_pairs",
     "norms": "psymetric.scoring.norms",
     "p_best": "psymetric.scoring.ranks",
@@ -116,11 +127,14 @@ _EXPORTS = {
     "person_fit": "psymetric.diagnostics.person_fit",
     "plan": "psymetric.design.plan",
     "plot_bias": "psymetric.plots.bias_map",
+    "plot_calibrated": "psymetric.plots.calibrated",
     "plot_categories": "psymetric.plots.category_curves",
     "plot_characteristic": "psymetric.plots.characteristic",
     "plot_components": "psymetric.plots.components",
     "plot_dependence": "psymetric.plots.dependence",
+    "plot_entropies": "psymetric.plots.disagreement",
     "plot_fit": "psymetric.plots.fit_bubbles",
+    "plot_human_ceiling": "psymetric.plots.disagreement",
     "plot_information": "psymetric.plots.information",
     "plot_leaderboard": "psymetric.plots.leaderboard",
     "plot_mixing": "psymetric.plots.mixing",
@@ -133,6 +147,8 @@ _EXPORTS = {
     "plot_trace": "psymetric.plots.chains",
     "plot_wright_map": "psymetric.plots.wright_map",
     "posterior_predictive": "psymetric.diagnostics.predictive",
+    "prediction_powered_mean": "psymetric.calibration.prediction_powered",
+    "prediction_powered_regression": "psymetric.calibration.prediction_powered",
     "quasi_variances": "psymetric.scoring.quasi_variances",
     "rank_intervals": "psymetric.scoring.ranks",
     "rank_probabilities": "psymetric.scoring.ranks",
@@ -149,6 +165,7 @@ _EXPORTS = {
     "residual_components": "psymetric.diagnostics.components",
     "residual_correlations": "psymetric.diagnostics.local_dependence",
     "robust_errors": "psymetric.estimation.robust",
+    "rogan_gladen": "psymetric.calibration.prevalence",
     "round_robin": "psymetric.design.pair_designs",
     "sampling_diagnostics": "psymetric.diagnostics.sampling",
     "scale_reliability": "psymetric.diagnostics.reliability",
@@ -187,9 +204,29 @@ if TYPE_CHECKING:
     from psymetric.administration.administer import administer as administer
     from psymetric.administration.tables import to_table as to_table
     from psymetric.calibration.abstention import Abstention as Abstention, abstention as abstention
+    from psymetric.calibration.alternative_annotator import (
+        AlternativeAnnotatorTest as AlternativeAnnotatorTest,
+        alternative_annotator_test as alternative_annotator_test,
+    )
+    from psymetric.calibration.calibrated import (
+        CalibratedEstimate as CalibratedEstimate,
+        calibrated_estimate as calibrated_estimate,
+    )
     from psymetric.calibration.calibration_map import CalibrationMap as CalibrationMap
     from psymetric.calibration.conformal import ConformalSets as ConformalSets, conformal_sets as conformal_sets
+    from psymetric.calibration.distributions import (
+        DistributionAgreement as DistributionAgreement,
+        distribution_agreement as distribution_agreement,
+    )
+    from psymetric.calibration.human_ceiling import HumanCeiling as HumanCeiling, human_ceiling as human_ceiling
     from psymetric.calibration.maps import calibrate as calibrate
+    from psymetric.calibration.next_labels import next_labels as next_labels
+    from psymetric.calibration.prediction_powered import (
+        PredictionPowered as PredictionPowered,
+        prediction_powered_mean as prediction_powered_mean,
+        prediction_powered_regression as prediction_powered_regression,
+    )
+    from psymetric.calibration.prevalence import Prevalence as Prevalence, rogan_gladen as rogan_gladen
     from psymetric.calibration.quality import (
         CalibrationQuality as CalibrationQuality,
         calibration_quality as calibration_quality,
@@ -304,11 +341,13 @@ if TYPE_CHECKING:
     from psymetric.models.three_pl import ThreePL as ThreePL
     from psymetric.models.two_pl import TwoPL as TwoPL
     from psymetric.plots.bias_map import plot_bias as plot_bias
+    from psymetric.plots.calibrated import plot_calibrated as plot_calibrated
     from psymetric.plots.category_curves import plot_categories as plot_categories
     from psymetric.plots.chains import plot_ranks as plot_ranks, plot_trace as plot_trace
     from psymetric.plots.characteristic import plot_characteristic as plot_characteristic
     from psymetric.plots.components import plot_components as plot_components
     from psymetric.plots.dependence import plot_dependence as plot_dependence
+    from psymetric.plots.disagreement import plot_entropies as plot_entropies, plot_human_ceiling as plot_human_ceiling
     from psymetric.plots.fit_bubbles import plot_fit as plot_fit
     from psymetric.plots.information import plot_information as plot_information
     from psymetric.plots.leaderboard import plot_leaderboard as plot_leaderboard
