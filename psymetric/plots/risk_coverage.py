@@ -56,7 +56,7 @@ def draw_risk_coverage(
         axes.fill_between(answered, risk, upper, color=ACCENT, alpha=0.14, lw=0)
         axes.plot(answered, risk, color=ACCENT, lw=2)
         axes.axhline(asked, color=WARN, lw=1.2)
-        axes.text(1.005, asked + 0.012 * top, f"risk asked, {asked:.0%}", size=11, color=WARN, ha="right", va="bottom")
+        axes.text(0.985, asked + 0.012 * top, f"risk asked, {asked:.0%}", size=11, color=WARN, ha="right", va="bottom")
         if chosen is not None:
             axes.axvline(chosen, color=INK, lw=1.2)
             right = chosen < 0.7
