@@ -28,6 +28,7 @@ _EXPORTS = {
     "ConformalSets": "psymetric.calibration.conformal",
     "Connectivity": "psymetric.data.connectivity",
     "CyclicTriples": "psymetric.diagnostics.cyclic_triples",
+    "DawidSkene": "psymetric.models.dawid_skene",
     "DifferentialFunctioning": "psymetric.diagnostics.dif",
     "DistributionAgreement": "psymetric.calibration.distributions",
     "EloRatings": "psymetric.scoring.elo",
@@ -73,6 +74,7 @@ _EXPORTS = {
     "Scores": "psymetric.data.scores",
     "Study": "psymetric.design.study",
     "ThreePL": "psymetric.models.three_pl",
+    "TrueCategories": "psymetric.scoring.truth",
     "TwoPL": "psymetric.models.two_pl",
     "abstention": "psymetric.calibration.abstention",
     "administer": "psymetric.administration.administer",
@@ -176,6 +178,7 @@ _EXPORTS = {
     "swap_consistency": "psymetric.diagnostics.swap_consistency",
     "tiers": "psymetric.scoring.tiers",
     "to_table": "psymetric.administration.tables",
+    "true_categories": "psymetric.scoring.truth",
     "win_rates": "psymetric.scoring.win_rates",
 }
 
@@ -327,6 +330,7 @@ if TYPE_CHECKING:
     from psymetric.instruments.library import load_instrument as load_instrument
     from psymetric.models.best_worst import BestWorst as BestWorst
     from psymetric.models.bradley_terry import BradleyTerry as BradleyTerry
+    from psymetric.models.dawid_skene import DawidSkene as DawidSkene
     from psymetric.models.four_pl import FourPL as FourPL
     from psymetric.models.generalized_partial_credit import GeneralizedPartialCredit as GeneralizedPartialCredit
     from psymetric.models.graded_response import GradedResponse as GradedResponse
@@ -378,4 +382,5 @@ if TYPE_CHECKING:
     from psymetric.scoring.score import score as score
     from psymetric.scoring.score_table import ScoreTable as ScoreTable, score_table as score_table
     from psymetric.scoring.tiers import separability as separability, tiers as tiers
+    from psymetric.scoring.truth import TrueCategories as TrueCategories, true_categories as true_categories
     from psymetric.scoring.win_rates import win_rates as win_rates
