@@ -28,7 +28,7 @@ from psymetric.sensitivity.identified_frames import range_frames, sentences
 from psymetric.sensitivity.identified_margins import JudgeMargins, judge_margins, simultaneous_bands
 from psymetric.sensitivity.identified_problem import World, WorldProblem, spanned
 from psymetric.sensitivity.identified_rank import FibreDimension, fibre_dimension
-from psymetric.sensitivity.identified_search import Effort, find_ranges
+from psymetric.sensitivity.identified_search import Effort, find_ranges, reached_points
 
 __all__ = ["IdentifiedSet", "JudgeWorld", "identified_set"]
 
@@ -81,6 +81,7 @@ class IdentifiedSet:
     margins: str
     level: float | None
     _worlds: tuple[tuple[World, World], ...]
+    _problem: WorldProblem
 
     def world(self, first: Label, second: Label | None = None, *, end: Literal["lower", "upper"]) -> JudgeWorld:
         """The world found at one end of a range: of a difference, or of one candidate's mean.
@@ -116,6 +117,25 @@ class IdentifiedSet:
         candidates = pd.Index(names, name="candidate")
         truth = pd.DataFrame(found.truth, index=candidates, columns=levels)
         return JudgeWorld(truth, judged, pd.Series(found.truth @ self.values, index=candidates, name="true mean"))
+
+    def region(self, candidate: Label, *, directions: int = 24) -> Numbers:
+        """What one candidate's true-level probabilities may be: the furthest points that worlds were found for.
+
+        Args:
+            candidate: Its name.
+            directions: In how many directions to search.
+
+        Returns:
+            Shape (directions, levels). Their convex hull is an inner bound of the convex hull of all that is possible.
+
+        Raises:
+            DataError: An unknown candidate.
+        """
+        names = self.observed.candidates
+        if candidate not in names:
+            raise DataError(f"IdentifiedSet.region: no candidate {candidate!r}; {nearest(candidate, names)}")
+        worlds = [world for ends in self._worlds for world in ends]
+        return reached_points(self._problem, worlds, names.index(candidate), directions=directions)
 
     def summary(self) -> list[str]:
         """One sentence for each pair of candidates."""
@@ -212,6 +232,7 @@ def identified_set(
         kind,
         level if kind == "bands" else None,
         ranges.worlds,
+        problem,
     )
 
 

@@ -26,7 +26,7 @@ _SLACK = 1e-9
 """Room left around every bound that is tightened, so that rounding never cuts a world off."""
 _ROUNDS = 3
 _CLIMBS = 30
-"""Boxes from one local search to the next."""
+"""Boxes from one local search to the next, fewer at first."""
 _STEPS = 15
 _EDGE = 0.15
 """A cut stays at least this share of the width away from both ends."""
@@ -99,7 +99,7 @@ def certified_reach(
         above, _, box, relaxed = heapq.heappop(queue)
         above = -above
         if solved >= climbed:
-            climbed = solved + _CLIMBS
+            climbed = solved + min(2 * solved, _CLIMBS)
             found = climber.climb(objective, relaxed.world, steps=_STEPS)
             best, attained = _better(objective, found, best, attained)
         fresh = _halves(box, relaxed)
@@ -140,7 +140,7 @@ def tightened(problem: WorldProblem, box: Box) -> Box | None:
     for _ in range(_ROUNDS):
         low, high = _within_one(low, high)
         least, most = _within_one(least, most)
-        # What a product, by judge, candidate, level and label, may be once the others are as small or large as they can.
+        # What a product (judge, candidate, level, label) may be once the others are as small or large as they can.
         small = low[None, :, :, None] * least[:, None]
         large = high[None, :, :, None] * most[:, None]
         top = over - (small.sum(axis=2, keepdims=True) - small)

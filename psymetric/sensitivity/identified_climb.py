@@ -18,13 +18,17 @@ __all__ = ["Climber", "TOLERANCE"]
 
 Numbers = NDArray[np.float64]
 
-TOLERANCE = 1e-8
-"""Departure from a margin up to which a world reproduces it."""
+TOLERANCE = 1e-7
+"""Departure from a margin up to which a world reproduces it: that of the linear programmes."""
 _PENALTY = 3.0
 """Price of a missed margin, in units of the objective: low enough that a climb may leave the margins on its way."""
 _FIRST, _LEAST, _MOST = 0.3, 1e-7, 1.0
 """Trust region, in probabilities."""
+_NEAR = 20.0
+"""Trust region of a repair, in units of what is to be repaired."""
 _REPAIRS = 40
+_GAIN = 1e-8
+"""Rise of the objective not worth another step."""
 
 
 class Climber:
@@ -56,14 +60,15 @@ class Climber:
 
     def repair(self, start: World) -> World | None:
         """A world near `start` that reproduces the margins, or None."""
-        world = start
-        if self._fails(world):
-            world = self._search(np.zeros_like(start.truth), start, steps=_REPAIRS, radius=_MOST)
-        return None if self._fails(world) else world
+        world, outside = start, self._outside(start)
+        if outside > TOLERANCE:
+            world = self._search(np.zeros_like(start.truth), start, steps=_REPAIRS, radius=_NEAR * outside)
+        return None if self._outside(world) > TOLERANCE else world
 
-    def _fails(self, world: World) -> bool:
+    def _outside(self, world: World) -> float:
+        """The largest departure from anything that a world must satisfy."""
         limits, flat = self.problem.limits, world.judges.ravel()
-        outside = max(
+        return max(
             float(self.problem.excess(world).max()),
             float((limits.floor - world.judges).max()),
             float((world.judges - limits.ceiling).max()),
@@ -72,22 +77,26 @@ class Climber:
             float(np.abs(world.judges.sum(axis=2) - 1).max()),
             float((self.problem.judge_rows @ flat).max(initial=0.0)),
         )
-        return outside > TOLERANCE
 
     def _search(self, objective: Numbers, world: World, *, steps: int, radius: float) -> World:
-        merit = self._merit(objective, world)
+        merit, radius = self._merit(objective, world), min(radius, _MOST)
         for _ in range(steps):
             step = self._step(objective, world, radius)
             if step is None:
-                radius /= 2
+                # What is assumed of judges lies beyond the trust region.
+                if radius >= _MOST:
+                    break
+                radius = min(4 * radius, _MOST)
                 continue
             new, promised = step
             reached = self._merit(objective, new)
-            if promised - merit < 1e-10 or radius < _LEAST:
+            if promised - merit < _GAIN or radius < _LEAST:
                 break
             share = (reached - merit) / (promised - merit)
             if share > 0:
                 world, merit = new, reached
+            if not objective.any() and self._outside(world) <= TOLERANCE / 2:
+                break
             radius = min(2 * radius, _MOST) if share > 0.75 else 0.4 * radius if share < 0.25 else radius
         return world
 

@@ -16,7 +16,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from psymetric.data.messages import nearest
+from psymetric.data.messages import counted, nearest
 from psymetric.data.responses import ResponseTable
 from psymetric.errors import DataError
 
@@ -49,14 +49,14 @@ class ItemIdentification:
     def describe(self) -> str:
         """The condition and whether it holds, in words."""
         most, items = int(self.designs["judges"].max()), int(self.designs.iloc[-1]["items"])
-        first = f"At most {most} judge(s) labelled the same item ({items:,} such items)."
+        first = f"At most {counted(most, 'judge')} labelled one item ({counted(items, 'such item')})."
         words = {
-            "alone": "If they err independently given the truth, item-level labels determine every judge and candidate up "
-            "to the names of the levels, candidate by candidate.",
-            "together": "If they err independently given the truth, treat candidates alike, and candidates differ, "
-            "item-level labels determine every judge and candidate up to the names of the levels.",
-            "no": "Not every judge is determined by item-level labels: let three judges or more label the same items, or "
-            "add true labels.",
+            "alone": "If they err independently given the truth, item-level labels determine every judge and each "
+            "candidate, up to the names of the levels.",
+            "together": "If they err independently given the truth and treat candidates alike, and these differ, "
+            "item-level labels determine every judge and candidate, up to the names of the levels.",
+            "no": "Not every judge is determined by item-level labels: let three judges or more label the same items, "
+            "or add true labels.",
         }[self.identified]
         return f"{first} {words}"
 

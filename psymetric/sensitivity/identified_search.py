@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,7 +16,7 @@ from psymetric.sensitivity.identified_problem import World, WorldProblem
 from psymetric.sensitivity.identified_relaxation import Relaxation
 from psymetric.sensitivity.identified_two_levels import exact_worlds
 
-__all__ = ["Effort", "Method", "Ranges", "find_ranges"]
+__all__ = ["Effort", "Method", "Ranges", "find_ranges", "reached_points"]
 
 Numbers = NDArray[np.float64]
 Method = Literal["exact", "certified", "inner"]
@@ -25,6 +25,8 @@ _PRODUCTS = 2_500
 """Products of a world's halves up to which a linear programme of all of them takes some hundredths of a second."""
 _CLIMBED = 60
 """Targets up to which each has climbs of its own."""
+_BRIEF = 6
+"""Linear programmes of a climb that starts from a world."""
 
 
 @dataclass(frozen=True)
@@ -138,19 +140,50 @@ def _pooled(targets: Numbers, worlds: list[World]) -> tuple[Numbers, tuple[tuple
 
 
 def _found_worlds(problem: WorldProblem, climber: Climber, targets: Numbers, effort: Effort) -> list[World]:
-    """Worlds found by climbing: both ends of targets, from several starts."""
-    starts = list(_starts(problem, effort))
+    """Worlds found by climbing to both ends of targets: from several starts, or for many targets from the best yet."""
+    starts, worlds = list(_starts(problem, effort)), list[World]()
+    many = len(targets) > _CLIMBED
     # The first targets are single candidates, the others differences of these.
-    chosen = targets if len(targets) <= _CLIMBED else targets[: problem.shape[0]]
-    worlds: list[World] = []
-    for target in chosen:
-        for sign in (-1.0, 1.0):
-            objective = sign * target
+    for target in targets[: problem.shape[0]] if many else targets:
+        for objective in (-target, target):
             known = max(worlds, key=lambda world: float((objective * world.truth).sum()), default=None)
-            for start in [*starts, *([known] if known is not None else [])]:
-                found = climber.climb(objective, start, steps=effort.steps)
+            tried = [*([] if many and known is not None else starts), *([] if known is None else [known])]
+            for start in tried:
+                found = climber.climb(objective, start, steps=_BRIEF if many and known is not None else effort.steps)
                 worlds += [] if found is None else [found]
     return worlds
+
+
+def reached_points(problem: WorldProblem, worlds: Sequence[World], candidate: int, *, directions: int) -> Numbers:
+    """True-level probabilities that worlds give one candidate: the furthest found in evenly spread directions.
+
+    Args:
+        problem: What a world must satisfy.
+        worlds: Some that do.
+        candidate: Its place.
+        directions: How many to climb in.
+
+    Returns:
+        Shape (directions, levels). Their hull is an inner bound of what the candidate may be.
+    """
+    climber, pool = Climber(problem), list(worlds)
+    n_candidates, n_levels = problem.shape[:2]
+    plane = np.linalg.svd(np.ones((1, n_levels)))[2][1:]
+    turns = np.random.default_rng(0).normal(size=(directions, n_levels - 1))
+    if n_levels == 3:
+        angle = 2 * np.pi * np.arange(directions) / directions
+        turns = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    points = np.zeros((directions, n_levels))
+    for place, turn in enumerate(turns @ plane):
+        objective = np.zeros((n_candidates, n_levels))
+        objective[candidate] = turn / np.abs(turn).max()
+        best = max(pool, key=lambda world: float((objective * world.truth).sum()))
+        found = climber.climb(objective, best, steps=_BRIEF)
+        if found is not None and float((objective * (found.truth - best.truth)).sum()) > 0:
+            best = found
+            pool.append(found)
+        points[place] = best.truth[candidate]
+    return points
 
 
 def _starts(problem: WorldProblem, effort: Effort) -> Iterator[World]:
