@@ -22,6 +22,7 @@ _EXPORTS = {
     "ConditionalML": "psymetric.estimation.conditional_ml",
     "Connectivity": "psymetric.data.connectivity",
     "CyclicTriples": "psymetric.diagnostics.cyclic_triples",
+    "DawidSkene": "psymetric.models.dawid_skene",
     "DifferentialFunctioning": "psymetric.diagnostics.dif",
     "EloRatings": "psymetric.scoring.elo",
     "Fit": "psymetric.estimation.fit",
@@ -266,6 +267,7 @@ if TYPE_CHECKING:
     from psymetric.instruments.library import load_instrument as load_instrument
     from psymetric.models.best_worst import BestWorst as BestWorst
     from psymetric.models.bradley_terry import BradleyTerry as BradleyTerry
+    from psymetric.models.dawid_skene import DawidSkene as DawidSkene
     from psymetric.models.four_pl import FourPL as FourPL
     from psymetric.models.generalized_partial_credit import GeneralizedPartialCredit as GeneralizedPartialCredit
     from psymetric.models.graded_response import GradedResponse as GradedResponse

@@ -21,6 +21,7 @@ from psymetric.estimation.fit import Fit, FitStatus
 from psymetric.models.base import ABILITY, DIMENSION, AbstractMeasurementModel, Table
 from psymetric.models.judge_mixture import CLASS
 from psymetric.models.space import term_names
+from psymetric.models.truth import PREVALENCE, AbstractTruthModel
 
 __all__ = [
     "LARGEST_COVARIANCE",
@@ -104,6 +105,8 @@ def uncertainty(
 
 def level_counts(model: AbstractMeasurementModel, table: Table) -> dict[str, Array]:
     """Weighted number of responses behind every value of every facet parameter."""
+    if isinstance(model, AbstractTruthModel):
+        return _label_counts(model, table)
     counts: dict[str, Array] = {}
     for spec in model.parameters:
         if not spec.axes or "step" in spec.axes or spec.axes[0] not in table.levels:
@@ -129,6 +132,23 @@ def level_counts(model: AbstractMeasurementModel, table: Table) -> dict[str, Arr
         if CLASS in spec.axes:
             # All comparisons of an item bear on its worth in every class their judge may belong to.
             counts[spec.name] = np.repeat(counts[spec.name][..., None], len(model.levels(table)[CLASS]), axis=-1)
+    return counts
+
+
+def _label_counts(model: AbstractTruthModel, table: Table) -> dict[str, Array]:
+    """Labels behind every value by its first axis, the judge or the subject; subjects behind a prevalence."""
+    labels, levels = model.labels(table), model.levels(table)
+    counts: dict[str, Array] = {}
+    for spec in model.parameters:
+        shape = tuple(len(levels[axis]) for axis in spec.axes)
+        owner = spec.axes[0] if spec.axes else ""
+        if owner in labels.codes:
+            total = np.bincount(labels.codes[owner], labels.weight, shape[0])
+        elif owner in labels.subjects:
+            total = np.bincount(labels.subjects[owner], minlength=shape[0])
+        else:
+            total = np.full(shape[:1], len(labels.known) if spec.name == PREVALENCE else labels.weight.sum())
+        counts[spec.name] = np.broadcast_to(total.reshape(-1, *[1] * (len(shape) - 1)), shape).astype(np.float64)
     return counts
 
 
@@ -197,6 +217,7 @@ def single_level_notes(model: AbstractMeasurementModel, table: Table) -> tuple[s
         and len(table.levels[spec.axes[0]]) == 1
         and spec.name != ABILITY
         and not spec.anchors
+        and not isinstance(model, AbstractTruthModel)
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 
@@ -11,6 +13,7 @@ from psymetric.estimation.fit import Fit
 from psymetric.models.base import ABILITY, DIMENSION, Label, ParamSpec
 from psymetric.models.judge_mixture import CLASS
 from psymetric.models.space import CORRELATION, POPULATION_MEAN, POPULATION_SD, has_dimensions
+from psymetric.models.truth import AbstractTruthModel
 
 __all__ = ["estimates_frame", "summary_text", "value_labels"]
 
@@ -57,11 +60,8 @@ def _labels(fit: Fit, spec: ParamSpec) -> dict[str, list[object]]:
         }
     if len(spec.axes) == 1:
         return {"level": list(fit.levels[spec.axes[0]])}
-    first, second = (fit.levels[axis] for axis in spec.axes)
-    return {
-        spec.axes[0]: [a for a in first for _ in second],
-        spec.axes[1]: [b for _ in first for b in second],
-    }
+    rows = product(*(fit.levels[axis] for axis in spec.axes))
+    return {axis: list(column) for axis, column in zip(spec.axes, zip(*rows, strict=True), strict=True)}
 
 
 def value_labels(fit: Fit, name: str) -> list[str]:
@@ -94,7 +94,7 @@ def _notes(fit: Fit, spec: ParamSpec, n_values: int) -> list[str]:
     for place, label in enumerate(labels):
         if label in anchored:
             notes[place] = "anchored"
-    if len(labels) == 1 and not anchored and spec.axes != (CLASS,):
+    if len(labels) == 1 and not anchored and spec.axes != (CLASS,) and not isinstance(fit.model, AbstractTruthModel):
         notes[0] = "one level: fixed at zero"
     return notes
 
