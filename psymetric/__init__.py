@@ -149,6 +149,10 @@ _EXPORTS = {
     "tiers": "psymetric.scoring.tiers",
     "to_table": "psymetric.administration.tables",
     "win_rates": "psymetric.scoring.win_rates",
+    "PriorSensitivity": "psymetric.sensitivity.prior_grid",
+    "prior_sensitivity": "psymetric.sensitivity.prior_grid",
+    "candidate_scores": "psymetric.scoring.candidates",
+    "SimplexJudge": "psymetric.models.simplex_judge",
 }
 
 __all__ = ["__version__", *sorted(_EXPORTS)]  # pyright: ignore[reportUnsupportedDunderAll]

@@ -122,6 +122,11 @@ class AbstractTruthModel(AbstractMeasurementModel):
         return self.facets
 
     @property
+    def subject_columns(self) -> tuple[str, ...]:
+        """Codes that `truth_log_probs` reads besides "subject"; each is constant within a subject."""
+        return () if self.groups is None else (self.groups,)
+
+    @property
     @final
     def golds(self) -> tuple[Label, ...]:
         """The levels that give the truth."""
@@ -187,8 +192,7 @@ class AbstractTruthModel(AbstractMeasurementModel):
         codes = {name: table.codes[name][rest] for name in self.facets if name != self.over}
         codes |= {"subject": subject[rest], self.over: place[judge[rest]]}
         subjects = {"subject": np.arange(n_subjects, dtype=np.int32)}
-        if self.groups is not None:
-            subjects[self.groups] = by_level(table, self.groups, "subject")
+        subjects |= {name: by_level(table, name, "subject") for name in self.subject_columns}
         return Labels(codes, table.response[rest], table.weight[rest], subjects, known)
 
     def _mark(self, table: Table, rows: NDArray[np.int64], known: Codes) -> None:
