@@ -135,6 +135,7 @@ class OrderedRows:
 
     @property
     def size(self) -> int:
+        """Length of the free vector."""
         return prod(self.shape[:-1]) * (self.shape[-1] - 1)
 
     def _parts(self, free: Array) -> tuple[Array, Array]:
@@ -147,6 +148,7 @@ class OrderedRows:
         return rows, jnp.sum(volume) + jnp.sum(jnp.log(slope + _LEAST))
 
     def forward(self, free: Array) -> Array:
+        """The probabilities, of `shape`."""
         return self._parts(free)[0]
 
     def log_forward(self, free: Array) -> Array:
@@ -171,7 +173,7 @@ class OrderedRows:
         return jax.lax.fori_loop(0, _NEWTON_STEPS, step, start).ravel()
 
     def inverse(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The free vector; rows at the edge of the order, such as equal ones, are first moved a fifth of the way inside.
+        """The free vector; rows at the edge of the order, such as equal ones, are first moved inside by a fifth.
 
         What is inside is all rows with equal shares of their room.
         """

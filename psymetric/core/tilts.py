@@ -29,14 +29,18 @@ class Tilts:
 
     @property
     def size(self) -> int:
+        """Length of the free vector."""
         return prod(self.shape[:-1]) * (self.shape[-1] - 1)
 
     def forward(self, free: Array) -> Array:
+        """Free vector of shape (size,) to log-odds."""
         numbers = free.reshape(*self.shape[:-1], self.shape[-1] - 1)
         return self.scale * extend_centred(numbers, len(self.shape) - 1)
 
     def inverse(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Log-odds to the free vector."""
         return (contract_centred(value, len(self.shape) - 1) / np.asarray(self.scale)).ravel()
 
-    def log_jacobian(self, free: Array) -> Array:
+    def log_jacobian(self, free: Array) -> Array:  # noqa: ARG002  (others' depends on it)
+        """Nothing: a prior on the free vector is what is meant."""
         return jnp.zeros(())

@@ -28,6 +28,9 @@ __all__ = ["PREFERENCE", "SELF_PREFERENCE", "SimplexJudge"]
 
 PREFERENCE, SELF_PREFERENCE = "preference", "self_preference"
 
+_UNIDENTIFIED = 3
+"""Levels from which judges of counts identify no order."""
+_SHARED = 2
 _OWN = ((False, True), (0, 1), ("no", "yes"))
 
 
@@ -230,6 +233,20 @@ class SimplexJudge(AbstractTruthModel):
         return jnp.log(params[PREVALENCE])[tuple(subjects[name] for name in self.subject_columns)]
 
     @override
+    def notes(self, table: Table) -> tuple[str, ...]:
+        n_levels, n_judges = len(table.categories), len(self.levels(table)[self.over])
+        if n_levels < _UNIDENTIFIED or self.gold is not None or not (self.of_counts or self._labelled_once(table)):
+            return ()
+        return (
+            f"the order of the candidates is driven by the prior: with {n_levels} levels, {counted(n_judges, 'judge')} "
+            "and no answer that two of them or gold have labelled, other judges and other candidates explain the "
+            "labels as well, however many there are. Run prior_sensitivity and identified_set before stating it",
+        )
+
+    def _labelled_once(self, table: Table) -> bool:
+        return int(np.bincount(table.codes["subject"][table.weight > 0]).max(initial=0)) < _SHARED
+
+    @override
     def check(self, table: Table) -> None:
         """Raise DataError for what no model of this kind fits, one candidate, or a column of families that is none."""
         AbstractTruthModel.check(self, table)
@@ -247,6 +264,6 @@ class SimplexJudge(AbstractTruthModel):
         if self.self_preference is not None and tuple(table.levels[self.self_preference]) not in _OWN:
             raise DataError(
                 f"SimplexJudge(self_preference={self.self_preference!r}): that column has levels "
-                f"{listing(table.levels[self.self_preference])}; it must hold truth values, 0 and 1, or 'no' and 'yes', "
-                "and both of them"
+                f"{listing(table.levels[self.self_preference])}; it must hold both of two truth "
+                "values, 0 and 1, or 'no' and 'yes'"
             )

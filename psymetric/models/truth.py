@@ -121,6 +121,10 @@ class AbstractTruthModel(AbstractMeasurementModel):
         """Codes that `label_log_probs` reads: the facets, and "subject" where subjects have parameters of their own."""
         return self.facets
 
+    def notes(self, table: Table) -> tuple[str, ...]:  # noqa: ARG002  (few models have something to add)
+        """What a reader of a fit to this table must know of the model, as plain sentences."""
+        return ()
+
     @property
     def subject_columns(self) -> tuple[str, ...]:
         """Codes that `truth_log_probs` reads besides "subject"; each is constant within a subject."""

@@ -43,9 +43,7 @@ def margins(prevalence: Array, confusion: Array, tilt: Array | None) -> Array:
 
 
 @final
-@partial(
-    jax.tree_util.register_dataclass, data_fields=["space", "counts", "own"], meta_fields=["has_strata"]
-)
+@partial(jax.tree_util.register_dataclass, data_fields=["space", "counts", "own"], meta_fields=["has_strata"])
 @dataclass(frozen=True)
 class MarginProblem:
     """Counts of labels, each of another answer: all candidates by all judges at once.

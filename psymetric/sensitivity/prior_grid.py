@@ -151,11 +151,11 @@ class PriorSensitivity:
         numbers = pairs["label"].value_counts()
         said = ", ".join(f"{numbers[label]} {label}" for label in numbers.index)
         lines = [f"{counted(len(self.cells), 'prior')}, {counted(len(pairs), 'pair')}: {said}"]
-        for pair in pairs[pairs["label"] == "not identified"].itertuples():
-            lines.append(
-                f"{pair.first} over {pair.second}: not identified; probability {pair.lowest:.2f} to {pair.highest:.2f} "
-                "over the priors, and more labels of these judges do not narrow it"
-            )
+        lines += [
+            f"{pair.first} over {pair.second}: not identified; probability {pair.lowest:.2f} to {pair.highest:.2f} "
+            "over the priors, and more labels of these judges do not narrow it"
+            for pair in pairs[pairs["label"] == "not identified"].itertuples()
+        ]
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
     def __repr__(self) -> str:
@@ -184,9 +184,9 @@ def prior_sensitivity(
     """Refit a simplex judge under every combination of priors, and see which conclusions stand.
 
     Every combination is sampled, by one compiled program for those without candidate effects and one for those with
-    them. The model's own settings are added to the grid where they are missing. A cell whose chains disagree (R-hat over
-    1.05 or an effective sample size under 100) is run again with longer steps, and if that does not help it is marked
-    and gives no number.
+    them. The model's own settings are added to the grid where they are missing. A cell whose chains disagree (R-hat
+    over 1.05 or an effective sample size under 100) is run again with longer steps; where that does not help, it is
+    marked and gives no number.
 
     Args:
         model: The model; its own prior is the reference.

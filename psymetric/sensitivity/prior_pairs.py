@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-__all__ = ["Robustness", "order_probabilities", "robustness", "tipping_value"]
+__all__ = ["Robustness", "order_probabilities", "rank_frame", "robustness", "tipping_value"]
 
 Array = NDArray[np.float64]
 Robustness = Literal["robust", "sensitive", "not identified", "undecided", "unknown"]
@@ -53,7 +53,9 @@ def robustness(
     return "sensitive" if stated.any() else "undecided"
 
 
-def tipping_value(settings: Sequence[object], stated: Array, usable: NDArray[np.bool_], start: int, threshold: float):
+def tipping_value(
+    settings: Sequence[object], stated: Array, usable: NDArray[np.bool_], start: int, threshold: float
+) -> object:
     """The setting nearest to the reference at which a stated order falls under the threshold, or None.
 
     Numbers are interpolated between the two settings where it happens; of several, the one fewest steps away is
@@ -71,7 +73,8 @@ def tipping_value(settings: Sequence[object], stated: Array, usable: NDArray[np.
     found: list[tuple[int, object]] = []
     numeric = all(isinstance(value, (int, float)) for value in settings)
     # Settings that are no numbers have no neighbours: each is one step away.
-    ways = (range(start + 1, len(settings)), range(start - 1, -1, -1)) if numeric else [[k] for k in range(len(settings))]
+    places = range(len(settings))
+    ways = (places[start + 1 :], places[:start][::-1]) if numeric else tuple([at] for at in places)
     for way in ways:
         before = start
         for steps, at in enumerate(way, start=1):

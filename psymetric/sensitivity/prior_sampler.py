@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from psymetric.core.parameters import ParameterSpace
-from psymetric.estimation.posterior import whitening
 from psymetric.estimation.truth import TruthProblem
 from psymetric.models.dawid_skene import CONFUSION
 from psymetric.models.truth import PREVALENCE
@@ -33,7 +32,7 @@ _FLATTEST = 0.05
 @final
 @dataclass(frozen=True)
 class Start:
-    """Where the chains of one prior start: its mode, shape (size,), and roots of the covariance there and of its inverse."""
+    """Where the chains of one prior start: its mode, and roots of the covariance there and of its inverse."""
 
     mode: Matrix
     root: Matrix
@@ -174,7 +173,8 @@ def _swept(
     space: ParameterSpace, params: dict[str, Array], free: Array, key: Array, sweeps: int
 ) -> tuple[dict[str, Array], Array]:
     """Constrained arrays and free vector after some rounds of moves along the margins."""
-    truth, label = (next(block for block in space.blocks if block.name == name) for name in (PREVALENCE, CONFUSION))
+    blocks: dict[str, Any] = {block.name: block for block in space.blocks}
+    truth, label = blocks[PREVALENCE], blocks[CONFUSION]
     single = params[PREVALENCE].ndim == 2
     share, rows = params[PREVALENCE], params[CONFUSION]
     of_truth, of_label = truth.dirichlet, label.dirichlet
@@ -182,7 +182,7 @@ def _swept(
         share, rows, of_truth, of_label = share[:, None], rows[:, None], of_truth[:, None], of_label[:, None]
 
     def sweep(state: tuple[Array, Array], one: Array) -> tuple[tuple[Array, Array], None]:
-        pooled: Array = label.bijector.pooled
+        pooled = label.bijector.pooled
         return swap_moves(one, *state, pooled=pooled, truth_counts=of_truth, label_counts=of_label), None
 
     share, rows = jax.lax.scan(sweep, (share, rows), jax.random.split(key, sweeps))[0]

@@ -1,4 +1,4 @@
-"""Moves along what counts of labels cannot tell: judges and candidates that change together and leave every margin as it is.
+"""Moves along what counts of labels cannot tell: judges and candidates that change together, every margin kept.
 
 With A any matrix whose rows sum to one, judges Aθ and candidates A⁻ᵀπ have the margins of θ and π. Such moves cost no
 likelihood and go where a Hamiltonian sampler creeps, the more slowly the more labels there are.
