@@ -125,7 +125,7 @@ def test_probability_of_order_moves_with_the_prior_however_many_labels(n: int) -
         ps.SimplexJudge(prior_labels=20.0),
         margins_table(n),
         quality=(0.3, 0.9),
-        prior_labels=(20.0,),
+        prior_labels=(3.0, 20.0),
         candidate_sd=(0.0,),
         order=("none", "stochastic"),
         identified=pd.DataFrame({"first": ["A"], "second": ["B"], "identified": ["no"]}),
