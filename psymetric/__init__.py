@@ -66,6 +66,7 @@ _EXPORTS = {
     "Population": "psymetric.models.population",
     "PredictionPowered": "psymetric.calibration.prediction_powered",
     "Prevalence": "psymetric.calibration.prevalence",
+    "PriorSensitivity": "psymetric.sensitivity.prior_grid",
     "PyMCNUTS": "psymetric.estimation.pymc_nuts",
     "RankingTable": "psymetric.data.rankings",
     "Rasch": "psymetric.models.rasch",
@@ -77,6 +78,7 @@ _EXPORTS = {
     "ScaleReliability": "psymetric.diagnostics.reliability",
     "ScoreTable": "psymetric.scoring.score_table",
     "Scores": "psymetric.data.scores",
+    "SimplexJudge": "psymetric.models.simplex_judge",
     "Study": "psymetric.design.study",
     "ThreePL": "psymetric.models.three_pl",
     "TrueCategories": "psymetric.scoring.truth",
@@ -91,6 +93,7 @@ _EXPORTS = {
     "calibrate": "psymetric.calibration.maps",
     "calibrated_estimate": "psymetric.calibration.calibrated",
     "calibration_quality": "psymetric.calibration.quality",
+    "candidate_scores": "psymetric.scoring.candidates",
     "category_statistics": "psymetric.diagnostics.categories",
     "characteristic_curves": "psymetric.diagnostics.characteristic_curves",
     "class_membership": "psymetric.scoring.latent_classes",
@@ -149,6 +152,7 @@ _EXPORTS = {
     "plot_leaderboard": "psymetric.plots.leaderboard",
     "plot_mixing": "psymetric.plots.mixing",
     "plot_pairwise_probabilities": "psymetric.plots.pairwise_probabilities",
+    "plot_prior_sensitivity": "psymetric.plots.prior_sensitivity",
     "plot_rank_probabilities": "psymetric.plots.rank_probabilities",
     "plot_ranks": "psymetric.plots.chains",
     "plot_reliability_diagram": "psymetric.plots.reliability_diagram",
@@ -160,6 +164,7 @@ _EXPORTS = {
     "posterior_predictive": "psymetric.diagnostics.predictive",
     "prediction_powered_mean": "psymetric.calibration.prediction_powered",
     "prediction_powered_regression": "psymetric.calibration.prediction_powered",
+    "prior_sensitivity": "psymetric.sensitivity.prior_grid",
     "quasi_variances": "psymetric.scoring.quasi_variances",
     "rank_intervals": "psymetric.scoring.ranks",
     "rank_probabilities": "psymetric.scoring.ranks",
@@ -350,6 +355,7 @@ if TYPE_CHECKING:
     from psymetric.models.plackett_luce import PlackettLuce as PlackettLuce
     from psymetric.models.population import Population as Population
     from psymetric.models.rasch import Rasch as Rasch
+    from psymetric.models.simplex_judge import SimplexJudge as SimplexJudge
     from psymetric.models.testlet import RaschTestlet as RaschTestlet
     from psymetric.models.three_pl import ThreePL as ThreePL
     from psymetric.models.two_pl import TwoPL as TwoPL
@@ -367,12 +373,14 @@ if TYPE_CHECKING:
     from psymetric.plots.mixing import plot_mixing as plot_mixing
     from psymetric.plots.pair_savings import plot_savings as plot_savings
     from psymetric.plots.pairwise_probabilities import plot_pairwise_probabilities as plot_pairwise_probabilities
+    from psymetric.plots.prior_sensitivity import plot_prior_sensitivity as plot_prior_sensitivity
     from psymetric.plots.rank_probabilities import plot_rank_probabilities as plot_rank_probabilities
     from psymetric.plots.reliability_diagram import plot_reliability_diagram as plot_reliability_diagram
     from psymetric.plots.risk_coverage import plot_risk_coverage as plot_risk_coverage
     from psymetric.plots.ternary import plot_ternary as plot_ternary
     from psymetric.plots.wright_map import plot_wright_map as plot_wright_map
     from psymetric.reporting.report import Report as Report, report as report
+    from psymetric.scoring.candidates import candidate_scores as candidate_scores
     from psymetric.scoring.elo import EloRatings as EloRatings, elo_scale as elo_scale
     from psymetric.scoring.fair import fair_averages as fair_averages
     from psymetric.scoring.ideal import ideal_ratings as ideal_ratings
@@ -405,3 +413,7 @@ if TYPE_CHECKING:
         item_identification as item_identification,
     )
     from psymetric.sensitivity.identified_margins import JudgeMargins as JudgeMargins, judge_margins as judge_margins
+    from psymetric.sensitivity.prior_grid import (
+        PriorSensitivity as PriorSensitivity,
+        prior_sensitivity as prior_sensitivity,
+    )
