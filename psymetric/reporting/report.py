@@ -20,8 +20,9 @@ from psymetric.estimation.fitting import FitSet
 from psymetric.models.base import Label
 from psymetric.models.judge_mixture import JudgeMixture
 from psymetric.reporting.compose import compose
-from psymetric.reporting.evidence import Evidence, Part, Table, read_parts
+from psymetric.reporting.evidence import Evidence, Part, read_parts
 from psymetric.reporting.files import save_all
+from psymetric.reporting.fitted import Table
 from psymetric.reporting.missing import response_rows
 from psymetric.reporting.page import render
 from psymetric.reporting.section_truth import check_truth
