@@ -63,6 +63,7 @@ _EXPORTS = {
     "Scores": "psymetric.data.scores",
     "Study": "psymetric.design.study",
     "ThreePL": "psymetric.models.three_pl",
+    "TrueCategories": "psymetric.scoring.truth",
     "TwoPL": "psymetric.models.two_pl",
     "administer": "psymetric.administration.administer",
     "andersen_test": "psymetric.diagnostics.rasch_tests",
@@ -148,6 +149,7 @@ _EXPORTS = {
     "swap_consistency": "psymetric.diagnostics.swap_consistency",
     "tiers": "psymetric.scoring.tiers",
     "to_table": "psymetric.administration.tables",
+    "true_categories": "psymetric.scoring.truth",
     "win_rates": "psymetric.scoring.win_rates",
 }
 
@@ -315,4 +317,5 @@ if TYPE_CHECKING:
     from psymetric.scoring.score import score as score
     from psymetric.scoring.score_table import ScoreTable as ScoreTable, score_table as score_table
     from psymetric.scoring.tiers import separability as separability, tiers as tiers
+    from psymetric.scoring.truth import TrueCategories as TrueCategories, true_categories as true_categories
     from psymetric.scoring.win_rates import win_rates as win_rates

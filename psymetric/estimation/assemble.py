@@ -18,6 +18,7 @@ from psymetric.data.rankings import RankingTable
 from psymetric.estimation.boundaries import boundary_notes
 from psymetric.estimation.curvature import Information
 from psymetric.estimation.fit import Fit, FitStatus
+from psymetric.estimation.truth_checks import truth_notes
 from psymetric.models.base import ABILITY, DIMENSION, AbstractMeasurementModel, Table
 from psymetric.models.judge_mixture import CLASS
 from psymetric.models.space import term_names
@@ -29,6 +30,7 @@ __all__ = [
     "build_fit",
     "constrained_uncertainty",
     "level_counts",
+    "propagated",
     "uncertainty",
 ]
 
@@ -60,13 +62,23 @@ def constrained_uncertainty(
         covariance: Of the free parameters in `kept`, shape (kept, kept); the others count as known.
         kept: Their positions in the free vector.
     """
+    return propagated({name: np.asarray(d)[..., kept] for name, d in jacobian(space, free).items()}, covariance)
+
+
+def propagated(derivatives: Mapping[str, Array], covariance: Array) -> Uncertainty:
+    """Uncertainty of arrays by the delta method.
+
+    Args:
+        derivatives: Of each array in the free parameters, its shape and one more axis for them.
+        covariance: Of the free parameters.
+    """
     errors: dict[str, Array] = {}
     covariances: dict[str, Array] = {}
     factors: dict[str, Array] = {}
-    root = _root(covariance) if 0 < len(kept) <= _MOST_JOINT else None
-    for name, derivative in jacobian(space, free).items():
+    root = _root(covariance) if 0 < len(covariance) <= _MOST_JOINT else None
+    for name, derivative in derivatives.items():
         shape = derivative.shape[:-1]
-        moves = np.asarray(derivative).reshape(prod(shape), space.size)[:, kept]
+        moves = derivative.reshape(prod(shape), len(covariance))
         # Blocks are small next to the whole: only the columns that move this one enter.
         columns = np.flatnonzero(moves.any(axis=0))
         moves, own = moves[:, columns], covariance[np.ix_(columns, columns)]
@@ -202,9 +214,17 @@ def build_fit(
         counts=level_counts(model, table),
         extremes=extremes or {},
         penalised=penalised,
-        notes=(*table.notes, *single_level_notes(model, table), *notes, *edges, *_unfinished(status)),
+        notes=(*table.notes, *_model_notes(model, table, arrays, penalised), *notes, *edges, *_unfinished(status)),
         provenance=Provenance(str(table.hash), {"model": repr(model), "engine": asdict(engine)}, seed),
     )
+
+
+def _model_notes(
+    model: AbstractMeasurementModel, table: Table, parameters: Mapping[str, Array], penalised: bool
+) -> tuple[str, ...]:
+    if isinstance(model, AbstractTruthModel):
+        return tuple(truth_notes(model, table, parameters, penalised=penalised))
+    return single_level_notes(model, table)
 
 
 def single_level_notes(model: AbstractMeasurementModel, table: Table) -> tuple[str, ...]:
@@ -218,7 +238,6 @@ def single_level_notes(model: AbstractMeasurementModel, table: Table) -> tuple[s
         and len(table.levels[spec.axes[0]]) == 1
         and spec.name != ABILITY
         and not spec.anchors
-        and not isinstance(model, AbstractTruthModel)
     )
 
 

@@ -13,7 +13,7 @@ from psymetric.estimation.fit import Fit
 from psymetric.models.base import ABILITY, DIMENSION, Label, ParamSpec
 from psymetric.models.judge_mixture import CLASS
 from psymetric.models.space import CORRELATION, POPULATION_MEAN, POPULATION_SD, has_dimensions
-from psymetric.models.truth import AbstractTruthModel
+from psymetric.models.truth import CATEGORY, AbstractTruthModel
 
 __all__ = ["estimates_frame", "summary_text", "value_labels"]
 
@@ -100,7 +100,7 @@ def _notes(fit: Fit, spec: ParamSpec, n_values: int) -> list[str]:
 
 
 def _plural(facet: str) -> str:
-    return f"{facet}es" if facet == CLASS else f"{facet}s"
+    return {CLASS: "classes", CATEGORY: "categories"}.get(facet, f"{facet}s")
 
 
 def _unit_of_data(fit: Fit) -> str:

@@ -58,16 +58,7 @@ class MarginalML:
     def run(self, model: AbstractMeasurementModel, table: Table) -> Fit:
         """Fit `model` to `table`; call it through `psymetric.fit`, which checks the table first."""
         if isinstance(model, AbstractTruthModel):
-            with double_precision():
-                return fit_truth(
-                    model,
-                    table,
-                    self,
-                    tolerance=self.tolerance,
-                    max_iterations=self.max_iterations,
-                    starts=self.starts,
-                    seed=self.seed,
-                )
+            return fit_truth(model, table, self, prior=False)
         require_ability(model, type(self).__name__)
         check_extremes(model, table)
         with double_precision():

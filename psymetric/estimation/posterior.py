@@ -23,6 +23,7 @@ from psymetric.estimation.mixtures import MixtureProblem, unswitched
 from psymetric.estimation.multidimensional import MultidimensionalProblem
 from psymetric.estimation.multistart import Climbed, climb_from_each
 from psymetric.estimation.problems import MarginalProblem, Problem, joint_problem
+from psymetric.estimation.truth import TruthProblem, renamed_notes
 from psymetric.estimation.truth_search import truth_mode
 from psymetric.estimation.window_draws import draw_dimensions
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, Table
@@ -132,6 +133,8 @@ def whitening(information: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def unswitched_draws(mode: Mode, free: Vector) -> tuple[Vector, tuple[str, ...]]:
     """Draws, shape (chains, draws, parameters), classes of a mixture in the mode's order, and how many were not."""
+    if isinstance(mode.problem, TruthProblem):
+        return free, renamed_notes(mode.problem, free)
     if not isinstance(mode.problem, MixtureProblem):
         return free, ()
     ordered, share = unswitched(mode.problem.space, free, mode.maximum.point)

@@ -13,8 +13,10 @@ import numpy as np
 from jax import Array
 from jax.scipy.special import logsumexp
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 from scipy.sparse import csr_array
 
+from psymetric.core.bijectors import Bijector
 from psymetric.core.distinct import distinct_places
 from psymetric.core.gather_sum import GatherSum
 from psymetric.core.parameters import ParameterSpace
@@ -22,9 +24,9 @@ from psymetric.estimation.shared_states import SharedStates
 from psymetric.models.base import Table
 from psymetric.models.shared_state import AbstractSharedStateModel
 from psymetric.models.space import parameter_space
-from psymetric.models.truth import AbstractTruthModel
+from psymetric.models.truth import CATEGORY, TRUTH, AbstractTruthModel
 
-__all__ = ["TruthData", "TruthProblem", "TruthSums", "truth_data", "truth_problem", "truth_sums"]
+__all__ = ["TruthData", "TruthProblem", "TruthSums", "renamed_notes", "truth_data", "truth_problem", "truth_sums"]
 
 Codes = NDArray[np.int32]
 
@@ -198,3 +200,29 @@ def truth_problem(model: AbstractTruthModel, table: Table, *, prior: bool) -> Tr
     """Set up the likelihood of a latent-truth model, subjects of equal labels counted."""
     sums = truth_sums(model, truth_data(model, table), len(table.categories))
     return TruthProblem(parameter_space(model, table, ability="integrated"), sums, prior)
+
+
+def renamed_notes(problem: TruthProblem, free: NDArray[np.float64]) -> tuple[str, ...]:
+    """How many draws, shape (chains, draws, size), have their truths under other names than those labels agree with."""
+    where = problem.space.slices()
+    spec = next((spec for spec in problem.model.parameters if spec.axes[-2:] == (TRUTH, CATEGORY)), None)
+    if spec is None or np.isfinite(np.asarray(problem.sums.clamp)).sum() < problem.sums.clamp.size:
+        return ()
+    bijector = next(block.bijector for block in problem.space.blocks if block.name == spec.name)
+    flat = jax.device_put(free.reshape(-1, problem.space.size)[:, where[spec.name]])
+    said = np.asarray(_mean_rows(bijector, flat))
+    order = np.arange(said.shape[-1])
+    renamed = float(np.mean([not np.array_equal(linear_sum_assignment(-one)[1], order) for one in said]))
+    if not renamed:
+        return ()
+    return (
+        f"in {100 * renamed:.1f}% of the draws judges agree better with the truths under other names: labels and priors "
+        "together do not settle which truth is which. Use gold labels, or priors that say more of the judges",
+    )
+
+
+@jax.jit
+def _mean_rows(bijector: Bijector, free: Array) -> Array:
+    """Mean over judges of each draw's log-probabilities of the categories, shape (draws, truths, categories)."""
+    logs = jnp.log(jax.vmap(bijector.forward)(free))
+    return jnp.mean(logs.reshape(logs.shape[0], -1, *logs.shape[-2:]), axis=1)
