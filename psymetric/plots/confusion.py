@@ -16,7 +16,8 @@ from psymetric.plots.style import ACCENT, BACK, INK, SOFT, WARN, panel_axes, sho
 
 __all__ = ["ConfusionPanel", "draw_confusions"]
 
-_CELL, _WRITTEN, _DARK = 46.0, 25.0, 0.66
+_CELL, _WRITTEN, _LEAST, _DARK = 46.0, 25.0, 84.0, 0.66
+"""Pixels of a cell at most, of one with its number, of a panel at least; shade on which ink is light."""
 
 
 @final
@@ -53,9 +54,9 @@ def draw_confusions(panels: Sequence[ConfusionPanel], categories: Sequence[str],
     names = [shorten(name, 8 if narrow else 12) for name in categories]
     left = min(max(text_width(name, 11) for name in names) + 24, width * 0.3)
     gap = 22.0
-    least = count * (_WRITTEN if narrow else 34.0)
+    least = max(count * (_WRITTEN if narrow else 34.0), _LEAST)
     across = int(np.clip((width - left - 8 + gap) // (least + gap), 1, max(len(panels), 1)))
-    wide = min((width - left - 8 - gap * (across - 1)) / across, count * _CELL)
+    wide = min((width - left - 8 - gap * (across - 1)) / across, max(count * _CELL, _LEAST))
     cell = wide / count
     tall = count * min(max(cell, 20.0), 30.0)
     flat = max(text_width(name, 10.5) for name in names) <= cell + 6

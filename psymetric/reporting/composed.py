@@ -20,8 +20,8 @@ from psymetric.reporting.wording import numbered
 __all__ = ["Composed", "about_study", "assemble", "extra_section"]
 
 _LARGEST_LINK: Final = 500_000
-_SAID: Final = ("no response", "never used", "The rows with ")
-"""Of notes: what the sections on missing answers and categories say anyway."""
+_SAID: Final = ("no response", "never used", "The rows with ", "no gold labels: ", "less often than chance")
+"""Of notes: what claims and sections say anyway."""
 
 
 @final

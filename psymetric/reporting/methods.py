@@ -12,11 +12,12 @@ from psymetric.models.base import ParamSpec
 from psymetric.models.best_worst import BestWorst
 from psymetric.models.plackett_luce import PlackettLuce
 from psymetric.reporting.evidence import Evidence, Part
+from psymetric.reporting.fitted import Fitted
 from psymetric.reporting.key_figures import facet_words
 from psymetric.reporting.rounding import joined
 from psymetric.reporting.wording import noun_of, numbered, plural
 
-__all__ = ["ENGINES", "SOURCES", "Methods", "methods_of"]
+__all__ = ["ENGINES", "SOURCES", "Methods", "methods_of", "prior_words"]
 
 SOURCES: Final = {
     "ManyFacetRasch": "Linacre, J. M. (1989). Many-Facet Rasch Measurement. MESA Press.",
@@ -279,13 +280,14 @@ def _priors(part: Part) -> tuple[Mapping[str, str], ...]:
         {
             "parameter": facet_words(part, spec.name),
             "over": " × ".join(spec.axes) or "one number",
-            "prior": _prior(part, spec),
+            "prior": prior_words(part, spec),
         }
         for spec in part.fit.model.parameters
     )
 
 
-def _prior(part: Part, spec: ParamSpec) -> str:
+def prior_words(part: Fitted, spec: ParamSpec) -> str:
+    """The prior of a parameter, by its scale."""
     if spec.anchors:
         return "anchored"
     if spec.name == "ability":

@@ -19,13 +19,17 @@ from psymetric.estimation.fit import Fit
 from psymetric.estimation.fitting import FitSet
 from psymetric.models.base import Label
 from psymetric.models.judge_mixture import JudgeMixture
+from psymetric.models.truth import AbstractTruthModel
 from psymetric.reporting.compose import compose
+from psymetric.reporting.composed import Composed
 from psymetric.reporting.evidence import Evidence, Part, read_parts
 from psymetric.reporting.files import save_all
 from psymetric.reporting.fitted import Table
 from psymetric.reporting.missing import response_rows
 from psymetric.reporting.page import render
 from psymetric.reporting.section_truth import check_truth
+from psymetric.reporting.truth_evidence import read_truth
+from psymetric.reporting.truth_page import compose_truth
 
 __all__ = ["Report", "report"]
 
@@ -111,11 +115,25 @@ def report(
     """
     if not 0 < level < 1:
         raise DataError(f"report: level={level} is not a coverage between 0 and 1, such as 0.95")
+    rows = response_rows(table, frame)
+    if isinstance(fit, Fit) and isinstance(fit.model, AbstractTruthModel):
+        _check_table(fit, table, "")
+        composed = compose_truth(
+            read_truth(fit, table, level=level, scores=scores, truth=truth),
+            rows,
+            title=title,
+            study=study,
+            plan=plan,
+            extra=extra or {},
+        )
+        return _finished(composed)
     parts = _parts(fit, table, scores, level)
     by = fit.by if isinstance(fit, FitSet) else "dimension" if parts[0].dimension is not None else None
     evidence = Evidence(parts, by, level, frame, check_truth(truth))
-    rows = response_rows(table, frame)
-    composed = compose(evidence, rows, title=title, study=study, plan=plan, extra=extra or {})
+    return _finished(compose(evidence, rows, title=title, study=study, plan=plan, extra=extra or {}))
+
+
+def _finished(composed: Composed) -> Report:
     return Report(
         composed.page.title,
         render(composed.page),
