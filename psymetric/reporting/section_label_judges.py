@@ -110,8 +110,8 @@ def _advice(evidence: TruthEvidence) -> list[Block]:
         return []
     reading = (
         "A label is worth buying where it brings nine tenths of the best judge's bits or more, and to be left out "
-        "below a tenth, where it is worse than chance or a copy. A further label of the same model tells less than these "
-        "numbers say, since it repeats its errors."
+        "below a tenth, where it is worse than chance or a copy. A further label of the same model tells less than "
+        "these numbers say, since it repeats its errors."
     )
     return [Text((" ".join(found),)), Text((reading,), quiet=True)]
 
@@ -167,8 +167,8 @@ def _dependence(evidence: TruthEvidence) -> list[Block]:
     }.get(str(pooled["flag"]), f"({pooled['flag']})")
     same, expected = (percent(float(pooled[name])) for name in ("agreement", "expected"))
     text = (
-        f"On the same {evidence.noun}, {plural(evidence.judge)} give the same label in {same} of pairs, where {expected} "
-        f"are expected: {verdict}."
+        f"On the same {evidence.noun}, {plural(evidence.judge)} give the same label in {same} of pairs, where "
+        f"{expected} are expected: {verdict}."
     )
     shows = [
         Show("first", evidence.judge, "label"),

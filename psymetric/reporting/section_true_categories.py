@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import pandas as pd
 
@@ -127,7 +128,7 @@ def _subjects(evidence: TruthEvidence) -> Table:
     return make_table("scores", shown, shows, caption=caption, reading=reading, most=_ROWS, both_ends=False)
 
 
-def _remark(row: dict[str, object]) -> str:
+def _remark(row: Mapping[Any, Any]) -> str:
     if row["gold"]:
         return "gold"
     if pd.isna(row["majority"]):
@@ -141,7 +142,8 @@ def decided_figure(evidence: TruthEvidence) -> KeyFigure:
     if frame.empty:
         return KeyFigure("Decided", "all", f"The truth of every {evidence.noun} was given.")
     decided = int((frame["probability"] >= DECIDED).sum())
-    shares = [Share(row.probability, row.share) for row in reversed(list(_bands(evidence).itertuples())) if row.n]
+    bands = _bands(evidence).iloc[::-1]
+    shares = [Share(str(name), float(share)) for name, share in zip(bands["probability"], bands["share"], strict=True)]
     nouns = plural(evidence.noun)
     text = (
         f"{counted_share(decided, len(frame))} {nouns} have a category of probability {DECIDED_WORDS} or more. "

@@ -82,14 +82,14 @@ def _common(evidence: TruthEvidence) -> list[Claim]:
     frame = evidence.prevalence
     if "group" in frame.columns:
         return []
-    first, second = frame.sort_values("estimate", ascending=False).head(2).to_dict("records")
+    first, second = (dict(row) for row in frame.nlargest(2, "estimate").to_dict("records"))
     share = f"{percent(float(first['estimate']))}{_share_interval(first)}"
     text = f"The commonest true category is {plain(first['category'], _NAME)}: {share} of {plural(evidence.noun)}."
     apart = bool(first["lower"] > second["upper"])
     return [Claim(text, "firm" if apart else "open", "" if apart else "Its interval overlaps that of the next.")]
 
 
-def _share_interval(row: Mapping[str, Any]) -> str:
+def _share_interval(row: Mapping[Any, Any]) -> str:
     lower, upper = row["lower"], row["upper"]
     return f" ({percent(lower)} to {percent(upper)})" if np.isfinite(lower) and np.isfinite(upper) else ""
 

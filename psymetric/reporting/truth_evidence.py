@@ -113,13 +113,14 @@ class TruthEvidence:
         n_categories, labels = len(self.fit.categories), self.labels
         cell = labels.codes["subject"].astype(np.int64) * n_categories + labels.response
         total = len(labels.known) * n_categories
-        return np.bincount(cell, labels.weight, total).reshape(-1, n_categories)
+        return np.bincount(cell, labels.weight, total).astype(np.float64).reshape(-1, n_categories)
 
     @property
-    def _majority(self) -> list[Label | None]:
+    def _majority(self) -> pd.Series:
         most, tied = self.votes.argmax(axis=1), (self.votes == self.votes.max(axis=1, keepdims=True)).sum(axis=1) > 1
         names = self.fit.categories
-        return [None if even else names[code] for code, even in zip(most.tolist(), tied.tolist(), strict=True)]
+        found = [None if even else names[code] for code, even in zip(most.tolist(), tied.tolist(), strict=True)]
+        return pd.Series(found, dtype=object)
 
     @property
     def _agreeing(self) -> Array:
