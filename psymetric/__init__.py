@@ -151,6 +151,10 @@ _EXPORTS = {
     "to_table": "psymetric.administration.tables",
     "true_categories": "psymetric.scoring.truth",
     "win_rates": "psymetric.scoring.win_rates",
+    "PriorSensitivity": "psymetric.sensitivity.prior_grid",
+    "prior_sensitivity": "psymetric.sensitivity.prior_grid",
+    "candidate_scores": "psymetric.scoring.candidates",
+    "SimplexJudge": "psymetric.models.simplex_judge",
 }
 
 __all__ = ["__version__", *sorted(_EXPORTS)]  # pyright: ignore[reportUnsupportedDunderAll]
@@ -280,6 +284,7 @@ if TYPE_CHECKING:
     from psymetric.models.plackett_luce import PlackettLuce as PlackettLuce
     from psymetric.models.population import Population as Population
     from psymetric.models.rasch import Rasch as Rasch
+    from psymetric.models.simplex_judge import SimplexJudge as SimplexJudge
     from psymetric.models.testlet import RaschTestlet as RaschTestlet
     from psymetric.models.three_pl import ThreePL as ThreePL
     from psymetric.models.two_pl import TwoPL as TwoPL
@@ -298,6 +303,7 @@ if TYPE_CHECKING:
     from psymetric.plots.rank_probabilities import plot_rank_probabilities as plot_rank_probabilities
     from psymetric.plots.wright_map import plot_wright_map as plot_wright_map
     from psymetric.reporting.report import Report as Report, report as report
+    from psymetric.scoring.candidates import candidate_scores as candidate_scores
     from psymetric.scoring.elo import EloRatings as EloRatings, elo_scale as elo_scale
     from psymetric.scoring.fair import fair_averages as fair_averages
     from psymetric.scoring.ideal import ideal_ratings as ideal_ratings
@@ -319,3 +325,7 @@ if TYPE_CHECKING:
     from psymetric.scoring.tiers import separability as separability, tiers as tiers
     from psymetric.scoring.truth import TrueCategories as TrueCategories, true_categories as true_categories
     from psymetric.scoring.win_rates import win_rates as win_rates
+    from psymetric.sensitivity.prior_grid import (
+        PriorSensitivity as PriorSensitivity,
+        prior_sensitivity as prior_sensitivity,
+    )

@@ -15,6 +15,7 @@ from jax.typing import ArrayLike
 from numpy.typing import NDArray
 
 from psymetric.core.bijectors import Bijector
+from psymetric.core.ordered_rows import OrderedRows
 from psymetric.core.simplex import Simplex, dirichlet_log_density
 
 __all__ = ["Block", "ParameterSpace", "constrain", "jacobian"]
@@ -131,7 +132,7 @@ class ParameterSpace:
             elif block.lkj is not None:
                 log_det = jnp.linalg.slogdet(block.bijector.forward(part))[1]
                 total = total + (block.lkj - 1) * log_det + block.bijector.log_jacobian(part)
-            elif block.dirichlet is not None and isinstance(block.bijector, Simplex):
+            elif block.dirichlet is not None and isinstance(block.bijector, (Simplex, OrderedRows)):
                 total = total + dirichlet_log_density(block.bijector, part, block.dirichlet)
             else:
                 sd = 1.0 if block.scale is not None else block.prior_sd

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from math import prod
+from math import prod, sqrt
 from typing import final
 
 import jax
@@ -14,8 +14,11 @@ from jax import Array
 from numpy.typing import NDArray
 
 from psymetric.core.bijectors import contract_centred, extend_centred
+from psymetric.core.ordered_rows import OrderedRows
 
 __all__ = ["Simplex", "dirichlet_log_density"]
+
+_LEAST = 1e-300
 
 
 @final
@@ -41,6 +44,14 @@ class Simplex:
     def forward(self, free: Array) -> Array:
         return jnp.exp(self.log_forward(free))
 
+    def free(self, value: Array) -> Array:
+        """`inverse` inside a program."""
+        logs = jnp.log(jnp.maximum(value, _LEAST))
+        centred = logs - jnp.mean(logs, axis=-1, keepdims=True)
+        n = self.shape[-1]
+        # As `contract_centred`: the last number holds what the others' norm was corrected by.
+        return (centred[..., :-1] - centred[..., -1:] / (1 + sqrt(n))).ravel()
+
     def inverse(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
         logs = np.log(value)
         return contract_centred(logs - logs.mean(axis=-1, keepdims=True), len(self.shape) - 1).ravel()
@@ -50,7 +61,7 @@ class Simplex:
         return jnp.sum(self.log_forward(free))
 
 
-def dirichlet_log_density(bijector: Simplex, free: Array, counts: Array) -> Array:
+def dirichlet_log_density(bijector: Simplex | OrderedRows, free: Array, counts: Array) -> Array:
     """Log density of the free vector under Dirichlet priors, up to a constant.
 
     The Jacobian is part of it, so that the mode in the free vector is that of `counts` more observations.
@@ -60,4 +71,4 @@ def dirichlet_log_density(bijector: Simplex, free: Array, counts: Array) -> Arra
         free: Shape (size,).
         counts: Parameters of the Dirichlet distributions, of the probabilities' shape.
     """
-    return jnp.sum(counts * bijector.log_forward(free))
+    return jnp.sum((counts - 1) * bijector.log_forward(free)) + bijector.log_jacobian(free)

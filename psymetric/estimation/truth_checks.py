@@ -68,6 +68,7 @@ def truth_notes(
     labels, levels = model.labels(table), model.levels(table)
     n_gold, n_subjects = int((labels.known >= 0).sum()), len(labels.known)
     judges = levels[model.over]
+    yield from model.notes(table)
     if not n_gold:
         how = (
             "by the priors, under which judges are better than chance"
@@ -82,7 +83,10 @@ def truth_notes(
         yield f"nobody used {listing(unused)}: what is said of such truths and labels is the priors' alone"
     yield from _odd_judges(labels, labels.codes[model.over], judges, table.categories, model.over)
     if CONFUSION in parameters:
-        gain = agreement_beyond_chance(parameters[CONFUSION], parameters[PREVALENCE])
+        matrices = parameters[CONFUSION]
+        # Strata, where judges have a matrix for each, stand between the judge and the truth.
+        matrices = matrices.mean(axis=tuple(range(1, matrices.ndim - 2)))
+        gain = agreement_beyond_chance(matrices, parameters[PREVALENCE])
         if (worse := np.flatnonzero(gain < 0)).size:
             yield (
                 f"{len(worse)} of {len(judges)} levels of {model.over!r} agree with the truth less often than chance "

@@ -121,6 +121,15 @@ class AbstractTruthModel(AbstractMeasurementModel):
         """Codes that `label_log_probs` reads: the facets, and "subject" where subjects have parameters of their own."""
         return self.facets
 
+    def notes(self, table: Table) -> tuple[str, ...]:  # noqa: ARG002  (few models have something to add)
+        """What a reader of a fit to this table must know of the model, as plain sentences."""
+        return ()
+
+    @property
+    def subject_columns(self) -> tuple[str, ...]:
+        """Codes that `truth_log_probs` reads besides "subject"; each is constant within a subject."""
+        return () if self.groups is None else (self.groups,)
+
     @property
     @final
     def golds(self) -> tuple[Label, ...]:
@@ -187,8 +196,7 @@ class AbstractTruthModel(AbstractMeasurementModel):
         codes = {name: table.codes[name][rest] for name in self.facets if name != self.over}
         codes |= {"subject": subject[rest], self.over: place[judge[rest]]}
         subjects = {"subject": np.arange(n_subjects, dtype=np.int32)}
-        if self.groups is not None:
-            subjects[self.groups] = by_level(table, self.groups, "subject")
+        subjects |= {name: by_level(table, name, "subject") for name in self.subject_columns}
         return Labels(codes, table.response[rest], table.weight[rest], subjects, known)
 
     def _mark(self, table: Table, rows: NDArray[np.int64], known: Codes) -> None:
