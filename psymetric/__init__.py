@@ -31,11 +31,16 @@ _EXPORTS = {
     "GeneralizedPartialCredit": "psymetric.models.generalized_partial_credit",
     "GradedResponse": "psymetric.models.graded_response",
     "HierarchicalRater": "psymetric.models.hierarchical_rater",
+    "IdentifiedSet": "psymetric.sensitivity.identified",
     "InformationCriteria": "psymetric.diagnostics.information",
     "InformationCurves": "psymetric.diagnostics.information_curves",
+    "ItemIdentification": "psymetric.sensitivity.identified_items",
     "JointML": "psymetric.estimation.joint_ml",
     "JudgeAgreement": "psymetric.diagnostics.judge_agreement",
+    "JudgeAssumptions": "psymetric.sensitivity.identified_assumptions",
+    "JudgeMargins": "psymetric.sensitivity.identified_margins",
     "JudgeMixture": "psymetric.models.judge_mixture",
+    "JudgeWorld": "psymetric.sensitivity.identified",
     "Laplace": "psymetric.estimation.map_laplace",
     "Link": "psymetric.diagnostics.linking",
     "MAP": "psymetric.estimation.map_laplace",
@@ -87,10 +92,13 @@ _EXPORTS = {
     "fit_of_class": "psymetric.scoring.latent_classes",
     "fit_statistics": "psymetric.diagnostics.residuals",
     "ideal_ratings": "psymetric.scoring.ideal",
+    "identified_set": "psymetric.sensitivity.identified",
     "information_criteria": "psymetric.diagnostics.information",
     "information_curves": "psymetric.diagnostics.information_curves",
     "item_fit": "psymetric.diagnostics.item_fit",
+    "item_identification": "psymetric.sensitivity.identified_items",
     "judge_agreement": "psymetric.diagnostics.judge_agreement",
+    "judge_margins": "psymetric.sensitivity.identified_margins",
     "keep_programs": "psymetric.core.programs",
     "limited_information": "psymetric.diagnostics.limited_information",
     "link": "psymetric.diagnostics.linking",
@@ -121,6 +129,7 @@ _EXPORTS = {
     "plot_rank_probabilities": "psymetric.plots.rank_probabilities",
     "plot_ranks": "psymetric.plots.chains",
     "plot_savings": "psymetric.plots.pair_savings",
+    "plot_ternary": "psymetric.plots.ternary",
     "plot_trace": "psymetric.plots.chains",
     "plot_wright_map": "psymetric.plots.wright_map",
     "posterior_predictive": "psymetric.diagnostics.predictive",
@@ -301,6 +310,7 @@ if TYPE_CHECKING:
     from psymetric.plots.pair_savings import plot_savings as plot_savings
     from psymetric.plots.pairwise_probabilities import plot_pairwise_probabilities as plot_pairwise_probabilities
     from psymetric.plots.rank_probabilities import plot_rank_probabilities as plot_rank_probabilities
+    from psymetric.plots.ternary import plot_ternary as plot_ternary
     from psymetric.plots.wright_map import plot_wright_map as plot_wright_map
     from psymetric.reporting.report import Report as Report, report as report
     from psymetric.scoring.candidates import candidate_scores as candidate_scores
@@ -325,6 +335,20 @@ if TYPE_CHECKING:
     from psymetric.scoring.tiers import separability as separability, tiers as tiers
     from psymetric.scoring.truth import TrueCategories as TrueCategories, true_categories as true_categories
     from psymetric.scoring.win_rates import win_rates as win_rates
+    from psymetric.sensitivity.identified import (
+        IdentifiedSet as IdentifiedSet,
+        JudgeWorld as JudgeWorld,
+        identified_set as identified_set,
+    )
+    from psymetric.sensitivity.identified_assumptions import JudgeAssumptions as JudgeAssumptions
+    from psymetric.sensitivity.identified_items import (
+        ItemIdentification as ItemIdentification,
+        item_identification as item_identification,
+    )
+    from psymetric.sensitivity.identified_margins import (
+        JudgeMargins as JudgeMargins,
+        judge_margins as judge_margins,
+    )
     from psymetric.sensitivity.prior_grid import (
         PriorSensitivity as PriorSensitivity,
         prior_sensitivity as prior_sensitivity,
