@@ -83,11 +83,11 @@ def _table(evidence: TruthEvidence) -> Table:
         Show("n", "labels", "count"),
         Show("accuracy", "right", "share", "Probability that a label is the truth, at the estimated prevalence"),
         Show("accuracy_lower", f"{evidence.level:.0%} interval", "range", upper="accuracy_upper", se="accuracy_se"),
-        Show("kappa", "kappa", "number", "The same less what chance gives (Cohen's kappa with the truth): 0 is chance"),
-        Show("bits", "bits a label", "number", "What one label tells of a truth that nothing else is known of"),
-        Show("lost", "bits lost without", "number", "Known of the truth now, and not without these labels", digits=3),
-        Show("gain", "bits gained by one more", "number", "By one more such label, given those there are", digits=3),
         Show("advice", "advice", "text"),
+        Show("kappa", "kappa", "number", "The same less what chance gives (Cohen's kappa with the truth): 0 is chance"),
+        Show("bits", "bits", "number", "What one label tells of a truth that nothing else is known of"),
+        Show("lost", "lost", "number", "Bits known of the truth now, and not without these labels", digits=3),
+        Show("gain", "gained", "number", "Bits by one more such label, given those there are", digits=3),
         Show("flag", "flag", "flag"),
     ]
     caption = f"{plural(evidence.judge).capitalize()}, the most accurate first"

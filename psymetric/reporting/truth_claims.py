@@ -14,7 +14,7 @@ from psymetric.reporting.rounding import counted_share, joined, percent, plain
 from psymetric.reporting.truth_evidence import DECIDED, DECIDED_WORDS, TruthEvidence
 from psymetric.reporting.wording import numbered, plural
 
-__all__ = ["between", "truth_claims", "truth_cares"]
+__all__ = ["between", "lost_labels", "truth_claims"]
 
 _NAME, _NAMED = 40, 3
 _LOST = 0.05
@@ -30,7 +30,16 @@ def truth_claims(evidence: TruthEvidence, rows: pd.DataFrame) -> list[Claim]:
     found: list[Claim] = []
     if not evidence.fit.status.converged:
         found.append(Claim("The estimation did not converge; no number below can be relied on.", "caution"))
-    return [*found, _right(evidence), *_decided(evidence), *_common(evidence), *truth_cares(evidence, rows)]
+    return [
+        *found,
+        _right(evidence),
+        *_decided(evidence),
+        *_common(evidence),
+        *_worse(evidence),
+        *_named_by(evidence),
+        *_dependent(evidence),
+        *lost_labels(rows),
+    ]
 
 
 def between(lower: float, upper: float) -> str:
@@ -94,11 +103,6 @@ def _share_interval(row: Mapping[Any, Any]) -> str:
     return f" ({percent(lower)} to {percent(upper)})" if np.isfinite(lower) and np.isfinite(upper) else ""
 
 
-def truth_cares(evidence: TruthEvidence, rows: pd.DataFrame) -> list[Claim]:
-    """What to be careful with: judges, what names the truths, dependence, missing labels."""
-    return [*_worse(evidence), *_named_by(evidence), *_dependent(evidence), *_lost(rows)]
-
-
 def _worse(evidence: TruthEvidence) -> list[Claim]:
     flags = evidence.judges["flag"].fillna("")
     found: list[Claim] = []
@@ -145,7 +149,8 @@ def _dependent(evidence: TruthEvidence) -> list[Claim]:
     return [Claim(text, "caution", "The categories are less sure than their probabilities say.")]
 
 
-def _lost(rows: pd.DataFrame) -> list[Claim]:
+def lost_labels(rows: pd.DataFrame) -> list[Claim]:
+    """A caution where one label in twenty or more is missing."""
     totals = missing_totals(rows)
     lost = int(totals["n"].sum())
     if not lost or lost / len(rows) < _LOST:

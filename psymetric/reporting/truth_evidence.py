@@ -24,11 +24,10 @@ from psymetric.estimation.fit import Fit
 from psymetric.estimation.parameter_draws import parameter_draws
 from psymetric.models.shared_state import AbstractSharedStateModel
 from psymetric.models.truth import PREVALENCE, AbstractTruthModel, Labels
-from psymetric.reporting.fitted import Table
 from psymetric.reporting.wording import noun_of
 from psymetric.scoring.truth import TrueCategories, true_categories
 
-__all__ = ["DECIDED", "DECIDED_WORDS", "TruthEvidence", "read_truth"]
+__all__ = ["DECIDED", "DECIDED_WORDS", "TruthEvidence", "refuse_scale"]
 
 Array = NDArray[np.float64]
 
@@ -244,19 +243,13 @@ class TruthEvidence:
         return frame[frame["n"] > 0].reset_index(drop=True)
 
 
-def read_truth(fit: Fit, table: Table, *, level: float, scores: object = None, truth: object = None) -> TruthEvidence:
-    """The evidence of a fit, where nothing was passed that belongs to measures.
-
-    Raises:
-        DataError: `scores` or `truth`, which are of measures on a scale.
-    """
-    given = {"scores": scores, "truth": truth}
-    if named := [name for name, value in given.items() if value is not None]:
+def refuse_scale(model: AbstractTruthModel, *, scores: object, truth: object) -> None:
+    """Raise DataError where something was passed that belongs to measures on a scale."""
+    if named := [name for name, value in (("scores", scores), ("truth", truth)) if value is not None]:
         raise DataError(
-            f"report: {' and '.join(named)} belong to measures on a scale, and {type(fit.model).__name__} has "
-            "categories; leave them out"
+            f"report: {' and '.join(named)} belong to measures on a scale, and {type(model).__name__} has categories; "
+            "leave them out"
         )
-    return TruthEvidence(fit, cast(ResponseTable, table), level)
 
 
 def _accuracy(found: tuple[Array, Array]) -> Array:

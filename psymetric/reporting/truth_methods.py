@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 
 from psymetric.models.base import ParamSpec
-from psymetric.models.truth import PREVALENCE
+from psymetric.models.truth import PREVALENCE, AbstractTruthModel
+from psymetric.reporting.fitted import Fitted
 from psymetric.reporting.methods import ENGINES, SOURCES, Methods, prior_words
 from psymetric.reporting.truth_evidence import TruthEvidence
-from psymetric.reporting.wording import plural
+from psymetric.reporting.wording import noun_of, plural
 
-__all__ = ["truth_methods"]
+__all__ = ["priors_in_words", "truth_methods"]
 
 _MODELS: Final = {
     "DawidSkene": "each judge has a matrix of how often it gives every label when the truth is what (Dawid–Skene)",
@@ -72,7 +73,7 @@ def truth_methods(evidence: TruthEvidence) -> Methods:
         *(_OWN[key] for key in later if key in _OWN),
     ]
     paragraphs = (_model(evidence, kind, has_gold=has_gold), _engine(evidence), _truths(evidence), _judges(evidence))
-    return Methods(paragraphs, tuple(dict.fromkeys(sources)), tuple(_priors(evidence)))
+    return Methods(paragraphs, tuple(dict.fromkeys(sources)), tuple(priors_in_words(evidence)))
 
 
 def _model(evidence: TruthEvidence, kind: str, *, has_gold: bool) -> str:
@@ -125,26 +126,28 @@ def _judges(evidence: TruthEvidence) -> str:
     )
 
 
-def _priors(evidence: TruthEvidence) -> list[dict[str, str]]:
+def priors_in_words(evidence: Fitted) -> list[dict[str, str]]:
+    """Rows of parameter, over, prior, for every parameter of a latent-truth model."""
+    model = cast(AbstractTruthModel, evidence.fit.model)
     return [
         {
             "parameter": spec.name.replace("_", " "),
             "over": " × ".join(spec.axes) or "one number",
-            "prior": _prior(evidence, spec),
+            "prior": _prior(evidence, model, spec),
         }
-        for spec in evidence.model.parameters
+        for spec in model.parameters
     ]
 
 
-def _prior(evidence: TruthEvidence, spec: ParamSpec) -> str:
+def _prior(evidence: Fitted, model: AbstractTruthModel, spec: ParamSpec) -> str:
     if spec.support != "simplex":
         return prior_words(evidence, spec)
     if not evidence.fit.penalised:
         return "none"
-    counts = np.asarray(evidence.model.prior_counts(spec.name, len(evidence.fit.categories)), float)
+    counts = np.asarray(model.prior_counts(spec.name, len(evidence.fit.categories)), float)
     total = float(counts.sum(axis=-1).flat[0])
     if spec.name == PREVALENCE:
-        return f"Dirichlet, worth {total:g} {plural(evidence.noun)}, evenly spread"
+        return f"Dirichlet, worth {total:g} {plural(noun_of(evidence.table, 'subject'))}, evenly spread"
     if counts.ndim > 1 and counts.shape[-1] == counts.shape[-2]:
         right = float(np.mean(np.diagonal(counts, axis1=-2, axis2=-1))) / total
         return f"Dirichlet, each row worth {total:g} labels, of which {right:.0%} are right"
