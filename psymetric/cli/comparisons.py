@@ -54,16 +54,20 @@ class Comparisons:
         own = () if self.position in ("", _COMMON, _NONE) else (self.position,)
         return tuple(dict.fromkeys((*own, *self.slopes, *self.contest)))
 
-    def refuse_ratings(self) -> None:
-        """Raise DataError where an option was given: ratings have no use for it."""
-        given = {
+    @property
+    def given(self) -> dict[str, object]:
+        """What was given by option; empty where it was left out."""
+        return {
             "--map": self.meanings,
             "--ties": self.ties,
             "--position": self.position,
             "--slopes": self.slopes,
             "--contest": self.contest,
         }
-        if named := [name for name, value in given.items() if value]:
+
+    def refuse_ratings(self) -> None:
+        """Raise DataError where an option was given: ratings have no use for it."""
+        if named := [name for name, value in self.given.items() if value]:
             raise DataError(
                 f"{' and '.join(named)}: for comparisons, and the file was read as ratings; add --pairs if it holds "
                 "comparisons"

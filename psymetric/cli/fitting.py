@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, final
 
 import typer
 
@@ -11,6 +13,7 @@ from psymetric.cli.comparisons import Comparisons, read_meanings
 from psymetric.cli.options import Level, Out, Title, show, wrote
 from psymetric.cli.rankings import ranking_model, read_rankings
 from psymetric.cli.tables import FORMATS, columns_of, order_is_known, read_format, read_own
+from psymetric.cli.truths import Truths
 from psymetric.errors import DataError
 
 if TYPE_CHECKING:
@@ -18,11 +21,17 @@ if TYPE_CHECKING:
     from psymetric.data.rankings import RankingTable
     from psymetric.data.responses import ResponseTable
     from psymetric.models.base import AbstractMeasurementModel
+    from psymetric.models.truth import AbstractTruthModel
+
+    Table = ResponseTable | PairTable | RankingTable
 
 __all__ = ["fit", "report"]
 
 _MAP = "Comparisons, what a label means: model_a=left, draw=tie, both_bad=none (no vote); repeatable."
 _SLOPES = "Comparisons: facet whose levels differ in discrimination, such as judge; repeatable."
+_TRUTH = "Labels of one true category: dawid_skene, one_coin, glad, mace, …; see the models of a latent truth."
+_CATEGORY = "True categories: a label, from low to high; repeatable. By default all in the file, sorted."
+_SETTING = "True categories: setting of the model, such as groups=topic or prior_labels=2; repeatable."
 _CONTEST = "Comparisons: column of what left has more than right, such as length; repeatable."
 
 
@@ -52,6 +61,11 @@ def fit(
     contest: Annotated[list[str] | None, typer.Option(help=_CONTEST)] = None,
     steps: Annotated[str, typer.Option(help='Ratings: "common", or the facet whose levels own their steps.')] = "",
     random: Annotated[list[str] | None, typer.Option(help="Facet whose levels are a sample; repeatable.")] = None,
+    truth: Annotated[str, typer.Option(help=_TRUTH)] = "",
+    judge: Annotated[str, typer.Option(help="True categories: column with who gave the label.")] = "",
+    gold: Annotated[str, typer.Option(help="True categories: the judge whose labels are the truth.")] = "",
+    category: Annotated[list[str] | None, typer.Option(help=_CATEGORY)] = None,
+    setting: Annotated[list[str] | None, typer.Option("--set", help=_SETTING)] = None,
     engine: Annotated[
         str, typer.Option(help="marginal_ml, conditional_ml, joint_ml, map, laplace, nuts, svi or pymc_nuts.")
     ] = "",
@@ -68,24 +82,19 @@ def fit(
     psymetric fit lists.csv --rankings --task prompt -i model --rank place
 
     psymetric fit annotations.json --format alpaca-eval --contest length
+
+    psymetric fit labels.csv --truth dawid_skene -r label -s item --judge annotator --gold expert
     """
     from psymetric.workflow import analyse, engine_named
 
     given = {"response": response, "subject": subject, "item": item, "left": left, "right": right, "outcome": outcome}
     optional = {"dimension": dimension, "weight": weight, "reason": reason}
+    kind = {"--pairs": pairs, "--rankings": rankings, "--format": form}
+    file = _File(data, given, {"task": task, "rank": rank}, tuple(facet or ()), optional, kind)
     options = Comparisons(read_meanings(mapped or []), ties, position, tuple(slopes or ()), tuple(contest or ()))
-    places = {"task": task, "item": item, "rank": rank}
-    if rankings:
-        _refuse_columns(
-            "--rankings has task, item and rank", {**given, "item": "", "dimension": dimension, "format": form}
-        )
-        table = read_rankings(data, columns_of(data), places, facet or [], weight, reason)
-    elif form:
-        _refuse_columns(f"--format {form} knows its own fields", given | optional | places)
-        table = read_format(data, form, facet or [], options)
-    else:
-        table = read_own(data, given, facet or [], optional, pairs=pairs, options=options)
-    table, model = _model(table, options, steps, random or [], shown=order_is_known(form))
+    truths = Truths(truth, judge, gold, tuple(category or ()), tuple(setting or ()))
+    scale = {"--steps": steps, "--random": random or []}
+    table, model = _labels(file, truths, options.given | scale) if truth else _model(file, options, scale)
     heading = title or data.name.removesuffix(".gz").rpartition(".")[0]
     analysis = analyse(table, model=model, engine=engine_named(engine) if engine else None, title=heading, level=level)
     show(analysis)
@@ -124,29 +133,74 @@ def report(
     wrote({"report": page.save(out)})
 
 
-def _refuse_columns(why: str, columns: dict[str, str]) -> None:
+@final
+@dataclass(frozen=True)
+class _File:
+    """The file to read; names of columns are empty where left out.
+
+    Attributes:
+        path: Its place.
+        given: Column of response, subject, item, left, right and outcome.
+        places: Column of task and rank.
+        facets: Columns of the facets.
+        optional: Column of dimension, weight and reason.
+        kind: What the user said that it holds, by option.
+    """
+
+    path: Path
+    given: Mapping[str, str]
+    places: Mapping[str, str]
+    facets: tuple[str, ...]
+    optional: Mapping[str, str]
+    kind: Mapping[str, Any]
+
+    def read(self, options: Comparisons) -> Table:
+        """The table in it, of the kind named, or found."""
+        form, facets = self.kind["--format"], list(self.facets)
+        ranked = {"task": self.places["task"], "item": self.given["item"], "rank": self.places["rank"]}
+        if self.kind["--rankings"]:
+            unused = {**self.given, "item": "", "dimension": self.optional["dimension"], "format": form}
+            _refuse_columns("--rankings has task, item and rank", unused)
+            weight, reason = self.optional["weight"], self.optional["reason"]
+            return read_rankings(self.path, columns_of(self.path), ranked, facets, weight, reason)
+        if form:
+            _refuse_columns(f"--format {form} knows its own fields", {**self.given, **self.optional, **ranked})
+            return read_format(self.path, form, facets, options)
+        return read_own(
+            self.path, dict(self.given), facets, dict(self.optional), pairs=self.kind["--pairs"], options=options
+        )
+
+
+def _labels(file: _File, truths: Truths, others: Mapping[str, object]) -> tuple[ResponseTable, AbstractTruthModel]:
+    """Labels of one true category, and their model; other options have no meaning there."""
+    own = ("response", "subject")
+    columns = {f"--{role}": name for role, name in {**file.given, **file.places}.items() if role not in own}
+    truths.refuse({**file.kind, **others, **columns, "--dimension": file.optional["dimension"]})
+    return truths.read(file.path, {role: file.given[role] for role in own}, file.facets, file.optional)
+
+
+def _refuse_columns(why: str, columns: Mapping[str, str]) -> None:
     """Raise DataError where a column was named that has no meaning there."""
     if named := [f"--{role}" for role, column in columns.items() if column]:
         raise DataError(f"{', '.join(named)}: {why}; leave it out, or read the file as another kind")
 
 
 def _model(
-    table: ResponseTable | PairTable | RankingTable, options: Comparisons, steps: str, random: list[str], *, shown: bool
-) -> tuple[ResponseTable | PairTable | RankingTable, AbstractMeasurementModel | None]:
+    file: _File, options: Comparisons, scale: Mapping[str, Any]
+) -> tuple[Table, AbstractMeasurementModel | None]:
     """The table to fit, and the model that the options describe; None for the one that fits the table's kind."""
     from psymetric.data.pairs import PairTable
     from psymetric.data.rankings import RankingTable
     from psymetric.design.settings import ModelSettings
     from psymetric.workflow import choose_model
 
+    table, (steps, random) = file.read(options), scale.values()
     if isinstance(table, RankingTable):
-        return table, ranking_model(table, options, {"--steps": steps, "--random": random})
+        return table, ranking_model(table, options, dict(scale))
     if isinstance(table, PairTable):
         if steps:
             raise DataError("--steps: for ratings, and the file was read as comparisons; leave it out")
-        return options.model(table, shown=shown, random=random)
+        return options.model(table, shown=order_is_known(file.kind["--format"]), random=random)
     options.refuse_ratings()
-    if not steps and not random:
-        return table, None
     chosen = ({"steps": steps} if steps else {}) | ({"random": random} if random else {})
-    return table, choose_model(table, ModelSettings(kind="many_facet_rasch", settings=chosen))
+    return table, choose_model(table, ModelSettings(kind="many_facet_rasch", settings=chosen)) if chosen else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from psymetric.data.pairs import PairTable
     from psymetric.data.responses import ResponseTable
 
-__all__ = ["FORMATS", "columns_of", "order_is_known", "read_format", "read_own"]
+__all__ = ["FORMATS", "columns_of", "order_is_known", "read_format", "read_own", "usual_column"]
 
 FORMATS: Final = ("alpaca-eval", "arena", "council", "llmbar", "mt-bench", "mt-bench-scores")
 _MAPPED: Final = ("arena", "mt-bench")
@@ -105,10 +106,7 @@ def read_own(
     from psymetric.data.responses import ResponseTable
 
     columns = columns_of(path)
-    found = {
-        role: name or next((usual for usual in _USUAL[role] if usual in columns and usual not in facets), "")
-        for role, name in given.items()
-    }
+    found = {role: usual_column(role, name, columns, facets) for role, name in given.items()}
     pairs = pairs or (all(found[role] for role in _SIDES) and not given["response"])
     if pairs:
         found = {role: found[role] for role in _SIDES}
@@ -142,6 +140,11 @@ def read_own(
         weight=weight,
         reason=reason,
     )
+
+
+def usual_column(role: str, given: str, columns: Sequence[str], taken: Iterable[str]) -> str:
+    """The column named, else the first with a usual name for its role that is not taken; empty where there is none."""
+    return given or next((name for name in _USUAL[role] if name in columns and name not in set(taken)), "")
 
 
 def columns_of(path: Path) -> list[str]:

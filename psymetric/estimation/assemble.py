@@ -152,8 +152,9 @@ def _label_counts(model: AbstractTruthModel, table: Table) -> dict[str, Array]:
     labels, levels = model.labels(table), model.levels(table)
     counts: dict[str, Array] = {}
     for spec in model.parameters:
-        shape = tuple(len(levels[axis]) for axis in spec.axes)
-        owner = spec.axes[0] if spec.axes else ""
+        if not spec.axes:
+            continue
+        shape, owner = tuple(len(levels[axis]) for axis in spec.axes), spec.axes[0]
         if owner in labels.codes:
             total = np.bincount(labels.codes[owner], labels.weight, shape[0])
         elif owner in labels.subjects:

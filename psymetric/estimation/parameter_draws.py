@@ -84,7 +84,7 @@ def moved_estimates(fit: Fit, name: str, step: Array) -> Array:
     """The estimates moved by `step`, shape (n, ...), along the scale without bounds that intervals use."""
     value = np.asarray(fit.parameters[name], np.float64)
     support = next((spec.support for spec in fit.model.parameters if spec.name == name), "real")
-    if name == POPULATION_SD or support == "positive":
+    if name == POPULATION_SD or support in ("positive", "scale"):
         return value * np.exp(step / value)
     if support == "unit":
         return expit(logit(value) + step / (value * (1 - value)))

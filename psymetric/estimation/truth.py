@@ -20,7 +20,9 @@ from psymetric.core.bijectors import Bijector
 from psymetric.core.distinct import distinct_places
 from psymetric.core.gather_sum import GatherSum
 from psymetric.core.parameters import ParameterSpace
+from psymetric.estimation.shared_states import SharedStates
 from psymetric.models.base import Table
+from psymetric.models.shared_state import AbstractSharedStateModel
 from psymetric.models.space import parameter_space
 from psymetric.models.truth import CATEGORY, TRUTH, AbstractTruthModel
 
@@ -91,7 +93,7 @@ def _row_numbers(counts: csr_array) -> NDArray[np.int64]:
 @final
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=["cells", "labels", "subjects", "clamp", "multiplicity"],
+    data_fields=["cells", "labels", "subjects", "clamp", "multiplicity", "shared"],
     meta_fields=["model", "n_categories"],
 )
 @dataclass(frozen=True)
@@ -105,6 +107,7 @@ class TruthSums:
         clamp: Zero for truths that a pattern may have, minus infinity for those that gold excludes, shape
             (patterns, truths).
         multiplicity: As in `TruthData`.
+        shared: What sums labels by pattern in place of `labels` where those of one subject share states.
     """
 
     model: AbstractTruthModel
@@ -114,13 +117,20 @@ class TruthSums:
     clamp: Array
     multiplicity: Array
     n_categories: int
+    shared: SharedStates | None
 
     def log_joint(self, params: Mapping[str, Array]) -> Array:
         """Log of likelihood times prevalence, shape (patterns, truths)."""
+        prior = self.model.truth_log_probs(params, self.subjects, self.n_categories)
+        return self.given_truths(params) + jnp.maximum(prior, _LEAST) + self.clamp
+
+    def given_truths(self, params: Mapping[str, Array]) -> Array:
+        """Log-probability of the labels of each pattern under every truth, shape (patterns, truths)."""
+        if self.shared is not None and isinstance(self.model, AbstractSharedStateModel):
+            return self.shared.log_probs(self.model, params, self.cells, self.n_categories)
         by_cell = self.model.label_log_probs(params, self.cells, self.n_categories)
         rows = jnp.swapaxes(by_cell, 1, 2).reshape(-1, by_cell.shape[1])
-        prior = self.model.truth_log_probs(params, self.subjects, self.n_categories)
-        return self.labels(jnp.maximum(rows, _LEAST)) + jnp.maximum(prior, _LEAST) + self.clamp
+        return self.labels(jnp.maximum(rows, _LEAST))
 
     def log_likelihood(self, params: Mapping[str, Array]) -> Array:
         """Log-likelihood from constrained arrays, a scalar."""
@@ -133,6 +143,9 @@ def truth_sums(model: AbstractTruthModel, data: TruthData, n_categories: int) ->
     clamped = np.flatnonzero(data.known >= 0)
     clamp[clamped] = -np.inf
     clamp[clamped, data.known[clamped]] = 0.0
+    shared = None
+    if isinstance(model, AbstractSharedStateModel):
+        shared = SharedStates.build(model, data.cells, data.counts, n_categories, _LEAST)
     return TruthSums(
         model=model,
         cells=jax.device_put(data.cells),
@@ -141,6 +154,7 @@ def truth_sums(model: AbstractTruthModel, data: TruthData, n_categories: int) ->
         clamp=jax.device_put(clamp),
         multiplicity=jax.device_put(data.multiplicity),
         n_categories=n_categories,
+        shared=shared,
     )
 
 

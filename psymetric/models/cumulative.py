@@ -1,12 +1,13 @@
-"""Cumulative logits: what the graded response model and the signal detection of raters share."""
+"""Cumulative logits and probits: what the graded response model, detection and ties share."""
 
 from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.scipy.special import log_ndtr
 
-__all__ = ["cumulative_log_probs"]
+__all__ = ["cumulative_log_probs", "cumulative_probit_log_probs", "log_ndtr_between"]
 
 
 def cumulative_log_probs(logit: Array) -> Array:
@@ -15,3 +16,17 @@ def cumulative_log_probs(logit: Array) -> Array:
     # logistic(x) - logistic(y) = logistic(x) logistic(-y) (1 - exp(y - x)), without cancellation.
     between = at_least[:, :-1] + below[:, 1:] + jnp.log(-jnp.expm1(jnp.diff(logit, axis=1)))
     return jnp.concatenate([below[:, :1], between, at_least[:, -1:]], axis=1)
+
+
+def cumulative_probit_log_probs(probit: Array) -> Array:
+    """As `cumulative_log_probs`, from falling probits of P(X >= k)."""
+    between = log_ndtr_between(probit[:, :-1], probit[:, 1:])
+    return jnp.concatenate([log_ndtr(-probit[:, :1]), between, log_ndtr(probit[:, -1:])], axis=1)
+
+
+def log_ndtr_between(high: Array, low: Array) -> Array:
+    """log(Φ(high) − Φ(low)) of the normal distribution function, without cancellation, where high > low."""
+    # In the lower tail, where both are small and their ratio is known; unlike the absolute value, without a kink.
+    above = high + low > 0
+    upper, lower = log_ndtr(jnp.where(above, -low, high)), log_ndtr(jnp.where(above, -high, low))
+    return upper + jnp.log(-jnp.expm1(lower - upper))

@@ -9,6 +9,8 @@ import jax.numpy as jnp
 from jax import Array
 from jax.scipy.special import log_ndtr
 
+from psymetric.models.cumulative import log_ndtr_between
+
 __all__ = ["Link", "TieRule", "outcome_log_probs"]
 
 Link = Literal["logit", "probit"]
@@ -55,7 +57,4 @@ def _log_between(ahead: Array, tie: Array, link: Link) -> Array:
         # F(x) − F(y) = F(x) F(−y) (1 − exp(y − x)) of the logistic.
         both = jax.nn.log_sigmoid(tie + ahead) + jax.nn.log_sigmoid(tie - ahead)
         return both + jnp.log(-jnp.expm1(-2 * tie))
-    # In the lower tail, where both are small and their ratio is known; unlike the absolute value, without a kink.
-    behind = jnp.where(ahead > 0, -ahead, ahead)
-    upper, lower = log_ndtr(behind + tie), log_ndtr(behind - tie)
-    return upper + jnp.log(-jnp.expm1(lower - upper))
+    return log_ndtr_between(ahead + tie, ahead - tie)

@@ -7,48 +7,49 @@ from typing import Any
 
 import pandas as pd
 
-from psymetric.reporting.evidence import Evidence, Part
-from psymetric.reporting.methods import methods_of, priors_of
+from psymetric.reporting.fitted import Fitted
+from psymetric.reporting.methods import Methods
 from psymetric.reporting.rounding import plain
 from psymetric.reporting.tables import Show, make_table
 from psymetric.reporting.views import Block, Heading, Section, Table, Text
 from psymetric.reporting.wording import numbered
 
-__all__ = ["appendix_section", "command_of"]
+__all__ = ["appendix_section"]
 
 
-def appendix_section(evidence: Evidence, *, command: str, about: Mapping[str, Any]) -> Section:
+def appendix_section(
+    parts: Sequence[Fitted], methods: Methods, *, by: str | None = None, about: Mapping[str, Any]
+) -> Section:
     """Everything needed to check and repeat the analysis.
 
     Args:
-        evidence: All parts.
-        command: What reproduces the page.
+        parts: One for every fit.
+        methods: What was run.
+        by: What tells the fits apart, where there are several.
         about: Facts about the study: name and value.
     """
-    methods = methods_of(evidence)
-    part = evidence.first
-    notes = list(dict.fromkeys(note for each in evidence.parts for note in (*each.table.notes, *each.fit.notes)))
+    notes = list(dict.fromkeys(note for each in parts for note in (*each.table.notes, *each.fit.notes)))
     blocks: list[Block] = [
         Heading("Methods"),
         Text(methods.paragraphs),
         Text(methods.sources, listed=True, quiet=True),
         make_table(
             "priors",
-            pd.DataFrame(priors_of(part)),
+            pd.DataFrame(methods.priors),
             _columns("parameter", "over", "prior"),
             caption="Parameters and priors",
         ),
         Heading("Convergence"),
-        _convergence(evidence.wholes, evidence.by),
+        _convergence(parts, by),
         Heading("Data and software"),
-        _facts(evidence, about),
+        _facts(parts, about),
     ]
     if notes:
         blocks += [
             Heading("Notes on the data and the fit"),
             Text(tuple(plain(note, 600) for note in notes), listed=True),
         ]
-    blocks += [Heading("Reproduce this page"), Text((command,), code=True)]
+    blocks += [Heading("Reproduce this page"), Text((_command_of(parts[0]),), code=True)]
     return Section("appendix", "Appendix", tuple(blocks))
 
 
@@ -56,7 +57,7 @@ def _columns(*names: str) -> list[Show]:
     return [Show(name, name, "text") for name in names]
 
 
-def _convergence(parts: Sequence[Part], by: str | None) -> Table:
+def _convergence(parts: Sequence[Fitted], by: str | None) -> Table:
     rows: list[dict[str, Any]] = []
     for part in parts:
         fit = part.fit
@@ -85,19 +86,18 @@ def _convergence(parts: Sequence[Part], by: str | None) -> Table:
     shown = frame.assign(
         **{name: [f"{value:.4g}" for value in frame[name]] for name in frame.columns if name not in fixed}
     )
-    return make_table("convergence", shown, shows, caption=f"How {part_words(parts)} ended")
+    return make_table("convergence", shown, shows, caption=f"How {_part_words(parts)} ended")
 
 
-def part_words(parts: Sequence[Part]) -> str:
+def _part_words(parts: Sequence[Fitted]) -> str:
     """`the fit` or `the fits`."""
     return "the fit" if len(parts) == 1 else "the fits"
 
 
-def _facts(evidence: Evidence, about: Mapping[str, Any]) -> Table:
-    part = evidence.first
-    origin = part.fit.provenance
+def _facts(parts: Sequence[Fitted], about: Mapping[str, Any]) -> Table:
+    origin = parts[0].fit.provenance
     facts = {plain(name, 60): plain(value, 300) for name, value in about.items()}
-    for each in evidence.wholes:
+    for each in parts:
         lead = "" if each.label is None else f"{plain(each.label, 40)}: "
         sizes = ", ".join(numbered(len(labels), facet) for facet, labels in each.table.levels.items())
         facts[f"{lead}data"] = f"{each.table.n_rows:,} answers, {len(each.table.missing):,} missing; {sizes}"
@@ -110,7 +110,7 @@ def _facts(evidence: Evidence, about: Mapping[str, Any]) -> Table:
     return make_table("provenance", frame, _columns("fact", "value"), caption="Provenance")
 
 
-def command_of(part: Part) -> str:
+def _command_of(part: Fitted) -> str:
     """Python that fits and reports the same table again."""
     table = type(part.table).__name__
     settings = {name: value for name, value in part.fit.provenance.settings.items() if name not in ("engine", "model")}

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, final
 
 import pandas as pd
 
 from psymetric.data.rankings import RankingTable
 from psymetric.data.responses import ResponseTable
-from psymetric.reporting.appendix import appendix_section, command_of
+from psymetric.reporting.appendix import appendix_section
 from psymetric.reporting.claims import claims_of
+from psymetric.reporting.composed import Composed, about_study, assemble, extra_section
 from psymetric.reporting.evidence import Evidence
 from psymetric.reporting.key_figures import key_figures
-from psymetric.reporting.page import Page
+from psymetric.reporting.methods import methods_of
 from psymetric.reporting.rounding import joined, plain
 from psymetric.reporting.section_facets import effects_section, judges_section
 from psymetric.reporting.section_instrument import instrument_section
@@ -26,24 +24,10 @@ from psymetric.reporting.section_rankings import rankings_section
 from psymetric.reporting.section_sampling import sampling_section
 from psymetric.reporting.section_scores import measures_figure, profiles_figure, scores_section
 from psymetric.reporting.section_truth import truth_section
-from psymetric.reporting.tables import Show, csv_text, data_link, json_rows, make_table, strict
-from psymetric.reporting.views import Block, Figure, Heading, Link, Section, Table, Text
+from psymetric.reporting.views import Figure
 from psymetric.reporting.wording import noun_of, numbered, plural, scale_words
 
-__all__ = ["Composed", "compose"]
-
-_LARGEST_LINK = 500_000
-
-
-@final
-@dataclass(frozen=True)
-class Composed:
-    """A page with the frames and the record that go beside it."""
-
-    page: Page
-    scores: pd.DataFrame
-    facets: pd.DataFrame
-    record: Mapping[str, Any]
+__all__ = ["compose"]
 
 
 def compose(
@@ -65,9 +49,8 @@ def compose(
         plan: The plan, or None.
         extra: Further blocks by heading.
     """
-    first = evidence.first
-    about = _about(study, plan)
-    found = [
+    about = about_study(study, plan)
+    sections = [
         scores_section(evidence),
         pairs_section(evidence),
         rankings_section(evidence),
@@ -75,42 +58,23 @@ def compose(
         judges_section(evidence),
         instrument_section(evidence),
         truth_section(evidence),
-        missing_section(evidence, rows),
+        missing_section(evidence.first.table, rows),
         next_section(evidence),
-        sampling_section(evidence),
-        _extra(extra),
-        appendix_section(evidence, command=command_of(first), about=about),
+        sampling_section(evidence.parts),
+        extra_section(extra),
+        appendix_section(evidence.wholes, methods_of(evidence), by=evidence.by, about=about),
     ]
-    sections = [section for section in found if section is not None]
-    claims = claims_of(evidence, rows)
-    heading = plain(title or getattr(study, "study", None) or _title(evidence), 200)
-    measured = _measured(evidence, study)
-    frames = {block.key: block.frame for section in sections for block in section.blocks if isinstance(block, Table)}
-    scores, facets = frames["scores"], _facets(evidence)
-    record = strict(
-        {
-            "title": heading,
-            "measured": measured,
-            "claims": [{"text": claim.text, "detail": claim.detail, "strength": claim.strength} for claim in claims],
-            "level": evidence.level,
-            "about": about,
-            "tables": {key: json_rows(frame) for key, frame in frames.items()},
-            "fits": [{"label": part.label, **part.fit.to_dict()} for part in evidence.wholes],
-        }
-    )
-    created, version = first.fit.provenance.created, first.fit.provenance.versions.get("psymetric", "")
-    page = Page(
-        title=heading,
-        measured=measured,
-        claims=claims,
-        cautions=_cautions(evidence),
+    return assemble(
+        evidence.wholes,
+        heading=plain(title or getattr(study, "study", None) or _title(evidence), 200),
+        measured=_measured(evidence, study),
+        claims=claims_of(evidence, rows),
         measures=_first_figure(evidence),
         key_figures=key_figures(evidence, rows),
-        sections=sections,
-        downloads=_downloads(scores, facets, record),
-        footer=f"Fitted {created} with psymetric {version}. Data {first.fit.table_hash[:12]}.",
+        sections=[section for section in sections if section is not None],
+        facets=_facets(evidence),
+        about=about,
     )
-    return Composed(page, scores, facets, record)
 
 
 def _first_figure(evidence: Evidence) -> Figure | None:
@@ -159,30 +123,6 @@ def _answers(evidence: Evidence) -> str:
     return f"{count:,} {'answers' if isinstance(table, ResponseTable) else 'comparisons'}"
 
 
-def _cautions(evidence: Evidence) -> tuple[str, ...]:
-    """Notes of the data and the fit, the first few; the appendix has all."""
-    notes = list(dict.fromkeys(note for part in evidence.parts for note in (*part.fit.notes, *part.table.notes)))
-    # What the sections on missing answers and categories say anyway.
-    said = ("no response", "never used", "The rows with ")
-    kept = [note for note in notes if not any(words in note for words in said)]
-    shown = [plain(note, 320) for note in kept[:2]]
-    more = len(kept) - len(shown)
-    return (*shown, *([f"{numbered(more, 'further note')} in the appendix."] if more > 0 else []))
-
-
-def _about(study: object, plan: object) -> dict[str, Any]:
-    """Facts of the study and the plan that they carry."""
-    found: dict[str, Any] = {}
-    for name in ("study", "instrument", "readout", "hash", "notes"):
-        value = getattr(study, name, None)
-        if isinstance(value, str) and value:
-            found["SHA-256 of the study" if name == "hash" else name] = value
-    requests = getattr(plan, "frame", None)
-    if isinstance(requests, pd.DataFrame):
-        found["requests planned"] = f"{len(requests):,}"
-    return found
-
-
 def _facets(evidence: Evidence) -> pd.DataFrame:
     """Every level of every facet but the measured one, and the steps, in one long frame."""
     frames: list[pd.DataFrame] = []
@@ -211,30 +151,3 @@ def _facets(evidence: Evidence) -> pd.DataFrame:
         if name in frame.columns
     ]
     return frame[[*first, *(name for name in frame.columns if name not in (*first, "group", "step", "category"))]]
-
-
-def _downloads(scores: pd.DataFrame, facets: pd.DataFrame, record: Mapping[str, Any]) -> tuple[Link, ...]:
-    """The files of `Report.save` inside the page too, where they are small enough."""
-    texts = {
-        "scores.csv": (csv_text(scores), "text/csv"),
-        "facets.csv": (csv_text(facets), "text/csv"),
-        "fit.json": (json.dumps(record, ensure_ascii=False, allow_nan=False), "application/json"),
-    }
-    return tuple(
-        data_link(name, text, media, name) for name, (text, media) in texts.items() if len(text) <= _LARGEST_LINK
-    )
-
-
-def _extra(extra: Mapping[str, pd.DataFrame | str]) -> Section | None:
-    blocks: list[Block] = []
-    for number, (heading, content) in enumerate(extra.items()):
-        blocks.append(Heading(plain(heading, 120)))
-        if isinstance(content, str):
-            blocks.append(Text(tuple(filter(None, content.split("\n\n")))))
-            continue
-        numeric = {str(name) for name in content.select_dtypes("number").columns}
-        shows = [
-            Show(str(n), str(n).replace("_", " "), "number" if str(n) in numeric else "text") for n in content.columns
-        ]
-        blocks.append(make_table(f"extra-{number}", content, shows, caption=plain(heading, 120)))
-    return Section("extra", "Further results", tuple(blocks)) if blocks else None

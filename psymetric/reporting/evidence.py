@@ -23,6 +23,7 @@ from psymetric.estimation.fit import Fit
 from psymetric.models.base import ABILITY, DIMENSION, Label
 from psymetric.models.nested import AbstractNestedModel
 from psymetric.models.space import has_dimensions
+from psymetric.reporting.fitted import Table
 from psymetric.reporting.variance import variance_shares
 from psymetric.scoring.comparisons import Comparisons
 from psymetric.scoring.fair import fair_averages
@@ -31,9 +32,7 @@ from psymetric.scoring.ranked import read_comparisons
 from psymetric.scoring.ranks import rank_intervals
 from psymetric.scoring.score import score
 
-__all__ = ["Evidence", "Part", "Table", "read_part", "read_parts"]
-
-Table = ResponseTable | PairTable | RankingTable
+__all__ = ["Evidence", "Part", "read_part", "read_parts"]
 
 
 @final

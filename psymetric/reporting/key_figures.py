@@ -11,19 +11,20 @@ from psymetric.models.base import ABILITY
 from psymetric.plots.shares import Share, draw_shares
 from psymetric.reporting.chances import first_share
 from psymetric.reporting.evidence import Evidence, Part
+from psymetric.reporting.fitted import Fitted
 from psymetric.reporting.missing import missing_totals
 from psymetric.reporting.rounding import joined, percent, plain, two_digits
 from psymetric.reporting.views import KeyFigure, draw
 from psymetric.reporting.wording import noun_of, numbered, plural
 
-__all__ = ["facet_words", "key_figures"]
+__all__ = ["facet_words", "key_figures", "missing_figure"]
 
 
 def key_figures(evidence: Evidence, rows: pd.DataFrame) -> tuple[KeyFigure, ...]:
     """Reliability, variance shares (pairs: position and ties), missing answers."""
     part = evidence.first
     second = _pairs(part) if part.is_pairs else _rankings(part) if part.is_of_items else _variance(evidence)
-    return (_reliability(evidence), *([second] if second else []), _missing(rows))
+    return (_reliability(evidence), *([second] if second else []), missing_figure(rows))
 
 
 def _reliability(evidence: Evidence) -> KeyFigure:
@@ -50,7 +51,7 @@ def _reliability(evidence: Evidence) -> KeyFigure:
     return KeyFigure("Reliability", two_digits(value), text)
 
 
-def facet_words(part: Part, facet: str) -> str:
+def facet_words(part: Fitted, facet: str) -> str:
     """A facet, or an interaction, in the user's words."""
     names = ["subject" if name == ABILITY else name for name in facet.split(":")]
     return " × ".join(noun_of(part.table, name) for name in names)
@@ -123,7 +124,8 @@ def _rankings(part: Part) -> KeyFigure | None:
     return KeyFigure("First before last", percent(rate), text)
 
 
-def _missing(rows: pd.DataFrame) -> KeyFigure:
+def missing_figure(rows: pd.DataFrame) -> KeyFigure:
+    """How many of the rows asked for have no answer, and why."""
     totals = missing_totals(rows)
     lost = int(totals["n"].sum())
     if not lost:

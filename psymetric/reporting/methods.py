@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
-from typing import final
+from typing import Final, final
 
 from psymetric.data.rankings import RankingTable
 from psymetric.models.base import ParamSpec
 from psymetric.models.best_worst import BestWorst
 from psymetric.models.plackett_luce import PlackettLuce
 from psymetric.reporting.evidence import Evidence, Part
+from psymetric.reporting.fitted import Fitted
 from psymetric.reporting.key_figures import facet_words
 from psymetric.reporting.rounding import joined
 from psymetric.reporting.wording import noun_of, numbered, plural
 
-__all__ = ["Methods", "methods_of", "priors_of"]
+__all__ = ["ENGINES", "SOURCES", "Methods", "methods_of", "prior_words"]
 
-_SOURCES = {
+SOURCES: Final = {
     "ManyFacetRasch": "Linacre, J. M. (1989). Many-Facet Rasch Measurement. MESA Press.",
     "Multidimensional": "Adams, R. J., Wilson, M., & Wang, W. (1997). The multidimensional random coefficients "
     "multinomial logit model. Applied Psychological Measurement, 21, 1–23.",
@@ -73,7 +75,7 @@ _SOURCES = {
     "ranks": "Goldstein, H., & Spiegelhalter, D. J. (1996). League tables and their limitations. JRSS A, 159, 385–443.",
 }
 
-_ENGINES = {
+ENGINES: Final = {
     "MarginalML": "marginal maximum likelihood, with the subjects integrated out over a normal population",
     "ConditionalML": "conditional maximum likelihood given each subject's sum of responses",
     "JointML": "maximum likelihood of all parameters together",
@@ -108,10 +110,11 @@ _TIES = {
 @final
 @dataclass(frozen=True)
 class Methods:
-    """Paragraphs, and the sources they rest on, in the order of mention."""
+    """Paragraphs, the sources they rest on in the order of mention, and every parameter with its scale and prior."""
 
     paragraphs: tuple[str, ...]
     sources: tuple[str, ...]
+    priors: tuple[Mapping[str, str], ...]
 
 
 def methods_of(evidence: Evidence) -> Methods:
@@ -120,7 +123,8 @@ def methods_of(evidence: Evidence) -> Methods:
     paragraphs = [_model(part), _engine(part), _scores(part), _comparison(part)]
     if len(evidence.wholes) > 1:
         paragraphs.insert(0, f"Each of {numbered(len(evidence.wholes), str(evidence.by))} was fitted by itself.")
-    return Methods(tuple(paragraphs), tuple(dict.fromkeys(_SOURCES[key] for key in _keys(part) if key in _SOURCES)))
+    sources = dict.fromkeys(SOURCES[key] for key in _keys(part) if key in SOURCES)
+    return Methods(tuple(paragraphs), tuple(sources), _priors(part))
 
 
 def _keys(part: Part) -> list[str]:
@@ -236,7 +240,7 @@ def _ideal_model(part: Part) -> str:
 
 
 def _engine(part: Part) -> str:
-    how = _ENGINES.get(part.fit.engine, part.fit.engine)
+    how = ENGINES.get(part.fit.engine, part.fit.engine)
     text = f"Parameters were estimated by {how} ({part.fit.engine})."
     text += " Priors are part of the estimates." if part.fit.penalised else " No prior was placed on fixed parameters."
     if part.fit.draws is None:
@@ -270,19 +274,20 @@ def _comparison(part: Part) -> str:
     )
 
 
-def priors_of(part: Part) -> list[dict[str, str]]:
-    """Every parameter with its scale and its prior in words: rows of parameter, scale, prior."""
-    return [
+def _priors(part: Part) -> tuple[Mapping[str, str], ...]:
+    """Rows of parameter, over, prior."""
+    return tuple(
         {
             "parameter": facet_words(part, spec.name),
             "over": " × ".join(spec.axes) or "one number",
-            "prior": _prior(part, spec),
+            "prior": prior_words(part, spec),
         }
         for spec in part.fit.model.parameters
-    ]
+    )
 
 
-def _prior(part: Part, spec: ParamSpec) -> str:
+def prior_words(part: Fitted, spec: ParamSpec) -> str:
+    """The prior of a parameter, by its scale."""
     if spec.anchors:
         return "anchored"
     if spec.name == "ability":

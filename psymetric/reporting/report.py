@@ -6,7 +6,7 @@ import html
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import Any, TypedDict, cast, final
 
 import pandas as pd
 
@@ -19,12 +19,22 @@ from psymetric.estimation.fit import Fit
 from psymetric.estimation.fitting import FitSet
 from psymetric.models.base import Label
 from psymetric.models.judge_mixture import JudgeMixture
+from psymetric.models.simplex_judge import SimplexJudge
+from psymetric.models.truth import AbstractTruthModel
 from psymetric.reporting.compose import compose
-from psymetric.reporting.evidence import Evidence, Part, Table, read_parts
+from psymetric.reporting.composed import Composed
+from psymetric.reporting.evidence import Evidence, Part, read_parts
 from psymetric.reporting.files import save_all
+from psymetric.reporting.fitted import Table
 from psymetric.reporting.missing import response_rows
 from psymetric.reporting.page import render
 from psymetric.reporting.section_truth import check_truth
+from psymetric.reporting.simplex_evidence import read_simplex
+from psymetric.reporting.simplex_page import compose_simplex
+from psymetric.reporting.truth_evidence import TruthEvidence, refuse_scale
+from psymetric.reporting.truth_page import compose_truth
+from psymetric.sensitivity.identified import IdentifiedSet
+from psymetric.sensitivity.prior_grid import PriorSensitivity
 
 __all__ = ["Report", "report"]
 
@@ -84,13 +94,16 @@ def report(
     study: object = None,
     plan: object = None,
     truth: pd.DataFrame | None = None,
+    sensitivity: PriorSensitivity | None = None,
+    identified: IdentifiedSet | None = None,
     level: float = 0.95,
     extra: Mapping[str, pd.DataFrame | str] | None = None,
 ) -> Report:
     """A page on what was measured, how sure that is, what moved it, and how to repeat it.
 
     Args:
-        fit: A fit of ratings, answers, comparisons or rankings; or several of them, one per trait, from `fit_each`.
+        fit: A fit of ratings, answers, labels of a latent truth, comparisons or rankings; or several of them, one per
+            trait, from `fit_each`, but for a latent truth.
         table: What was fitted: responses, comparisons or rankings.
         title: Heading; by default made from what was measured.
         scores: Measures of the subjects, for a `FitSet` one per label; by default EAP scores. Not for items. Of a
@@ -99,6 +112,9 @@ def report(
         study: The study, for its name, instrument and hash.
         plan: The plan, for the number of requests.
         truth: Simulated studies: columns facet, level, true (logits) and, for a `FitSet`, its `by`.
+        sensitivity: Of a `SimplexJudge`: what `prior_sensitivity` made of the table.
+        identified: Of a `SimplexJudge`: what `identified_set` made of it; by default a quick search, which can show
+            that an order is not identified and, of three levels or more, not that it is.
         level: Coverage of the intervals, in (0, 1).
         extra: Further blocks at the end, heading -> frame or text.
 
@@ -110,11 +126,40 @@ def report(
     """
     if not 0 < level < 1:
         raise DataError(f"report: level={level} is not a coverage between 0 and 1, such as 0.95")
+    rows = response_rows(table, frame)
+    given: _Given = {"title": title, "study": study, "plan": plan, "extra": extra or {}}
+    if isinstance(fit, Fit) and isinstance(fit.model, AbstractTruthModel):
+        _check_table(fit, table, "")
+        refuse_scale(fit.model, scores=scores, truth=truth)
+        if isinstance(fit.model, SimplexJudge):
+            simplex = read_simplex(fit, table, level=level, sensitivity=sensitivity, identified=identified)
+            return _finished(compose_simplex(simplex, rows, **given))
+        _refuse_simplex(fit, sensitivity=sensitivity, identified=identified)
+        return _finished(compose_truth(TruthEvidence(fit, cast(ResponseTable, table), level), rows, **given))
+    _refuse_simplex(fit, sensitivity=sensitivity, identified=identified)
     parts = _parts(fit, table, scores, level)
     by = fit.by if isinstance(fit, FitSet) else "dimension" if parts[0].dimension is not None else None
     evidence = Evidence(parts, by, level, frame, check_truth(truth))
-    rows = response_rows(table, frame)
-    composed = compose(evidence, rows, title=title, study=study, plan=plan, extra=extra or {})
+    return _finished(compose(evidence, rows, **given))
+
+
+class _Given(TypedDict):
+    """What every page takes."""
+
+    title: str | None
+    study: object
+    plan: object
+    extra: Mapping[str, pd.DataFrame | str]
+
+
+def _refuse_simplex(fit: Fit | FitSet, **given: object) -> None:
+    """Raise DataError for what goes with a simplex judge alone."""
+    if named := [name for name, value in given.items() if value is not None]:
+        kind = type(fit.model).__name__ if isinstance(fit, Fit) else type(fit).__name__
+        raise DataError(f"report: {' and '.join(named)} go with a fit of a SimplexJudge, not of {kind}; leave them out")
+
+
+def _finished(composed: Composed) -> Report:
     return Report(
         composed.page.title,
         render(composed.page),
@@ -144,6 +189,11 @@ def _parts(
     absent = [label for label in fit if label not in tables]
     if absent:
         raise DataError(f"report: the table has no {fit.by!r} {absent[:3]}; pass the table that was split")
+    if truths := [label for label in fit if isinstance(fit[label].model, AbstractTruthModel)]:
+        raise DataError(
+            f"report: a page holds one latent truth, and here are {len(truths)}; report each by itself: "
+            f"report(fits[{truths[0]!r}], table.split({fit.by!r})[{truths[0]!r}])"
+        )
     for label in fit:
         _check_table(fit[label], tables[label], f" of {fit.by} {label!r}")
     given = scores or {}

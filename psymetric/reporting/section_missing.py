@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from psymetric.reporting.evidence import Evidence
+from psymetric.data.table import CodedTable
 from psymetric.reporting.missing import missing_by, missing_totals
 from psymetric.reporting.rounding import percent, plain
 from psymetric.reporting.tables import Show, make_table
@@ -30,13 +30,12 @@ _FACETS = (
 _ROWS = 40
 
 
-def missing_section(evidence: Evidence, rows: pd.DataFrame) -> Section:
+def missing_section(table: CodedTable, rows: pd.DataFrame) -> Section:
     """Non-responses in total, then by every facet that the rows have."""
     totals = missing_totals(rows)
     if totals.empty:
         text = f"All {len(rows):,} answers asked for are there."
         return Section("missing", "Missing answers", (Text((text,)),))
-    table = evidence.first.table
     lead = (
         f"{int(totals['n'].sum()):,} of {len(rows):,} answers asked for are missing. They are left out, never scored "
         "as zero or as the "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pandas as pd
@@ -10,7 +11,7 @@ from psymetric.diagnostics.sampling import sampling_diagnostics
 from psymetric.estimation.diagnosis import ESS_WARNING, R_HAT_WARNING
 from psymetric.estimation.svi import UNRELIABLE
 from psymetric.plots.mixing import draw_mixing, mixing_panels
-from psymetric.reporting.evidence import Evidence, Part
+from psymetric.reporting.fitted import Fitted
 from psymetric.reporting.key_figures import facet_words
 from psymetric.reporting.rounding import plain
 from psymetric.reporting.tables import Show, make_table
@@ -24,19 +25,19 @@ _MOST_SUBJECTS = 1_000
 """Subjects beyond which diagnosing each of them would take longer than the rest of the page."""
 
 
-def sampling_section(evidence: Evidence) -> Section | None:
+def sampling_section(parts: Sequence[Fitted]) -> Section | None:
     """Chains and approximations of every part; nothing where estimates are a maximum."""
     blocks: list[Block] = []
-    for number, part in enumerate(evidence.parts):
+    for number, part in enumerate(parts):
         details = part.fit.status.details
-        found = _chains(part, number, evidence) if "r_hat" in details else _approximation(part)
-        if found and len(evidence.parts) > 1:
+        found = _chains(part, number, alone=len(parts) == 1) if "r_hat" in details else _approximation(part)
+        if found and len(parts) > 1:
             blocks.append(Heading(plain(part.label, 60)))
         blocks += found
     return Section("sampling", "Sampling", tuple(blocks)) if blocks else None
 
 
-def _chains(part: Part, number: int, evidence: Evidence) -> list[Block]:
+def _chains(part: Fitted, number: int, *, alone: bool) -> list[Block]:
     fit, draws = part.fit, part.fit.draws or {}
     subjects = len(fit.levels.get("subject", ()))
     # NUTS draws subjects from their exact conditional; where they were sampled they can be what mixes worst.
@@ -44,7 +45,7 @@ def _chains(part: Part, number: int, evidence: Evidence) -> list[Block]:
     frame = sampling_diagnostics(fit, parameters=every)
     if frame.empty:
         return []
-    worst = mixing_panels(fit, frame, most=_PANELS if len(evidence.parts) == 1 else 1)
+    worst = mixing_panels(fit, frame, most=_PANELS if alone else 1)
     words = [facet_words(part, name) for name in frame["parameter"]]
     names = [f"{word}: {level}" if level else word for word, level in zip(words, frame["level"], strict=True)]
     panels = [replace(panel, label=plain(name)) for panel, name in zip(worst, names, strict=False)]
@@ -68,7 +69,7 @@ def _chains(part: Part, number: int, evidence: Evidence) -> list[Block]:
     return [Text(_verdict(part, chains)), figure, _table(part, frame.assign(parameter=words), number)]
 
 
-def _verdict(part: Part, chains: int) -> tuple[str, ...]:
+def _verdict(part: Fitted, chains: int) -> tuple[str, ...]:
     """What the chains' numbers mean, in words."""
     details = part.fit.status.details
     r_hat, n_draws = details["r_hat"], part.fit.status.iterations
@@ -94,7 +95,7 @@ def _verdict(part: Part, chains: int) -> tuple[str, ...]:
     return (f"{first} {second} {third}",)
 
 
-def _table(part: Part, frame: pd.DataFrame, number: int) -> Table:
+def _table(part: Fitted, frame: pd.DataFrame, number: int) -> Table:
     shows = [
         Show("parameter", "parameter", "label"),
         Show("level", "level", "label"),
@@ -111,7 +112,7 @@ def _table(part: Part, frame: pd.DataFrame, number: int) -> Table:
     return make_table(f"sampling{suffix}", frame, shows, caption=caption, most=_ROWS, both_ends=False)
 
 
-def _approximation(part: Part) -> list[Block]:
+def _approximation(part: Fitted) -> list[Block]:
     """How close a variational approximation came; it has no chains."""
     details = part.fit.status.details
     if "pareto_k" not in details:
