@@ -29,6 +29,7 @@ from psymetric.models.nested import AbstractNestedModel
 from psymetric.models.plackett_luce import PlackettLuce
 from psymetric.models.space import has_dimensions
 from psymetric.models.testlet import RaschTestlet
+from psymetric.models.truth import AbstractTruthModel
 
 # Settings beyond the defaults that deserve the same checks; every model found on disk is checked with its defaults.
 _VARIANTS: tuple[AbstractMeasurementModel, ...] = (
@@ -212,5 +213,5 @@ def parameters(found: Iterable[Case]) -> list[ParameterSet]:
 
 def independent_cases() -> list[Case]:
     """Those whose responses are independent given one ability of their subject, or the items compared."""
-    whole = (AbstractNestedModel, AbstractChoiceModel, JudgeMixture)
+    whole = (AbstractNestedModel, AbstractChoiceModel, JudgeMixture, AbstractTruthModel)
     return [case for case in cases() if not isinstance(case.model, whole) and not has_dimensions(case.model)]

@@ -1,4 +1,4 @@
-"""Bijectors of finite mixtures: probabilities of classes, and arrays of which each class has its own."""
+"""Bijector of finite mixtures: arrays of which each class has its own."""
 
 from __future__ import annotations
 
@@ -12,36 +12,9 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from psymetric.core.bijectors import Bijector, contract_centred, extend_centred
+from psymetric.core.bijectors import Bijector
 
-__all__ = ["PerClass", "Shares"]
-
-
-@final
-@partial(jax.tree_util.register_dataclass, data_fields=[], meta_fields=["shape"])
-@dataclass(frozen=True)
-class Shares:
-    """Probabilities that sum to one, `shape` (n,), from n - 1 numbers: the softmax of centred log-odds.
-
-    Classes are alike to it: exchanging two of them turns the free vector and leaves its length.
-    """
-
-    shape: tuple[int]
-
-    @property
-    def size(self) -> int:
-        return self.shape[0] - 1
-
-    def forward(self, free: Array) -> Array:
-        return jax.nn.softmax(extend_centred(free, 0))
-
-    def inverse(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
-        logs = np.log(value)
-        return contract_centred(logs - logs.mean(), 0)
-
-    def log_jacobian(self, free: Array) -> Array:
-        """Log of the volume of n - 1 of the probabilities per unit of the free vector, up to a constant."""
-        return jnp.sum(jax.nn.log_softmax(extend_centred(free, 0)))
+__all__ = ["PerClass"]
 
 
 @final

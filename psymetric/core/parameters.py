@@ -15,6 +15,7 @@ from jax.typing import ArrayLike
 from numpy.typing import NDArray
 
 from psymetric.core.bijectors import Bijector
+from psymetric.core.simplex import Simplex, dirichlet_log_density
 
 __all__ = ["Block", "ParameterSpace", "constrain", "jacobian"]
 
@@ -24,7 +25,7 @@ Parameters = dict[str, Array]
 @final
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=["bijector", "design"],
+    data_fields=["bijector", "design", "dirichlet"],
     meta_fields=["name", "prior_sd", "scale", "labels", "centre", "is_scale", "weights", "lkj"],
 )
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class Block:
         lkj: Concentration of the LKJ prior of a correlation matrix, which replaces the normal prior.
         weights: Names of the parameters, all before this one, whose products with `design` are added to this block.
         design: For each of them, shape (values, weights): what covariates or a group say of each value.
+        dirichlet: Parameters of the Dirichlet priors of probabilities, of the array's shape, which replace the normal
+            prior; engines start at their means.
     """
 
     name: str
@@ -55,6 +58,14 @@ class Block:
     weights: tuple[str, ...] = ()
     design: tuple[Array, ...] = ()
     lkj: float | None = None
+    dirichlet: Array | None = None
+
+    def start(self) -> NDArray[np.float64]:
+        """Where the prior is centred, shape (size,)."""
+        if self.dirichlet is None:
+            return np.full(self.bijector.size, self.centre)
+        counts = np.asarray(self.dirichlet, np.float64)
+        return self.bijector.inverse(counts / counts.sum(axis=-1, keepdims=True))
 
 
 @final
@@ -84,7 +95,7 @@ class ParameterSpace:
 
     def start(self) -> NDArray[np.float64]:
         """Where the priors are centred, shape (size,)."""
-        return np.concatenate([np.zeros(0), *(np.full(block.bijector.size, block.centre) for block in self.blocks)])
+        return np.concatenate([np.zeros(0), *(block.start() for block in self.blocks)])
 
     def constrain(self, free: Array) -> Parameters:
         """Free vector, shape (size,), to named constrained arrays."""
@@ -120,6 +131,8 @@ class ParameterSpace:
             elif block.lkj is not None:
                 log_det = jnp.linalg.slogdet(block.bijector.forward(part))[1]
                 total = total + (block.lkj - 1) * log_det + block.bijector.log_jacobian(part)
+            elif block.dirichlet is not None and isinstance(block.bijector, Simplex):
+                total = total + dirichlet_log_density(block.bijector, part, block.dirichlet)
             else:
                 sd = 1.0 if block.scale is not None else block.prior_sd
                 total = total - 0.5 * jnp.sum(((part - block.centre) / sd) ** 2)

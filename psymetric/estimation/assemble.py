@@ -18,9 +18,11 @@ from psymetric.data.rankings import RankingTable
 from psymetric.estimation.boundaries import boundary_notes
 from psymetric.estimation.curvature import Information
 from psymetric.estimation.fit import Fit, FitStatus
+from psymetric.estimation.truth_checks import truth_notes
 from psymetric.models.base import ABILITY, DIMENSION, AbstractMeasurementModel, Table
 from psymetric.models.judge_mixture import CLASS
 from psymetric.models.space import term_names
+from psymetric.models.truth import PREVALENCE, AbstractTruthModel
 
 __all__ = [
     "LARGEST_COVARIANCE",
@@ -28,6 +30,7 @@ __all__ = [
     "build_fit",
     "constrained_uncertainty",
     "level_counts",
+    "propagated",
     "uncertainty",
 ]
 
@@ -59,13 +62,23 @@ def constrained_uncertainty(
         covariance: Of the free parameters in `kept`, shape (kept, kept); the others count as known.
         kept: Their positions in the free vector.
     """
+    return propagated({name: np.asarray(d)[..., kept] for name, d in jacobian(space, free).items()}, covariance)
+
+
+def propagated(derivatives: Mapping[str, Array], covariance: Array) -> Uncertainty:
+    """Uncertainty of arrays by the delta method.
+
+    Args:
+        derivatives: Of each array in the free parameters, its shape and one more axis for them.
+        covariance: Of the free parameters.
+    """
     errors: dict[str, Array] = {}
     covariances: dict[str, Array] = {}
     factors: dict[str, Array] = {}
-    root = _root(covariance) if 0 < len(kept) <= _MOST_JOINT else None
-    for name, derivative in jacobian(space, free).items():
+    root = _root(covariance) if 0 < len(covariance) <= _MOST_JOINT else None
+    for name, derivative in derivatives.items():
         shape = derivative.shape[:-1]
-        moves = np.asarray(derivative).reshape(prod(shape), space.size)[:, kept]
+        moves = derivative.reshape(prod(shape), len(covariance))
         # Blocks are small next to the whole: only the columns that move this one enter.
         columns = np.flatnonzero(moves.any(axis=0))
         moves, own = moves[:, columns], covariance[np.ix_(columns, columns)]
@@ -104,6 +117,8 @@ def uncertainty(
 
 def level_counts(model: AbstractMeasurementModel, table: Table) -> dict[str, Array]:
     """Weighted number of responses behind every value of every facet parameter."""
+    if isinstance(model, AbstractTruthModel):
+        return _label_counts(model, table)
     counts: dict[str, Array] = {}
     for spec in model.parameters:
         if not spec.axes or "step" in spec.axes or spec.axes[0] not in table.levels:
@@ -129,6 +144,23 @@ def level_counts(model: AbstractMeasurementModel, table: Table) -> dict[str, Arr
         if CLASS in spec.axes:
             # All comparisons of an item bear on its worth in every class their judge may belong to.
             counts[spec.name] = np.repeat(counts[spec.name][..., None], len(model.levels(table)[CLASS]), axis=-1)
+    return counts
+
+
+def _label_counts(model: AbstractTruthModel, table: Table) -> dict[str, Array]:
+    """Labels behind every value by its first axis, the judge or the subject; subjects behind a prevalence."""
+    labels, levels = model.labels(table), model.levels(table)
+    counts: dict[str, Array] = {}
+    for spec in model.parameters:
+        shape = tuple(len(levels[axis]) for axis in spec.axes)
+        owner = spec.axes[0] if spec.axes else ""
+        if owner in labels.codes:
+            total = np.bincount(labels.codes[owner], labels.weight, shape[0])
+        elif owner in labels.subjects:
+            total = np.bincount(labels.subjects[owner], minlength=shape[0])
+        else:
+            total = np.full(shape[:1], len(labels.known) if spec.name == PREVALENCE else labels.weight.sum())
+        counts[spec.name] = np.broadcast_to(total.reshape(-1, *[1] * (len(shape) - 1)), shape).astype(np.float64)
     return counts
 
 
@@ -181,9 +213,17 @@ def build_fit(
         counts=level_counts(model, table),
         extremes=extremes or {},
         penalised=penalised,
-        notes=(*table.notes, *single_level_notes(model, table), *notes, *edges, *_unfinished(status)),
+        notes=(*table.notes, *_model_notes(model, table, arrays, penalised), *notes, *edges, *_unfinished(status)),
         provenance=Provenance(str(table.hash), {"model": repr(model), "engine": asdict(engine)}, seed),
     )
+
+
+def _model_notes(
+    model: AbstractMeasurementModel, table: Table, parameters: Mapping[str, Array], penalised: bool
+) -> tuple[str, ...]:
+    if isinstance(model, AbstractTruthModel):
+        return tuple(truth_notes(model, table, parameters, penalised=penalised))
+    return single_level_notes(model, table)
 
 
 def single_level_notes(model: AbstractMeasurementModel, table: Table) -> tuple[str, ...]:

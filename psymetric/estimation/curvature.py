@@ -22,6 +22,7 @@ from psymetric.estimation.louis_dimensions import dimensions_hessian
 from psymetric.estimation.mixtures import MixtureProblem
 from psymetric.estimation.multidimensional import MultidimensionalProblem
 from psymetric.estimation.problems import JointProblem, MarginalProblem, Problem
+from psymetric.estimation.truth import TruthProblem
 from psymetric.models.base import ABILITY, AbstractMeasurementModel
 from psymetric.models.space import has_dimensions
 
@@ -166,11 +167,13 @@ def _definite(matrix: NDArray[np.float64]) -> bool:
     return True
 
 
-def _marginal(problem: MarginalProblem | MultidimensionalProblem | MixtureProblem, free: Vector) -> NDArray[np.float64]:
+def _marginal(
+    problem: MarginalProblem | MultidimensionalProblem | MixtureProblem | TruthProblem, free: Vector
+) -> NDArray[np.float64]:
     """Exact Hessian of a marginal log density, by the quickest way that covers the problem."""
     if isinstance(problem, MultidimensionalProblem):
         return dimensions_hessian(problem, free)
-    if isinstance(problem, MixtureProblem):
+    if isinstance(problem, (MixtureProblem, TruthProblem)):
         return np.asarray(_hessian(problem, free))
     is_plain = problem.background is None and problem.nested is None
     return marginal_hessian(problem, free) if is_plain else np.asarray(_hessian(problem, free))

@@ -163,9 +163,9 @@ class Fit:
             middle = np.arctanh(np.where(estimate**2 < 1, estimate, 0.0))
             ends = np.tanh(middle - reach), np.tanh(middle + reach)
             return np.where(estimate**2 < 1, ends[0], estimate), np.where(estimate**2 < 1, ends[1], estimate)
-        if support == "unit":
-            logit, reach = np.log(estimate) - np.log1p(-estimate), z * se / (estimate * (1 - estimate))
-            return expit(logit - reach), expit(logit + reach)
+        if support in ("unit", "simplex"):
+            with np.errstate(divide="ignore", invalid="ignore"):
+                return _within_bounds(estimate, z * se)
         return estimate - z * se, estimate + z * se
 
     def summary(self) -> str:
@@ -217,3 +217,10 @@ class Fit:
         from psymetric.estimation.files import load_fit
 
         return load_fit(Path(path))
+
+
+def _within_bounds(estimate: Array, reach: Array) -> tuple[Array, Array]:
+    """Ends of intervals of probabilities, from the logit; NaN where an estimate at 0 or 1 has no standard error."""
+    middle = np.log(estimate) - np.log1p(-estimate)
+    away = np.where(reach == 0, 0.0, reach / (estimate * (1 - estimate)))
+    return expit(middle - away), expit(middle + away)

@@ -30,6 +30,7 @@ from psymetric.estimation.svi import SVI
 from psymetric.models.base import AbstractMeasurementModel, ParamSpec, Table
 from psymetric.models.judge_mixture import JudgeMixture
 from psymetric.models.space import has_ability
+from psymetric.models.truth import AbstractTruthModel
 
 __all__ = ["Engine", "FitSet", "fit", "fit_each", "recommended_engine"]
 
@@ -48,10 +49,10 @@ class Engine(Protocol):
 
 
 def recommended_engine(model: AbstractMeasurementModel) -> Engine:
-    """MarginalML where there are subjects to integrate over, MAP where they need a prior as well, JointML elsewhere."""
+    """MarginalML where subjects or truths are summed out, MAP where they need a prior as well, JointML elsewhere."""
     if model.needs_prior:
         return MAP()
-    return MarginalML() if has_ability(model) else JointML()
+    return MarginalML() if has_ability(model) or isinstance(model, AbstractTruthModel) else JointML()
 
 
 def fit(
@@ -122,6 +123,8 @@ def _check_connected(
         if found.n_strong > 1:
             raise IdentificationError(f"{found.describe()} Or give the worths a prior: engine=MAP() or NUTS().")
         return
+    if isinstance(model, AbstractTruthModel):
+        return  # truths are categories, which mean the same to judges who share no subject
     fixed = [spec.axes[0] for spec in model.parameters if _needs_linking(spec)]
     facets = tuple(facet for facet in fixed if len(table.levels[facet]) > 1)
     if not facets:

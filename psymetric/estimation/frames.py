@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 
@@ -11,6 +13,7 @@ from psymetric.estimation.fit import Fit
 from psymetric.models.base import ABILITY, DIMENSION, Label, ParamSpec
 from psymetric.models.judge_mixture import CLASS
 from psymetric.models.space import CORRELATION, POPULATION_MEAN, POPULATION_SD, has_dimensions
+from psymetric.models.truth import CATEGORY, AbstractTruthModel
 
 __all__ = ["estimates_frame", "summary_text", "value_labels"]
 
@@ -34,6 +37,11 @@ def estimates_frame(fit: Fit, facet: str, level: float) -> pd.DataFrame:
         return _mark_unused(frame)
     frame["n"] = fit.counts[spec.name].ravel() if spec.name in fit.counts else fit.n_responses
     frame["note"] = _notes(fit, spec, estimate.size)
+    if spec.support == "simplex":
+        lacks = frame["se"].isna() & fit.status.converged
+        at_bound = frame["estimate"].isin([0.0, 1.0])
+        frame.loc[lacks & at_bound, "note"] = "at its bound: no standard error"
+        frame.loc[lacks & ~at_bound, "note"] = "no standard error: see the notes of the fit"
     if DIMENSION in spec.axes and spec.name != ABILITY:
         # What the key leaves out is exactly zero.
         return frame[estimate.ravel() != 0].reset_index(drop=True)
@@ -57,11 +65,8 @@ def _labels(fit: Fit, spec: ParamSpec) -> dict[str, list[object]]:
         }
     if len(spec.axes) == 1:
         return {"level": list(fit.levels[spec.axes[0]])}
-    first, second = (fit.levels[axis] for axis in spec.axes)
-    return {
-        spec.axes[0]: [a for a in first for _ in second],
-        spec.axes[1]: [b for _ in first for b in second],
-    }
+    rows = product(*(fit.levels[axis] for axis in spec.axes))
+    return {axis: list(column) for axis, column in zip(spec.axes, zip(*rows, strict=True), strict=True)}
 
 
 def value_labels(fit: Fit, name: str) -> list[str]:
@@ -94,13 +99,13 @@ def _notes(fit: Fit, spec: ParamSpec, n_values: int) -> list[str]:
     for place, label in enumerate(labels):
         if label in anchored:
             notes[place] = "anchored"
-    if len(labels) == 1 and not anchored and spec.axes != (CLASS,):
+    if len(labels) == 1 and not anchored and spec.axes != (CLASS,) and not isinstance(fit.model, AbstractTruthModel):
         notes[0] = "one level: fixed at zero"
     return notes
 
 
 def _plural(facet: str) -> str:
-    return f"{facet}es" if facet == CLASS else f"{facet}s"
+    return {CLASS: "classes", CATEGORY: "categories"}.get(facet, f"{facet}s")
 
 
 def _unit_of_data(fit: Fit) -> str:

@@ -30,6 +30,7 @@ from psymetric.models.base import ABILITY, AbstractMeasurementModel, Table
 from psymetric.models.judge_mixture import JudgeMixture
 from psymetric.models.nested import require_independence
 from psymetric.models.space import has_ability
+from psymetric.models.truth import AbstractTruthModel
 
 __all__ = ["JointML"]
 
@@ -90,6 +91,10 @@ class JointML:
         random = [spec.name for spec in model.parameters if spec.random and spec.name != ABILITY]
         if random and has_ability(model):
             raise DesignError(f"JointML cannot estimate the sd of random facet {random[0]!r}: {use_instead(model)}")
+        if isinstance(model, AbstractTruthModel):
+            raise DesignError(
+                f"JointML keeps every parameter, and {type(model).__name__} sums truths out: {use_instead(model)}"
+            )
         require_one_population(model, "JointML")
         require_independence(model, "JointML", instead=use_instead(model).removeprefix("use "))
         if model.scale == "subjects":

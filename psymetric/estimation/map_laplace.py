@@ -17,7 +17,9 @@ from psymetric.estimation.fit import Fit, FitStatus
 from psymetric.estimation.multistart import Climbed, check_starts
 from psymetric.estimation.nested_grid import nested_details
 from psymetric.estimation.posterior import Mode, best_mode, fit_from_draws, whitening
+from psymetric.estimation.truth_ml import fit_truth
 from psymetric.models.base import AbstractMeasurementModel, Table
+from psymetric.models.dawid_skene import DawidSkene
 
 __all__ = ["MAP", "Laplace"]
 
@@ -50,6 +52,8 @@ class MAP:
 
     def run(self, model: AbstractMeasurementModel, table: Table) -> Fit:
         """Fit `model` to `table`; call it through `psymetric.fit`, which checks the table first."""
+        if isinstance(model, DawidSkene):
+            return fit_truth(model, table, self, prior=True)
         with double_precision():
             climbed = _climb(self, model, table)
             mode = climbed.best

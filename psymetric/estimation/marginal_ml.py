@@ -19,8 +19,10 @@ from psymetric.estimation.marginal import MarginalSolution
 from psymetric.estimation.multistart import Climbed, check_starts, climb_from_each
 from psymetric.estimation.nested_grid import nested_details
 from psymetric.estimation.sparse_marginal import SparseSolution, bordered_uncertainty, solve_sum_scores
+from psymetric.estimation.truth_ml import fit_truth
 from psymetric.models.base import AbstractMeasurementModel, Table
 from psymetric.models.space import CORRELATION
+from psymetric.models.truth import AbstractTruthModel
 
 __all__ = ["MarginalML"]
 
@@ -55,6 +57,8 @@ class MarginalML:
 
     def run(self, model: AbstractMeasurementModel, table: Table) -> Fit:
         """Fit `model` to `table`; call it through `psymetric.fit`, which checks the table first."""
+        if isinstance(model, AbstractTruthModel):
+            return fit_truth(model, table, self, prior=False)
         require_ability(model, type(self).__name__)
         check_extremes(model, table)
         with double_precision():

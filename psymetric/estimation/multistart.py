@@ -102,6 +102,7 @@ def _dispersed(space: ParameterSpace, rng: np.random.Generator) -> Vector:
     """Levels drawn from their priors; the population and the sds of random facets where climbs usually start."""
     parts = [np.zeros(0)]
     for block in space.blocks:
-        sd = 0.0 if block.is_scale or not block.labels else 1.0 if block.scale is not None else block.prior_sd
-        parts.append(block.centre + sd * rng.standard_normal(block.bijector.size))
+        unit = block.scale is not None or block.dirichlet is not None
+        sd = 0.0 if block.is_scale or not block.labels else 1.0 if unit else block.prior_sd
+        parts.append(block.start() + sd * rng.standard_normal(block.bijector.size))
     return np.concatenate(parts)

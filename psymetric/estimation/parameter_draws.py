@@ -88,6 +88,9 @@ def moved_estimates(fit: Fit, name: str, step: Array) -> Array:
         return value * np.exp(step / value)
     if support == "unit":
         return expit(logit(value) + step / (value * (1 - value)))
+    if support == "simplex":
+        moved = value * np.exp(np.divide(step, value, out=np.zeros_like(step), where=value > 0))
+        return moved / moved.sum(axis=-1, keepdims=True)
     if support == "ordered":
         gaps = np.diff(value, axis=-1)
         wider = gaps * np.exp(np.diff(step, axis=-1) / gaps)

@@ -23,10 +23,13 @@ from psymetric.estimation.mixtures import MixtureProblem, unswitched
 from psymetric.estimation.multidimensional import MultidimensionalProblem
 from psymetric.estimation.multistart import Climbed, climb_from_each
 from psymetric.estimation.problems import MarginalProblem, Problem, joint_problem
+from psymetric.estimation.truth import TruthProblem, renamed_notes
+from psymetric.estimation.truth_search import truth_mode
 from psymetric.estimation.window_draws import draw_dimensions
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, Table
 from psymetric.models.judge_mixture import JudgeMixture
 from psymetric.models.space import has_ability
+from psymetric.models.truth import AbstractTruthModel
 
 __all__ = ["Mode", "best_mode", "fit_from_draws", "label_draws", "posterior_mode", "unswitched_draws", "whitening"]
 
@@ -67,6 +70,8 @@ def posterior_mode(
         return Mode(found.problem, found.maximum)
     if isinstance(model, JudgeMixture):
         return _best_of_mixture(model, table, tolerance, max_iterations).best
+    if isinstance(model, AbstractTruthModel):
+        return _best_of_truth(model, table, tolerance, max_iterations, start=start).best
     problem = joint_problem(model, table, prior=True)
     start = problem.space.start() if start is None else start
     maximum = climb(problem, start, tolerance=tolerance, max_iterations=max_iterations)
@@ -79,6 +84,8 @@ def best_mode(
     """The highest mode that climbs from several starts lead to."""
     if isinstance(model, JudgeMixture):
         return _best_of_mixture(model, table, tolerance, max_iterations, starts=starts, seed=seed)
+    if isinstance(model, AbstractTruthModel):
+        return _best_of_truth(model, table, tolerance, max_iterations, starts=starts, seed=seed)
 
     def from_start(start: Vector | None) -> Mode:
         return posterior_mode(model, table, tolerance=tolerance, max_iterations=max_iterations, start=start)
@@ -95,6 +102,29 @@ def _best_of_mixture(
     return Climbed(Mode(found.problem, found.maximum), found.details, found.notes)
 
 
+def _best_of_truth(
+    model: AbstractTruthModel,
+    table: Table,
+    tolerance: float,
+    max_iterations: int,
+    *,
+    starts: int = 1,
+    seed: int = 0,
+    start: Vector | None = None,
+) -> Climbed[Mode]:
+    found = truth_mode(
+        model,
+        table,
+        prior=True,
+        tolerance=tolerance,
+        max_iterations=max_iterations,
+        starts=starts,
+        seed=seed,
+        start=start,
+    )
+    return Climbed(Mode(found.best.problem, found.best.maximum), found.details, found.notes)
+
+
 def whitening(information: NDArray[np.float64]) -> NDArray[np.float64]:
     """A matrix R with R Rᵀ = information⁻¹, directions without curvature at unit scale."""
     values, vectors = np.linalg.eigh(information)
@@ -103,6 +133,8 @@ def whitening(information: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def unswitched_draws(mode: Mode, free: Vector) -> tuple[Vector, tuple[str, ...]]:
     """Draws, shape (chains, draws, parameters), classes of a mixture in the mode's order, and how many were not."""
+    if isinstance(mode.problem, TruthProblem):
+        return free, renamed_notes(mode.problem, free)
     if not isinstance(mode.problem, MixtureProblem):
         return free, ()
     ordered, share = unswitched(mode.problem.space, free, mode.maximum.point)

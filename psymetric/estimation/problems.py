@@ -29,6 +29,7 @@ from psymetric.estimation.cells import distinct_cells, distinct_rows
 from psymetric.estimation.mixtures import MixtureProblem
 from psymetric.estimation.multidimensional import MultidimensionalProblem
 from psymetric.estimation.nested import NestedPlan, nested_plan
+from psymetric.estimation.truth import TruthProblem
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, Table
 from psymetric.models.choice import AbstractChoiceModel, distinct_choices
 from psymetric.models.judge_mixture import JudgeMixture
@@ -42,6 +43,7 @@ from psymetric.models.space import (
     require_one_dimension,
     subject_moments,
 )
+from psymetric.models.truth import AbstractTruthModel
 
 __all__ = [
     "JointProblem",
@@ -204,7 +206,7 @@ class JointProblem:
         return self.log_likelihood(free) + self.penalty(free)
 
 
-Problem = MarginalProblem | JointProblem | MultidimensionalProblem | MixtureProblem
+Problem = MarginalProblem | JointProblem | MultidimensionalProblem | MixtureProblem | TruthProblem
 
 
 def rough_information(problem: Problem) -> NDArray[np.float64]:
@@ -216,6 +218,8 @@ def rough_information(problem: Problem) -> NDArray[np.float64]:
         n_subjects = problem.integral.n_subjects
     elif isinstance(problem, MixtureProblem):
         n_responses, n_subjects = problem.sums.judges.total, 1
+    elif isinstance(problem, TruthProblem):
+        n_responses, n_subjects = problem.sums.labels.total, 1
     else:
         n_responses, n_subjects = float(problem.weight.sum()), 1
     return guessed_information(problem.space, n_responses, n_subjects, problem.n_categories)
@@ -282,8 +286,13 @@ def joint_problem(model: AbstractMeasurementModel, table: Table, *, prior: bool)
     """Set up the joint problem; models without subjects have no other. Equal rows are counted, not repeated.
 
     Raises:
-        DesignError: A mixture of judges, whose comparisons hang together.
+        DesignError: A mixture of judges, whose comparisons hang together, or a latent-truth model, whose labels do.
     """
+    if isinstance(model, AbstractTruthModel):
+        raise DesignError(
+            f"this takes responses as independent, and under {type(model).__name__} labels of one subject share its "
+            "truth: use true_categories(fit, table), or the fit's own standard errors"
+        )
     if isinstance(model, JudgeMixture):
         raise DesignError(
             f"this takes comparisons as independent, and under JudgeMixture those of one {model.over} hang together: "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from psymetric.models.base import ABILITY, AbstractMeasurementModel
 from psymetric.models.nested import AbstractNestedModel
 from psymetric.models.space import has_ability, has_dimensions
+from psymetric.models.truth import AbstractTruthModel
 
 __all__ = ["suitable_engines", "use_instead"]
 
@@ -20,10 +21,11 @@ def suitable_engines(model: AbstractMeasurementModel) -> tuple[str, ...]:
     is_joint = model.scale == "items" and not model.population.columns and is_plain
     fixed = not any(spec.random for spec in specs)
     sums_suffice = all(spec.support == "real" and spec.unit == "logit" for spec in specs)
+    is_truth = isinstance(model, AbstractTruthModel)
     can = {
-        "MarginalML": has_ability(model) and not model.needs_prior,
+        "MarginalML": (has_ability(model) or is_truth) and not model.needs_prior,
         "ConditionalML": has_ability(model) and is_joint and fixed and sums_suffice,
-        "JointML": (is_joint and fixed) if has_ability(model) else not model.needs_prior,
+        "JointML": (is_joint and fixed) if has_ability(model) else not (is_truth or model.needs_prior),
         **dict.fromkeys(("MAP", "Laplace", "NUTS", "SVI"), True),
     }
     return tuple(name for name, is_able in can.items() if is_able)

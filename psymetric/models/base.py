@@ -38,8 +38,9 @@ class ParamSpec:
     Attributes:
         name: Key of the array in results.
         axes: Its axes: facet names, and "step" for the steps between categories. Empty for a scalar.
-        support: Where its values live: the reals, above zero, between 0 and 1, (steps) in rising order, or above zero
-            as the sd of a latent variable, whose prior is half-normal.
+        support: Where its values live: the reals, above zero, between 0 and 1, (steps) in rising order, above zero as
+            the sd of a latent variable, whose prior is half-normal, or on a simplex: probabilities that sum to one
+            along the last axis.
         identification: "free", or "sum_to_zero" along every axis (steps: within each group; positive values: their
             logs, so that the geometric mean is one).
         centre: Where the prior is centred and the engines start, on the free scale: the value itself, its log where
@@ -54,7 +55,7 @@ class ParamSpec:
 
     name: str
     axes: tuple[str, ...]
-    support: Literal["real", "positive", "unit", "ordered", "scale"] = "real"
+    support: Literal["real", "positive", "unit", "ordered", "scale", "simplex"] = "real"
     identification: Literal["free", "sum_to_zero"] = "free"
     centre: float = 0.0
     prior_sd: float = 2.0

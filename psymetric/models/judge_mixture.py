@@ -14,8 +14,9 @@ from jax.scipy.special import logsumexp
 from numpy.typing import NDArray
 from typing_extensions import override
 
-from psymetric.core.mixtures import PerClass, Shares
+from psymetric.core.mixtures import PerClass
 from psymetric.core.parameters import Block
+from psymetric.core.simplex import Simplex
 from psymetric.data.coding import Label
 from psymetric.errors import DataError, DesignError
 from psymetric.models.base import AbstractMeasurementModel, ParamSpec, Table
@@ -109,7 +110,7 @@ class JudgeMixture(AbstractMeasurementModel):
         own = tuple(replace(spec, axes=(*spec.axes, CLASS)) for spec in self.model.parameters)
         if self.classes == 1:
             return own
-        return (ParamSpec(SHARE, (CLASS,), support="unit", prior_sd=self.share_prior_sd, unit="share"), *own)
+        return (ParamSpec(SHARE, (CLASS,), support="simplex", prior_sd=self.share_prior_sd, unit="share"), *own)
 
     @override
     def levels(self, table: Table) -> Mapping[str, tuple[Label, ...]]:
@@ -118,7 +119,7 @@ class JudgeMixture(AbstractMeasurementModel):
     @override
     def blocks(self, spec: ParamSpec, table: Table) -> list[Block] | None:
         if spec.name == SHARE:
-            return [Block(SHARE, Shares((self.classes,)), self.share_prior_sd, labels=(CLASS,))]
+            return [Block(SHARE, Simplex((self.classes,)), self.share_prior_sd, labels=(CLASS,))]
         own = (spec.name, weight_name(spec.name))
         return [
             replace(block, bijector=PerClass(block.bijector, self.classes), labels=(*block.labels, CLASS))

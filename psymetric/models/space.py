@@ -25,6 +25,7 @@ from psymetric.core.bijectors import (
 )
 from psymetric.core.courses import Course
 from psymetric.core.parameters import Block, ParameterSpace
+from psymetric.core.simplex import Simplex
 from psymetric.core.steps import Ordered, Steps
 from psymetric.data.coding import Label
 from psymetric.errors import DataError, DesignError
@@ -102,7 +103,7 @@ def parameter_space(
         elif (own := model.blocks(spec, table)) is not None:
             blocks += own
         elif spec.name != ABILITY:
-            blocks += _blocks(spec, table)
+            blocks += _blocks(spec, table, model.levels(table))
         else:
             blocks += _population_blocks(model, table)
     return ParameterSpace(tuple(blocks))
@@ -141,10 +142,10 @@ def _population_blocks(model: AbstractMeasurementModel, table: Table) -> list[Bl
     return blocks
 
 
-def _blocks(spec: ParamSpec, table: Table) -> list[Block]:
+def _blocks(spec: ParamSpec, table: Table, levels: Mapping[str, tuple[Label, ...]]) -> list[Block]:
     if spec.covariates:
         return explained_blocks(spec, table)
-    bijector = _bijector(spec, table)
+    bijector = _bijector(spec, table, levels)
     if spec.support == "scale":
         return [Block(spec.name, bijector, spec.prior_sd, None, spec.axes, is_scale=True)]
     if not spec.random or bijector.size == 0:
@@ -210,20 +211,22 @@ def _times(labels: tuple[Label, ...]) -> NDArray[np.float64]:
     return np.arange(len(labels), dtype=np.float64)
 
 
-def _bijector(spec: ParamSpec, table: Table) -> Bijector:
+def _bijector(spec: ParamSpec, table: Table, levels: Mapping[str, tuple[Label, ...]]) -> Bijector:
     if "step" in spec.axes and spec.identification == "sum_to_zero" and spec.support == "real":
         return Steps.build(step_groups(spec, table))
     if spec.course:
         build = Course.walk if spec.course == "walk" else Course.line
         first, second = (table.levels[axis] for axis in spec.axes)
         return build(len(first), _times(second), centred=spec.identification == "sum_to_zero")
-    shape = tuple(len(table.categories) - 1 if axis == "step" else len(table.levels[axis]) for axis in spec.axes)
+    shape = tuple(len(table.categories) - 1 if axis == "step" else len(levels[axis]) for axis in spec.axes)
     if spec.support == "scale":
         return Positive(shape)
     if spec.support == "positive":
         return GeometricMeanOne(shape) if spec.identification == "sum_to_zero" else Positive(shape)
     if spec.support == "unit":
         return Unit(shape)
+    if spec.support == "simplex":
+        return Simplex(shape)
     if spec.support == "ordered":
         return Ordered.build(step_groups(spec, table))
     if spec.anchors:

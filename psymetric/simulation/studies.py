@@ -26,7 +26,8 @@ from psymetric.design.settings import TextSource
 from psymetric.design.study import Study
 from psymetric.errors import DesignError
 from psymetric.models.base import ABILITY, AbstractMeasurementModel, Label, ParamSpec
-from psymetric.models.judge_mixture import CLASS, SHARE
+from psymetric.models.judge_mixture import CLASS
+from psymetric.models.truth import CATEGORY, TRUTH, AbstractTruthModel
 from psymetric.simulation.drawing import Spread, world_for
 from psymetric.simulation.server import Faults, serve
 from psymetric.simulation.truth import SHIFTING_FACETS, World
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 __all__ = ["Simulation", "crossed_design", "draw_parameters", "simulate", "simulate_responses"]
 
 _OUTCOMES: Final = ("left", "right", "tie")
+_BETTER_THAN_CHANCE: Final = 2.0
+"""Log-odds by which drawn judges of a latent truth are likelier to say it than anything else."""
 
 Levels = Mapping[str, Sequence[Label]]
 
@@ -194,8 +197,11 @@ def simulate_responses(
     if model.table_kind == "rankings":
         raise DesignError(f"simulate_responses draws responses and comparisons; use {type(model).__name__}.simulate")
     pairs = model.table_kind == "pairs"
-    rows = design if design is not None else _everything(levels, pairs)
     names = model.facets if pairs else ("subject", *model.facets)
+    if isinstance(model, AbstractTruthModel):
+        names = (*names, *model.population.columns)
+        levels = {name: labels for name, labels in levels.items() if name not in (TRUTH, CATEGORY)}
+    rows = design if design is not None else _everything(levels, pairs)
     codes = {name: _coded(rows, name, levels["item" if name in ("left", "right") else name]) for name in names}
     # A list is a tree of numbers to JAX, not an array.
     values = jax.device_put({name: np.asarray(value) for name, value in parameters.items()})
@@ -204,7 +210,7 @@ def simulate_responses(
     if pairs:
         named = frame.assign(response=np.array(_OUTCOMES, dtype=object)[drawn])
         return PairTable.from_frame(named, left="left", right="right", outcome="response", facets=model.facets[2:])
-    facets = tuple(name for name in model.facets if name != "item")
+    facets = tuple(name for name in names[1:] if name != "item")
     item = "item" if "item" in model.facets else None
     return ResponseTable.from_frame(
         frame, response="response", subject="subject", item=item, facets=facets, categories=tuple(range(n_categories))
@@ -255,8 +261,10 @@ def _coded(rows: pd.DataFrame, name: str, labels: Sequence[Label]) -> NDArray[np
 
 
 def _constrained(spec: ParamSpec, value: NDArray[np.float64], levels: Levels) -> NDArray[np.float64]:
-    if spec.name == SHARE:
-        return np.exp(value) / np.exp(value).sum()
+    if spec.support == "simplex":
+        if spec.axes[-2:] == (TRUTH, CATEGORY):
+            value = value + _BETTER_THAN_CHANCE * np.eye(value.shape[-1])
+        return np.exp(value) / np.exp(value).sum(axis=-1, keepdims=True)
     if spec.support == "unit":
         return 1 / (1 + np.exp(-spec.centre - value))
     if spec.support == "positive":

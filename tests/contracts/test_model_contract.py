@@ -18,11 +18,13 @@ from psymetric.errors import DataError
 from psymetric.estimation.curvature import information, value_and_gradient
 from psymetric.estimation.mixture_search import mixture_problem
 from psymetric.estimation.problems import Problem, joint_problem, marginal_problem
+from psymetric.estimation.truth import truth_problem
 from psymetric.models.choice import AbstractChoiceModel
 from psymetric.models.discovery import available_models, get_model, model_settings
 from psymetric.models.judge_mixture import JudgeMixture
 from psymetric.models.nested import AbstractNestedModel
 from psymetric.models.space import has_ability, has_dimensions
+from psymetric.models.truth import AbstractTruthModel
 
 CASES = model_cases.cases()
 # Differences of float64 sums over a hundred rows, taken in another order.
@@ -47,6 +49,8 @@ def _problem(case: Case, table=None) -> Problem:
     table = case.table if table is None else table
     if isinstance(case.model, JudgeMixture):
         return mixture_problem(case.model, table, prior=False)
+    if isinstance(case.model, AbstractTruthModel):
+        return truth_problem(case.model, table, prior=False)
     if isinstance(case.model, AbstractNestedModel):
         return marginal_problem(case.model, table, prior=False, n_nodes=15, half_width=4.0)
     return joint_problem(case.model, table, prior=False)
@@ -59,6 +63,8 @@ def _point(problem: Problem, seed: int = 3) -> np.ndarray:
 def _rows(case: Case, abilities=None) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
     """What the probabilities of categories depend on: parameters with latent variables, and codes of the rows."""
     problem = _problem(case)
+    if isinstance(case.model, AbstractTruthModel):
+        return _rows_of_truths(case, problem, _point(problem) if abilities is None else abilities(problem.space.size))
     params = problem.space.constrain(jnp.asarray(_point(problem)))
     name = "ability" if has_ability(case.model) else "worth"
     if abilities is not None:
@@ -73,6 +79,13 @@ def _rows(case: Case, abilities=None) -> tuple[dict[str, jax.Array], dict[str, j
     params.setdefault("ability", jnp.asarray(np.random.default_rng(4).normal(0, 1, len(case.table.levels["subject"]))))
     codes = {name: jnp.asarray(case.table.codes[name]) for name in ("subject", *case.model.facets)}
     return case.model.with_latent(params, codes, problem.n_categories, seed=5)
+
+
+def _rows_of_truths(case: Case, problem: Problem, free) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
+    labels = case.model.labels(case.table)
+    codes = {name: jnp.asarray(code) for name, code in labels.codes.items()}
+    params = problem.space.constrain(jnp.asarray(free))
+    return case.model.with_truths(params, codes, problem.n_categories, seed=5), codes
 
 
 def _n_outcomes(case: Case) -> int:
@@ -110,7 +123,7 @@ def _log_likelihood(case: Case, table, params) -> float:
     problem = _problem(case, table)
     if isinstance(case.model, AbstractNestedModel):
         return float(jnp.sum(jax.nn.logsumexp(problem.log_joint_at(params), axis=1)))
-    if isinstance(case.model, JudgeMixture):
+    if isinstance(case.model, (JudgeMixture, AbstractTruthModel)):
         return float(problem.sums.log_likelihood(params))
     return float(
         case.model.log_likelihood(params, problem.codes, problem.response, problem.weight, problem.n_categories)
@@ -185,7 +198,7 @@ def test_information_has_full_rank(case):
     found = information(problem, _point(problem) * 0.2)
     assert np.all(found.diagonal > 0)
     assert found.null_directions().size == 0
-    if isinstance(case.model, (AbstractNestedModel, JudgeMixture)):
+    if isinstance(case.model, (AbstractNestedModel, JudgeMixture, AbstractTruthModel)):
         # At a point that is no maximum the marginal likelihood need not be concave, but no direction may be flat.
         values = np.abs(np.linalg.eigvalsh(found.schur))
         assert values.min() > 1e-8 * values.max()
@@ -237,7 +250,8 @@ def test_unknown_facet_is_an_error(case):
             ps.fit(case.model, table)
         return
     table = ps.ResponseTable.from_frame(frame, response="rating", subject="subject")
-    with pytest.raises(DataError, match=r"reads facet 'item', which the table does not have: its facets are \[\]"):
+    facet = case.model.facets[0] if isinstance(case.model, AbstractTruthModel) else "item"
+    with pytest.raises(DataError, match=rf"reads facet '{facet}', which the table does not have: its facets are \[\]"):
         ps.fit(case.model, table)
 
 

@@ -12,8 +12,9 @@ import pandas as pd
 import pytest
 
 import psymetric as ps
-from psymetric.core.mixtures import PerClass, Shares
+from psymetric.core.mixtures import PerClass
 from psymetric.core.precision import double_precision
+from psymetric.core.simplex import Simplex
 from psymetric.errors import DataError, DesignError
 from psymetric.estimation.mixture_search import judge_sums
 from psymetric.simulation.studies import draw_parameters, simulate_responses
@@ -95,7 +96,7 @@ def test_tables_are_simulated_with_their_judges() -> None:
 
 
 def test_shares_and_arrays_of_classes() -> None:
-    shares = Shares((3,))
+    shares = Simplex((3,))
     value = np.array([0.5, 0.3, 0.2])
     np.testing.assert_allclose(shares.forward(jnp.asarray(shares.inverse(value))), value, atol=1e-12)
     free = np.array([0.3, -0.7])

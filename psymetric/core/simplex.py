@@ -1,0 +1,63 @@
+"""Probabilities that sum to one: their map from a free vector, and the Dirichlet prior in that vector's terms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from math import prod
+from typing import final
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from numpy.typing import NDArray
+
+from psymetric.core.bijectors import contract_centred, extend_centred
+
+__all__ = ["Simplex", "dirichlet_log_density"]
+
+
+@final
+@partial(jax.tree_util.register_dataclass, data_fields=[], meta_fields=["shape"])
+@dataclass(frozen=True)
+class Simplex:
+    """Arrays whose last axis of n holds probabilities, from n - 1 numbers each: the softmax of centred log-odds.
+
+    What the axis tells apart is alike to it: exchanging two of them turns the free vector and leaves its length.
+    """
+
+    shape: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        return prod(self.shape[:-1]) * (self.shape[-1] - 1)
+
+    def log_forward(self, free: Array) -> Array:
+        """Logs of the probabilities, finite where these are too small for a number."""
+        odds = free.reshape(*self.shape[:-1], self.shape[-1] - 1)
+        return jax.nn.log_softmax(extend_centred(odds, len(self.shape) - 1), axis=-1)
+
+    def forward(self, free: Array) -> Array:
+        return jnp.exp(self.log_forward(free))
+
+    def inverse(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
+        logs = np.log(value)
+        return contract_centred(logs - logs.mean(axis=-1, keepdims=True), len(self.shape) - 1).ravel()
+
+    def log_jacobian(self, free: Array) -> Array:
+        """Log of the volume of all but one of the probabilities per unit of the free vector, up to a constant."""
+        return jnp.sum(self.log_forward(free))
+
+
+def dirichlet_log_density(bijector: Simplex, free: Array, counts: Array) -> Array:
+    """Log density of the free vector under Dirichlet priors, up to a constant.
+
+    The Jacobian is part of it, so that the mode in the free vector is that of `counts` more observations.
+
+    Args:
+        bijector: From the free vector to the probabilities.
+        free: Shape (size,).
+        counts: Parameters of the Dirichlet distributions, of the probabilities' shape.
+    """
+    return jnp.sum(counts * bijector.log_forward(free))
