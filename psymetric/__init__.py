@@ -25,25 +25,33 @@ _EXPORTS = {
     "DawidSkene": "psymetric.models.dawid_skene",
     "DifferentialFunctioning": "psymetric.diagnostics.dif",
     "EloRatings": "psymetric.scoring.elo",
+    "FamilyDawidSkene": "psymetric.models.family_dawid_skene",
     "Fit": "psymetric.estimation.fit",
     "FitSet": "psymetric.estimation.fitting",
     "FourPL": "psymetric.models.four_pl",
+    "GLAD": "psymetric.models.glad",
     "GeneralizedPartialCredit": "psymetric.models.generalized_partial_credit",
     "GradedResponse": "psymetric.models.graded_response",
+    "HierarchicalDawidSkene": "psymetric.models.hierarchical_dawid_skene",
     "HierarchicalRater": "psymetric.models.hierarchical_rater",
     "InformationCriteria": "psymetric.diagnostics.information",
     "InformationCurves": "psymetric.diagnostics.information_curves",
     "JointML": "psymetric.estimation.joint_ml",
     "JudgeAgreement": "psymetric.diagnostics.judge_agreement",
+    "JudgeDependence": "psymetric.diagnostics.judge_dependence",
     "JudgeMixture": "psymetric.models.judge_mixture",
+    "JudgeQuality": "psymetric.diagnostics.judge_quality",
     "Laplace": "psymetric.estimation.map_laplace",
     "Link": "psymetric.diagnostics.linking",
+    "MACE": "psymetric.models.mace",
     "MAP": "psymetric.estimation.map_laplace",
     "ManyFacetRasch": "psymetric.models.many_facet",
     "MarginalML": "psymetric.estimation.marginal_ml",
     "NUTS": "psymetric.estimation.nuts",
     "NominalResponse": "psymetric.models.nominal_response",
     "NonResponse": "psymetric.data.nonresponse",
+    "OneCoin": "psymetric.models.one_coin",
+    "OrdinalProbit": "psymetric.models.ordinal_probit",
     "PairDesign": "psymetric.design.pair_designs",
     "PairJudges": "psymetric.diagnostics.pair_judges",
     "PairSavings": "psymetric.adaptive.savings",
@@ -91,6 +99,8 @@ _EXPORTS = {
     "information_curves": "psymetric.diagnostics.information_curves",
     "item_fit": "psymetric.diagnostics.item_fit",
     "judge_agreement": "psymetric.diagnostics.judge_agreement",
+    "judge_dependence": "psymetric.diagnostics.judge_dependence",
+    "judge_quality": "psymetric.diagnostics.judge_quality",
     "keep_programs": "psymetric.core.programs",
     "limited_information": "psymetric.diagnostics.limited_information",
     "link": "psymetric.diagnostics.linking",
@@ -229,6 +239,11 @@ if TYPE_CHECKING:
         JudgeAgreement as JudgeAgreement,
         judge_agreement as judge_agreement,
     )
+    from psymetric.diagnostics.judge_dependence import (
+        JudgeDependence as JudgeDependence,
+        judge_dependence as judge_dependence,
+    )
+    from psymetric.diagnostics.judge_quality import JudgeQuality as JudgeQuality, judge_quality as judge_quality
     from psymetric.diagnostics.limited_information import limited_information as limited_information
     from psymetric.diagnostics.linking import Link as Link, link as link
     from psymetric.diagnostics.local_dependence import residual_correlations as residual_correlations
@@ -270,13 +285,19 @@ if TYPE_CHECKING:
     from psymetric.models.best_worst import BestWorst as BestWorst
     from psymetric.models.bradley_terry import BradleyTerry as BradleyTerry
     from psymetric.models.dawid_skene import DawidSkene as DawidSkene
+    from psymetric.models.family_dawid_skene import FamilyDawidSkene as FamilyDawidSkene
     from psymetric.models.four_pl import FourPL as FourPL
     from psymetric.models.generalized_partial_credit import GeneralizedPartialCredit as GeneralizedPartialCredit
+    from psymetric.models.glad import GLAD as GLAD
     from psymetric.models.graded_response import GradedResponse as GradedResponse
+    from psymetric.models.hierarchical_dawid_skene import HierarchicalDawidSkene as HierarchicalDawidSkene
     from psymetric.models.hierarchical_rater import HierarchicalRater as HierarchicalRater
     from psymetric.models.judge_mixture import JudgeMixture as JudgeMixture
+    from psymetric.models.mace import MACE as MACE
     from psymetric.models.many_facet import ManyFacetRasch as ManyFacetRasch
     from psymetric.models.nominal_response import NominalResponse as NominalResponse
+    from psymetric.models.one_coin import OneCoin as OneCoin
+    from psymetric.models.ordinal_probit import OrdinalProbit as OrdinalProbit
     from psymetric.models.plackett_luce import PlackettLuce as PlackettLuce
     from psymetric.models.population import Population as Population
     from psymetric.models.rasch import Rasch as Rasch

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from psymetric.core.bijectors import contract_centred, extend_centred
 
-__all__ = ["Simplex", "dirichlet_log_density"]
+__all__ = ["Simplex", "complement", "dirichlet_log_density"]
 
 
 @final
@@ -61,3 +61,8 @@ def dirichlet_log_density(bijector: Simplex, free: Array, counts: Array) -> Arra
         counts: Parameters of the Dirichlet distributions, of the probabilities' shape.
     """
     return jnp.sum(counts * bijector.log_forward(free))
+
+
+def complement(probability: Array) -> Array:
+    """1 − p, above zero also where p is so near to one that it is rounded to it."""
+    return jnp.maximum(1 - probability, float(np.finfo(np.float64).epsneg))
