@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import labelled_world
+import label_likelihoods
 import numpy as np
 import pandas as pd
 import pytest
@@ -26,8 +26,8 @@ def _correlated(n: int, *, seed: int, shared: float) -> pd.DataFrame:
 
 def test_score_is_the_derivative_of_the_likelihood_with_dependence() -> None:
     """Of log-likelihoods in which a pair has P(x, y | truth) ∝ θ θ exp(δ[x = y]), by central differences."""
-    frame = labelled_world.label_frame(80, n_categories=2, seed=2, kept=1.0)
-    table = labelled_world.label_table(frame)
+    frame = label_likelihoods.label_frame(80, n_categories=2, seed=2, kept=1.0)
+    table = label_likelihoods.label_table(frame)
     fit = ps.fit(ps.DawidSkene(), table, engine=ps.MAP())
     share, confusion = fit.parameters["prevalence"], fit.parameters["confusion"]
     wide = frame.pivot(index="subject", columns="judge", values="label").to_numpy()
@@ -48,14 +48,14 @@ def test_score_is_the_derivative_of_the_likelihood_with_dependence() -> None:
 
 
 def test_a_family_is_found_and_independent_judges_are_not() -> None:
-    table = labelled_world.label_table(_correlated(600, seed=3, shared=0.25))
+    table = label_likelihoods.label_table(_correlated(600, seed=3, shared=0.25))
     found = ps.judge_dependence(ps.fit(ps.DawidSkene(), table, engine=ps.MAP()), table, family="family")
     first = found.frame.iloc[0]
     assert (first["first"], first["second"], first["flag"]) == (0, 1, "dependent")
     within = found.pooled.set_index("pairs").loc["within 0"]
     assert within["z"] == pytest.approx(first["z"], abs=1e-9)
     assert list(found.pooled["pairs"]) == ["all pairs", "within 0", "across families"]
-    clean = labelled_world.label_table(_correlated(600, seed=4, shared=0.0))
+    clean = label_likelihoods.label_table(_correlated(600, seed=4, shared=0.0))
     assert not (ps.judge_dependence(ps.fit(ps.DawidSkene(), clean, engine=ps.MAP()), clean).frame["flag"] != "").any()
 
 
@@ -64,14 +64,14 @@ def test_p_values_hold_their_level() -> None:
     """Under independence: the share of p below .05, within three binomial errors of it, of one pair in each table."""
     n, small = 200, 0
     for seed in range(n):
-        table = labelled_world.label_table(_correlated(300, seed=100 + seed, shared=0.0))
+        table = label_likelihoods.label_table(_correlated(300, seed=100 + seed, shared=0.0))
         found = ps.judge_dependence(ps.fit(ps.DawidSkene(), table, engine=ps.MAP()), table).frame
         small += int((found.sort_values(["first", "second"])["p"].iloc[seed % 10]) < 0.05)
     assert abs(small / n - 0.05) < 3 * np.sqrt(0.05 * 0.95 / n)
 
 
 def test_refusals() -> None:
-    table = labelled_world.label_table(labelled_world.label_frame(60, n_categories=2))
+    table = label_likelihoods.label_table(label_likelihoods.label_frame(60, n_categories=2))
     glad = ps.fit(ps.GLAD(), table)
     with pytest.raises(DesignError, match=r"GLAD has a dependence of its own: test DawidSkene\(\) or OneCoin\(\)"):
         ps.judge_dependence(glad, table)

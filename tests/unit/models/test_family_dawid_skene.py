@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import product
 
-import labelled_world
+import label_likelihoods
 import numpy as np
 import pandas as pd
 import pytest
@@ -33,13 +33,13 @@ def _written_out(frame: pd.DataFrame, confusion: np.ndarray) -> float:
 
 
 def test_likelihood_sums_over_what_families_see() -> None:
-    frame, confusion = labelled_world.label_frame(30), np.random.default_rng(1).dirichlet(np.ones(3), (5, 3))
+    frame, confusion = label_likelihoods.label_frame(30), np.random.default_rng(1).dirichlet(np.ones(3), (5, 3))
     params = {"prevalence": PREVALENCE, "shared_error": SHARED, "confusion": confusion}
-    found = labelled_world.truth_log_likelihood(ps.FamilyDawidSkene(), frame, params)
+    found = label_likelihoods.truth_log_likelihood(ps.FamilyDawidSkene(), frame, params)
     assert found == pytest.approx(_written_out(frame, confusion), abs=1e-9)
-    alone = labelled_world.truth_log_likelihood(ps.FamilyDawidSkene(), frame, {**params, "shared_error": 0 * SHARED})
+    alone = label_likelihoods.truth_log_likelihood(ps.FamilyDawidSkene(), frame, {**params, "shared_error": 0 * SHARED})
     without = {"prevalence": PREVALENCE, "confusion": confusion}
-    assert alone == pytest.approx(labelled_world.truth_log_likelihood(ps.DawidSkene(), frame, without), abs=1e-9)
+    assert alone == pytest.approx(label_likelihoods.truth_log_likelihood(ps.DawidSkene(), frame, without), abs=1e-9)
 
 
 def correlated_frame(n: int, *, seed: int, shared: tuple[float, ...] = (0.15, 0.1, 0.2, 0.0)) -> pd.DataFrame:
@@ -60,7 +60,7 @@ def correlated_frame(n: int, *, seed: int, shared: tuple[float, ...] = (0.15, 0.
 
 def test_shared_errors_are_recovered_and_certainty_is_honest() -> None:
     frame = correlated_frame(800, seed=4)
-    table = labelled_world.label_table(frame)
+    table = label_likelihoods.label_table(frame)
     truth = frame.groupby("subject")["truth"].first().to_numpy()
     fit = ps.fit(ps.FamilyDawidSkene(), table)
     shared, se = fit.parameters["shared_error"], fit.standard_errors["shared_error"]
@@ -79,9 +79,9 @@ def test_shared_errors_are_recovered_and_certainty_is_honest() -> None:
 
 
 def test_a_judge_of_two_families_is_refused() -> None:
-    frame = labelled_world.label_frame()
+    frame = label_likelihoods.label_frame()
     frame.loc[frame.index[0], "family"] = 2
     with pytest.raises(DataError, match=r"FamilyDawidSkene\(family='family'\): 1 level\(s\) of 'judge' stand with sever"):
-        ps.fit(ps.FamilyDawidSkene(), labelled_world.label_table(frame))
+        ps.fit(ps.FamilyDawidSkene(), label_likelihoods.label_table(frame))
     with pytest.raises(DesignError, match=r"family='judge'\) must name a column of its own"):
         ps.FamilyDawidSkene(family="judge")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import labelled_world
+import label_likelihoods
 import numpy as np
 import pytest
 from scipy.integrate import quad
@@ -34,19 +34,19 @@ def _by_quadrature(frame, sd: float) -> float:
 
 
 def test_likelihood_with_difficulties_integrated() -> None:
-    frame = labelled_world.label_frame(40)
+    frame = label_likelihoods.label_frame(40)
     params = {"prevalence": PREVALENCE, "skill": SKILL, "difficulty_sd": np.array(0.7)}
-    found = labelled_world.truth_log_likelihood(ps.GLAD(), frame, params)
+    found = label_likelihoods.truth_log_likelihood(ps.GLAD(), frame, params)
     # The half-width of the grid, 5 sd, leaves out 6e-7 of each subject's distribution.
     assert found == pytest.approx(_by_quadrature(frame, 0.7), abs=40 * 1e-6)
 
 
 def test_without_difficulties_it_is_one_coin() -> None:
-    frame = labelled_world.label_frame(40)
+    frame = label_likelihoods.label_frame(40)
     params = {"prevalence": PREVALENCE, "skill": SKILL, "difficulty_sd": np.array(0.0)}
     coin = {"prevalence": PREVALENCE, "accuracy": expit(SKILL - np.log(2))}
-    assert labelled_world.truth_log_likelihood(ps.GLAD(), frame, params) == pytest.approx(
-        labelled_world.truth_log_likelihood(ps.OneCoin(), frame, coin), abs=1e-9
+    assert label_likelihoods.truth_log_likelihood(ps.GLAD(), frame, params) == pytest.approx(
+        label_likelihoods.truth_log_likelihood(ps.OneCoin(), frame, coin), abs=1e-9
     )
 
 
@@ -60,8 +60,8 @@ def test_difficulties_that_there_are_and_are_not_are_told_apart() -> None:
         right = rng.random((500, 8)) < expit(skill * np.exp(-sd * difficulty))
         subject, judge = np.nonzero(np.ones_like(right))
         label = np.where(right, truth[:, None], 1 - truth[:, None])[subject, judge]
-        frame = labelled_world.label_frame(1).iloc[:0][[]].assign(subject=subject, judge=judge, label=label)
-        found[sd] = ps.fit(ps.GLAD(), labelled_world.label_table(frame), engine=ps.MAP())
+        frame = label_likelihoods.label_frame(1).iloc[:0][[]].assign(subject=subject, judge=judge, label=label)
+        found[sd] = ps.fit(ps.GLAD(), label_likelihoods.label_table(frame), engine=ps.MAP())
     estimate, se = (float(getattr(found[1.0], name)["difficulty_sd"]) for name in ("parameters", "standard_errors"))
     assert abs(estimate - 1.0) < 3 * se
     assert float(found[0.0].parameters["difficulty_sd"]) < 0.4

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import jax
-import labelled_world
+import label_likelihoods
 import numpy as np
 import pytest
 from scipy.special import log_softmax
@@ -14,21 +14,21 @@ from psymetric.core.precision import double_precision
 
 
 def test_likelihood_is_that_written_out() -> None:
-    frame, rng = labelled_world.label_frame(), np.random.default_rng(1)
+    frame, rng = label_likelihoods.label_frame(), np.random.default_rng(1)
     typical, prevalence = rng.dirichlet(np.ones(3), 3), np.array([0.5, 0.3, 0.2])
-    deviation = rng.normal(size=(labelled_world.JUDGES, 3, 3))
+    deviation = rng.normal(size=(label_likelihoods.JUDGES, 3, 3))
     deviation -= deviation.mean(axis=2, keepdims=True)
     matrix = np.exp(log_softmax(np.log(typical) + deviation, axis=2))
-    found = labelled_world.truth_log_likelihood(
+    found = label_likelihoods.truth_log_likelihood(
         ps.HierarchicalDawidSkene(), frame, {"prevalence": prevalence, "typical": typical, "deviation": deviation}
     )
-    written = labelled_world.log_likelihood(frame, prevalence, lambda judge, category: matrix[judge, :, category])
+    written = label_likelihoods.log_likelihood(frame, prevalence, lambda judge, category: matrix[judge, :, category])
     assert found == pytest.approx(written, abs=1e-9)
     # With no spread every judge has the typical matrix.
-    alike = labelled_world.truth_log_likelihood(
+    alike = label_likelihoods.truth_log_likelihood(
         ps.HierarchicalDawidSkene(), frame, {"prevalence": prevalence, "typical": typical, "deviation": 0 * deviation}
     )
-    same = labelled_world.log_likelihood(frame, prevalence, lambda _, category: typical[:, category])
+    same = label_likelihoods.log_likelihood(frame, prevalence, lambda _, category: typical[:, category])
     assert alike == pytest.approx(same, abs=1e-9)
 
 
@@ -48,9 +48,9 @@ def test_rows_are_centred_in_orthonormal_directions() -> None:
 @pytest.mark.thorough
 def test_a_judge_of_few_labels_borrows_from_the_others() -> None:
     """Its posterior is wider than those of judges with many labels, and narrower than the prior of a lone judge."""
-    frame = labelled_world.label_frame(120, n_categories=2, seed=5)
+    frame = label_likelihoods.label_frame(120, n_categories=2, seed=5)
     frame = frame[(frame["judge"] != 4) | (frame["subject"] < 8)]
     engine = ps.NUTS(warmup=200, draws=200, chains=2, seed=1)
-    fit = ps.fit(ps.HierarchicalDawidSkene(), labelled_world.label_table(frame), engine=engine, throw=False)
+    fit = ps.fit(ps.HierarchicalDawidSkene(), label_likelihoods.label_table(frame), engine=engine, throw=False)
     se = fit.standard_errors["deviation"].mean(axis=(1, 2))
     assert se[4] > se[:4].max()

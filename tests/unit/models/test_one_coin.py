@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import labelled_world
+import label_likelihoods
 import numpy as np
 import pytest
 
@@ -16,16 +16,16 @@ SAME = 1e-5
 
 @pytest.mark.parametrize("accuracy", ["common", "truth"])
 def test_likelihood_is_that_written_out(accuracy: str) -> None:
-    frame, rng = labelled_world.label_frame(), np.random.default_rng(1)
-    right = rng.uniform(0.4, 0.9, (labelled_world.JUDGES, 1 if accuracy == "common" else 3))
+    frame, rng = label_likelihoods.label_frame(), np.random.default_rng(1)
+    right = rng.uniform(0.4, 0.9, (label_likelihoods.JUDGES, 1 if accuracy == "common" else 3))
 
     def label(judge: int, category: int) -> np.ndarray:
         own = np.broadcast_to(right[judge], 3)
         return np.where(np.arange(3) == category, own, (1 - own) / 2)
 
     params = {"prevalence": PREVALENCE, "accuracy": right.squeeze()}
-    found = labelled_world.truth_log_likelihood(ps.OneCoin(accuracy=accuracy), frame, params)
-    assert found == pytest.approx(labelled_world.log_likelihood(frame, PREVALENCE, label), abs=1e-9)
+    found = label_likelihoods.truth_log_likelihood(ps.OneCoin(accuracy=accuracy), frame, params)
+    assert found == pytest.approx(label_likelihoods.log_likelihood(frame, PREVALENCE, label), abs=1e-9)
 
 
 def em(frame, n_categories: int = 3, rounds: int = 3_000) -> tuple[np.ndarray, np.ndarray]:
@@ -47,16 +47,16 @@ def em(frame, n_categories: int = 3, rounds: int = 3_000) -> tuple[np.ndarray, n
 
 
 def test_maximum_likelihood_is_that_of_em() -> None:
-    frame = labelled_world.label_frame(150, seed=2)
+    frame = label_likelihoods.label_frame(150, seed=2)
     share, right = em(frame)
-    fit = ps.fit(ps.OneCoin(), labelled_world.label_table(frame), engine=ps.MarginalML())
+    fit = ps.fit(ps.OneCoin(), label_likelihoods.label_table(frame), engine=ps.MarginalML())
     np.testing.assert_allclose(fit.parameters["prevalence"], share, atol=SAME)
     np.testing.assert_allclose(fit.parameters["accuracy"], right, atol=SAME)
 
 
 @pytest.mark.thorough
 def test_two_categories_with_an_accuracy_each_are_dawid_skene() -> None:
-    table = labelled_world.label_table(labelled_world.label_frame(300, n_categories=2, seed=3))
+    table = label_likelihoods.label_table(label_likelihoods.label_frame(300, n_categories=2, seed=3))
     coin = ps.fit(ps.OneCoin(accuracy="truth"), table, engine=ps.MarginalML())
     matrix = ps.fit(ps.DawidSkene(), table, engine=ps.MarginalML())
     assert coin.log_likelihood == pytest.approx(matrix.log_likelihood, abs=1e-6)

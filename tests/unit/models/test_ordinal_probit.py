@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import labelled_world
+import label_likelihoods
 import numpy as np
 import pytest
 from scipy.stats import norm
@@ -13,7 +13,7 @@ from psymetric.errors import DesignError
 
 @pytest.mark.parametrize("criteria", ["even", "judge"])
 def test_likelihood_is_that_of_normal_noise(criteria: str) -> None:
-    frame, rng = labelled_world.label_frame(), np.random.default_rng(1)
+    frame, rng = label_likelihoods.label_frame(), np.random.default_rng(1)
     severity, precision = rng.normal(0, 0.4, 5), rng.uniform(0.7, 3, 5)
     own = np.array([[-0.5, 0.5]] * 5) if criteria == "even" else np.array([-1, 1]) * rng.uniform(0.2, 1, (5, 1))
     prevalence = np.array([0.5, 0.3, 0.2])
@@ -26,13 +26,13 @@ def test_likelihood_is_that_of_normal_noise(criteria: str) -> None:
 
     params = {"prevalence": prevalence, "severity": severity, "precision": precision}
     params |= {} if criteria == "even" else {"criterion": own}
-    found = labelled_world.truth_log_likelihood(ps.OrdinalProbit(criteria=criteria), frame, params)
-    assert found == pytest.approx(labelled_world.log_likelihood(frame, prevalence, label), abs=1e-9)
+    found = label_likelihoods.truth_log_likelihood(ps.OrdinalProbit(criteria=criteria), frame, params)
+    assert found == pytest.approx(label_likelihoods.log_likelihood(frame, prevalence, label), abs=1e-9)
 
 
 @pytest.mark.thorough
 def test_two_categories_are_dawid_skene_in_other_terms() -> None:
-    table = labelled_world.label_table(labelled_world.label_frame(300, n_categories=2, seed=3))
+    table = label_likelihoods.label_table(label_likelihoods.label_frame(300, n_categories=2, seed=3))
     matrix = ps.fit(ps.DawidSkene(), table, engine=ps.MarginalML())
     probit = ps.fit(ps.OrdinalProbit(), table, engine=ps.MarginalML())
     assert probit.log_likelihood == pytest.approx(matrix.log_likelihood, abs=1e-6)
