@@ -216,8 +216,8 @@ def renamed_notes(problem: TruthProblem, free: NDArray[np.float64]) -> tuple[str
     if not renamed:
         return ()
     return (
-        f"in {100 * renamed:.1f}% of the draws judges agree better with the truths under other names: labels and priors "
-        "together do not settle which truth is which. Use gold labels, or priors that say more of the judges",
+        f"in {100 * renamed:.1f}% of the draws judges agree better with the truths under other names: labels and "
+        "priors together do not settle which truth is which. Use gold labels, or priors that say more of the judges",
     )
 
 

@@ -153,7 +153,7 @@ def _uncertainty(
     if maximum is None or not maximum.converged:
         nothing = Uncertainty({name: np.full(value.shape, np.nan) for name, value in parameters.items()})
         left_out = (
-            f"{found.free.basis.shape[1]:,} free parameters: standard errors, which need the information of all of "
+            f"{found.free.size:,} free parameters: standard errors, which need the information of all of "
             f"them together, are computed for up to {MOST_FREE:,} and left out here",
         )
         return nothing, left_out if maximum is None else ()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import block_diag, csr_array, diags_array
+from scipy.sparse import csr_array, diags_array
 
 from psymetric.core.bijectors import contract_centred
 from psymetric.core.optimizers import Maximum, polish
@@ -37,12 +38,33 @@ class FreeRows:
     Attributes:
         inside: Probabilities that are neither held at zero nor all of what their row has, shape (rows, K).
         determined: Rows that expected subjects or labels determine, shape (rows,).
-        basis: From the free vector to log-odds of the rows, shape (rows × K, free).
     """
 
     inside: NDArray[np.bool_]
     determined: NDArray[np.bool_]
-    basis: csr_array
+
+    @property
+    def size(self) -> int:
+        """Length of the free vector."""
+        return int(np.maximum(self.inside.sum(axis=1) - 1, 0).sum())
+
+    @cached_property
+    def basis(self) -> csr_array:
+        """From the free vector to log-odds of the rows, shape (rows × K, free)."""
+        n_inside = self.inside.sum(axis=1)
+        last = np.cumsum(np.maximum(n_inside - 1, 0))
+        places = np.arange(self.inside.size).reshape(self.inside.shape)
+        lines, columns, values = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros(0)]
+        for size in range(2, self.inside.shape[1] + 1):
+            chosen = np.flatnonzero(n_inside == size)
+            own = places[chosen][self.inside[chosen]].reshape(-1, size)
+            ends = (last[chosen] - size + 1)[:, None] + np.arange(size - 1)
+            shape = (len(chosen), size, size - 1)
+            lines.append(np.broadcast_to(own[:, :, None], shape).ravel())
+            columns.append(np.broadcast_to(ends[:, None, :], shape).ravel())
+            values.append(np.broadcast_to(contract_centred(np.eye(size) - 1 / size, 1), shape).ravel())
+        entries = (np.concatenate(values), (np.concatenate(lines), np.concatenate(columns)))
+        return csr_array(entries, shape=(self.inside.size, self.size))
 
     def free(self, rows: Array) -> Array:
         """The free vector of rows, shape (free,)."""
@@ -53,7 +75,7 @@ class FreeRows:
         odds = (self.basis @ free).reshape(before.shape)
         odds = np.where(self.inside, odds, -np.inf)
         top = odds.max(axis=1, keepdims=True)
-        moves = self.inside.any(axis=1)
+        moves = np.asarray(self.inside.any(axis=1))
         weight = np.where(self.inside, np.exp(odds - np.where(moves[:, None], top, 0.0)), 0.0)
         moved = weight / np.where(moves, weight.sum(axis=1), 1.0)[:, None]
         return np.where(moves[:, None], np.maximum(moved, TINY), before)
@@ -66,24 +88,14 @@ def free_rows(here: Expected, *, hold: bool) -> FreeRows:
         here: The point.
         hold: Whether probabilities may be zero; under a prior they are not.
     """
-    n_rows, n_categories = here.rows.shape
     total = here.counts.sum(axis=1)
-    determined = total > _NOBODY if hold else np.ones(n_rows, bool)
+    determined = total > _NOBODY if hold else np.ones(len(total), bool)
     with np.errstate(divide="ignore", invalid="ignore"):
         shrunk = here.counts / (here.rows * np.where(total > 0, total, 1.0)[:, None])
     zero = (here.rows < _SMALL) & (shrunk < _SHRINKING) & hold
     inside: NDArray[np.bool_] = ~zero & determined[:, None]
     inside[inside.sum(axis=1) < 2] = False
-    places = np.arange(n_rows * n_categories).reshape(inside.shape)
-    blocks = {size: contract_centred(np.eye(size) - 1 / size, 1) for size in range(2, n_categories + 1)}
-    n_inside = inside.sum(axis=1)
-    chosen = [row for row in range(n_rows) if n_inside[row]]
-    if not chosen:
-        return FreeRows(inside, determined, csr_array((inside.size, 0)))
-    stacked = csr_array(block_diag([blocks[int(n_inside[row])] for row in chosen], format="csr"))
-    lines = places[inside]
-    pick = csr_array((np.ones(len(lines)), (lines, np.arange(len(lines)))), shape=(inside.size, len(lines)))
-    return FreeRows(inside, determined, csr_array(pick @ stacked))
+    return FreeRows(inside, determined)
 
 
 def top(
@@ -118,7 +130,8 @@ def top(
         evaluations=evaluations,
         max_steps=min(_NEWTON_STEPS, max_iterations),
     )
-    return at(maximum.point), maximum
+    # Of the top itself, not of a point a millilogit away: it costs one more.
+    return at(maximum.point), replace(maximum, curvature=curvature(maximum.point), origin=maximum.point)
 
 
 def released(here: Expected, free: FreeRows) -> Array | None:
