@@ -125,6 +125,7 @@ _EXPORTS = {
     "plot_dependence": "psymetric.plots.dependence",
     "plot_fit": "psymetric.plots.fit_bubbles",
     "plot_information": "psymetric.plots.information",
+    "plot_judge_quality": "psymetric.plots.judge_quality",
     "plot_leaderboard": "psymetric.plots.leaderboard",
     "plot_mixing": "psymetric.plots.mixing",
     "plot_pairwise_probabilities": "psymetric.plots.pairwise_probabilities",
@@ -312,6 +313,7 @@ if TYPE_CHECKING:
     from psymetric.plots.dependence import plot_dependence as plot_dependence
     from psymetric.plots.fit_bubbles import plot_fit as plot_fit
     from psymetric.plots.information import plot_information as plot_information
+    from psymetric.plots.judge_quality import plot_judge_quality as plot_judge_quality
     from psymetric.plots.leaderboard import plot_leaderboard as plot_leaderboard
     from psymetric.plots.mixing import plot_mixing as plot_mixing
     from psymetric.plots.pair_savings import plot_savings as plot_savings

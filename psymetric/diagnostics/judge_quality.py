@@ -93,8 +93,8 @@ def judge_quality(
     | kappa, _lower, _upper | the same less what chance gives: Cohen's κ with the truth as the other rater |
     | bits, _se, _lower, _upper | mutual information of one label and the truth of a subject nothing else is known of |
     | lost | bits on the truth of a subject that go if this judge's labels do, mean over the subjects it labelled |
-    | gain, _lower, _upper | bits that one more label by it, or by one like it, would add given those it has, mean over subjects \
-without gold |
+    | gain, _lower, _upper | bits that one more label by it, or by one like it, would add to those given, mean over \
+subjects without gold |
     | gain_accuracy | the rise in the probability of the likeliest truth that this brings, mean over the same |
     | cost, per_cost | cost of a label; gain by unit of cost |
     | advice | "drop", "keep" or "buy" |
@@ -110,7 +110,8 @@ without gold |
     holds 0; "same labels as x on all n common subjects" where independent judges would do so with a probability below
     .001 over all pairs. "drop" is advised for judges that are worse than chance or the second of two alike, and for
     those whose gain per cost is under a tenth of the best; "buy" for those of nine tenths of it and more. These two
-    shares are conventions.
+    shares are conventions. Advice is on one judge at a time: several that are each to be dropped may be worth
+    something together, so drop one, and ask again.
 
     Args:
         fit: A fit of a latent-truth model.

@@ -19,9 +19,7 @@ def _correlated(n: int, *, seed: int, shared: float) -> pd.DataFrame:
     seen = np.where(wrong, 1 - truth[:, None], truth[:, None])[:, families]
     label = np.where(rng.random((n, 5)) < 0.8, seen, 1 - seen)
     subject, judge = np.nonzero(np.ones_like(label))
-    return pd.DataFrame(
-        {"subject": subject, "judge": judge, "family": families[judge], "label": label[subject, judge]}
-    )
+    return pd.DataFrame({"subject": subject, "judge": judge, "family": families[judge], "label": label[subject, judge]})
 
 
 def test_score_is_the_derivative_of_the_likelihood_with_dependence() -> None:

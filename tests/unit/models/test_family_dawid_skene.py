@@ -81,7 +81,7 @@ def test_shared_errors_are_recovered_and_certainty_is_honest() -> None:
 def test_a_judge_of_two_families_is_refused() -> None:
     frame = label_likelihoods.label_frame()
     frame.loc[frame.index[0], "family"] = 2
-    with pytest.raises(DataError, match=r"FamilyDawidSkene\(family='family'\): 1 level\(s\) of 'judge' stand with sever"):
+    with pytest.raises(DataError, match=r"FamilyDawidSkene\(family='family'\): 1 level\(s\) of 'judge' stand"):
         ps.fit(ps.FamilyDawidSkene(), label_likelihoods.label_table(frame))
     with pytest.raises(DesignError, match=r"family='judge'\) must name a column of its own"):
         ps.FamilyDawidSkene(family="judge")

@@ -1,4 +1,4 @@
-"""Ordered probit judges: their likelihood from the normal distribution function, and Dawid-Skene with two categories."""
+"""Ordered probit judges: their likelihood from the normal distribution, and Dawid-Skene with two categories."""
 
 from __future__ import annotations
 
