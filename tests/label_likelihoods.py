@@ -16,9 +16,10 @@ JUDGES, CATEGORIES = 5, 3
 def label_frame(
     n_subjects: int = 60, *, n_categories: int = CATEGORIES, seed: int = 0, kept: float = 0.9
 ) -> pd.DataFrame:
-    """Labels by judges of accuracies from .55 to .9, some missing; judges 0 and 1 are of one family, 2 and 3 of another."""
+    """Labels by judges of accuracies from .55 to .9, some missing; judges 0 and 1 are a family, 2 and 3 too."""
     rng = np.random.default_rng(seed)
-    truth = rng.choice(n_categories, n_subjects, p=np.arange(n_categories, 0, -1) / np.arange(n_categories + 1).sum())
+    share = np.arange(n_categories, 0, -1) / np.arange(n_categories + 1).sum()
+    truth = rng.choice(n_categories, n_subjects, p=share)
     right = rng.random((n_subjects, JUDGES)) < np.linspace(0.55, 0.9, JUDGES)
     wrong = (truth[:, None] + rng.integers(1, n_categories, right.shape)) % n_categories
     subject, judge = np.nonzero(rng.random(right.shape) < kept)
