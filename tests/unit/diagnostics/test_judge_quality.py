@@ -99,16 +99,16 @@ def test_costs_decide_whom_to_ask(fit: ps.Fit, table: ps.ResponseTable, quality:
 
 
 def test_a_copy_and_a_liar_are_flagged(frame: pd.DataFrame) -> None:
-    copy = frame[frame["judge"] == 0].assign(judge=5, family=5)
+    copy = frame[frame["judge"] == 3].assign(judge=5, family=5)
     liar = frame[frame["judge"] == 4].assign(judge=6, family=6)
     liar["label"] = 1 - liar["label"]
     table = label_likelihoods.label_table(pd.concat([frame, copy, liar], ignore_index=True))
     found = ps.judge_quality(ps.fit(ps.DawidSkene(), table, engine=ps.MAP()), table, draws=20).frame
     flags = dict(zip(found["judge"], found["flag"], strict=True))
-    assert flags[5].endswith(f"same labels as 0 on all {len(copy)} common subjects")
+    assert flags[5].endswith(f"same labels as 3 on all {len(copy)} common subjects")
     assert flags[6].startswith("worse than chance: kappa -")
     assert list(found["advice"][5:]) == ["drop", "drop"]
-    assert found["advice"][0] != "drop"
+    assert found["advice"][3] != "drop"
 
 
 def test_other_models_are_refused() -> None:
