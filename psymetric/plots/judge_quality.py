@@ -18,7 +18,7 @@ __all__ = ["draw_confusions", "plot_judge_quality"]
 _MOST = 24
 _PANEL = 150.0
 """Pixels of a matrix with its margins, at the least."""
-_TITLE, _FOOT = 40.0, 8.0
+_TITLE, _FOOT, _NAMES = 40.0, 8.0, 44.0
 
 
 def plot_judge_quality(quality: JudgeQuality, *, width: float = 720) -> Figure:
@@ -66,7 +66,7 @@ def draw_confusions(
     n, size = len(judges), len(categories)
     across = int(np.clip(width // _PANEL, 1, max(n, 1)))
     panel = width / across
-    cell = min((panel - 34) / size, 44.0)
+    cell = min((panel - _NAMES - 8) / size, 44.0)
     tall = cell * size + _TITLE + _FOOT
     down = -(-n // across)
     height = 26 + tall * down
@@ -75,7 +75,7 @@ def draw_confusions(
         axes.set(xlim=(0, width), ylim=(tall * down, 0))
         axes.axis("off")
         for place in range(n):
-            corner = (place % across * panel + 26, place // across * tall + _TITLE)
+            corner = (place % across * panel + _NAMES, place // across * tall + _TITLE)
             _draw_matrix(axes, confusion[place], corner, cell, categories)
             axes.text(
                 corner[0],
@@ -98,7 +98,7 @@ def _draw_matrix(
     letters = max(int(cell / 7), 1)
     for place, name in enumerate(categories):
         short = shorten(name, max(letters, 2))
-        axes.text(left - 4, top + (place + 0.5) * cell, shorten(name, 3), size=9, color=SOFT, ha="right", va="center")
+        axes.text(left - 4, top + (place + 0.5) * cell, shorten(name, 6), size=9, color=SOFT, ha="right", va="center")
         axes.text(left + (place + 0.5) * cell, top - 3, short, size=9, color=SOFT, ha="center", va="bottom")
     for (row, column), share in np.ndenumerate(matrix):
         shade = round(0.92 * float(share), 2)
