@@ -156,7 +156,7 @@ class SimplexEvidence:
 
     @cached_property
     def assumptions(self) -> JudgeAssumptions:
-        """What is taken for granted of judges where that is searched here: the model's order and, of two levels, none worse than chance."""
+        """What a search here takes for granted of judges: the order and, of two levels, none worse than chance."""
         return JudgeAssumptions(order=self.model.order, diagonal="chance" if len(self.values) == 2 else "none")
 
     @cached_property
@@ -268,7 +268,7 @@ def read_simplex(
     for name, candidates in others.items():
         if candidates is not None and set(candidates) != own:
             raise DataError(
-                f"report: {name} is of candidates {list(candidates)[:4]}, not of those of the fit; pass what was made of "
-                "this table"
+                f"report: {name} is of candidates {list(candidates)[:4]}, not of those of the fit; pass what was made "
+                "of this table"
             )
     return found
