@@ -13,11 +13,21 @@ from benchmarks import (
     bench_mfrm,
     bench_nuts,
     bench_pair_nuts,
+    bench_truth,
     bench_two_pl,
 )
 from benchmarks.runner import PATIENCE
 
-BENCHMARKS = (bench_two_pl, bench_mfrm, bench_large, bench_cml, bench_nuts, bench_bradley_terry, bench_pair_nuts)
+BENCHMARKS = (
+    bench_two_pl,
+    bench_mfrm,
+    bench_large,
+    bench_cml,
+    bench_nuts,
+    bench_bradley_terry,
+    bench_pair_nuts,
+    bench_truth,
+)
 
 PAGE = Path(__file__).resolve().parents[1] / "docs/benchmarks.md"
 HEAD = """# Benchmarks

@@ -56,6 +56,7 @@ _EXPORTS = {
     "PlackettLuce": "psymetric.models.plackett_luce",
     "Plan": "psymetric.design.plan",
     "Population": "psymetric.models.population",
+    "PriorSensitivity": "psymetric.sensitivity.prior_grid",
     "PyMCNUTS": "psymetric.estimation.pymc_nuts",
     "RankingTable": "psymetric.data.rankings",
     "Rasch": "psymetric.models.rasch",
@@ -66,6 +67,7 @@ _EXPORTS = {
     "ScaleReliability": "psymetric.diagnostics.reliability",
     "ScoreTable": "psymetric.scoring.score_table",
     "Scores": "psymetric.data.scores",
+    "SimplexJudge": "psymetric.models.simplex_judge",
     "Study": "psymetric.design.study",
     "ThreePL": "psymetric.models.three_pl",
     "TrueCategories": "psymetric.scoring.truth",
@@ -75,6 +77,7 @@ _EXPORTS = {
     "best_worst_sets": "psymetric.design.best_worst_design",
     "bias_analysis": "psymetric.diagnostics.bias",
     "bootstrap": "psymetric.estimation.bootstrap",
+    "candidate_scores": "psymetric.scoring.candidates",
     "category_statistics": "psymetric.diagnostics.categories",
     "characteristic_curves": "psymetric.diagnostics.characteristic_curves",
     "class_membership": "psymetric.scoring.latent_classes",
@@ -126,6 +129,7 @@ _EXPORTS = {
     "plot_leaderboard": "psymetric.plots.leaderboard",
     "plot_mixing": "psymetric.plots.mixing",
     "plot_pairwise_probabilities": "psymetric.plots.pairwise_probabilities",
+    "plot_prior_sensitivity": "psymetric.plots.prior_sensitivity",
     "plot_rank_probabilities": "psymetric.plots.rank_probabilities",
     "plot_ranks": "psymetric.plots.chains",
     "plot_savings": "psymetric.plots.pair_savings",
@@ -133,6 +137,7 @@ _EXPORTS = {
     "plot_trace": "psymetric.plots.chains",
     "plot_wright_map": "psymetric.plots.wright_map",
     "posterior_predictive": "psymetric.diagnostics.predictive",
+    "prior_sensitivity": "psymetric.sensitivity.prior_grid",
     "quasi_variances": "psymetric.scoring.quasi_variances",
     "rank_intervals": "psymetric.scoring.ranks",
     "rank_probabilities": "psymetric.scoring.ranks",
@@ -160,10 +165,6 @@ _EXPORTS = {
     "to_table": "psymetric.administration.tables",
     "true_categories": "psymetric.scoring.truth",
     "win_rates": "psymetric.scoring.win_rates",
-    "PriorSensitivity": "psymetric.sensitivity.prior_grid",
-    "prior_sensitivity": "psymetric.sensitivity.prior_grid",
-    "candidate_scores": "psymetric.scoring.candidates",
-    "SimplexJudge": "psymetric.models.simplex_judge",
 }
 
 __all__ = ["__version__", *sorted(_EXPORTS)]  # pyright: ignore[reportUnsupportedDunderAll]
@@ -309,6 +310,7 @@ if TYPE_CHECKING:
     from psymetric.plots.mixing import plot_mixing as plot_mixing
     from psymetric.plots.pair_savings import plot_savings as plot_savings
     from psymetric.plots.pairwise_probabilities import plot_pairwise_probabilities as plot_pairwise_probabilities
+    from psymetric.plots.prior_sensitivity import plot_prior_sensitivity as plot_prior_sensitivity
     from psymetric.plots.rank_probabilities import plot_rank_probabilities as plot_rank_probabilities
     from psymetric.plots.ternary import plot_ternary as plot_ternary
     from psymetric.plots.wright_map import plot_wright_map as plot_wright_map

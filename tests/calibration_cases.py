@@ -150,6 +150,7 @@ COMPARISONS = {
     "Plackett-Luce, ties": Design(
         Rankings(ties="davidson-luce", prior_sd=1.0, tie_prior_sd=1.0), _WORTHS, observed="order with ties"
     ),
+    "Plackett-Luce, wins and losses against a ghost": Design(Rankings(pseudo=2.0), _WORTHS),
     "Plackett-Luce, slopes": Design(Rankings(slopes="judge", prior_sd=1.0), _JUDGED_PAIRS),
     "best-worst in sequence, a scale of the worst": Design(
         ps.BestWorst("sequential", "free", prior_sd=1.0), _WORTHS, observed="best and worst"

@@ -10,6 +10,7 @@ from psymetric.models.base import ABILITY, AbstractMeasurementModel, ParamSpec
 from psymetric.models.bradley_terry import BradleyTerry
 from psymetric.models.judge_mixture import JudgeMixture
 from psymetric.models.multidimensional import Multidimensional
+from psymetric.models.plackett_luce import PlackettLuce
 
 Values = dict[str, np.ndarray]
 
@@ -45,7 +46,11 @@ def draw_truth(
     if isinstance(model, JudgeMixture):
         return _mixture(model, sizes, columns, rng)
     values: Values = {}
+    if isinstance(model, PlackettLuce) and model.pseudo is not None:
+        values |= _against_a_ghost(model.pseudo, sizes["item"], rng)
     for spec in model.parameters:
+        if spec.name in values:
+            continue
         if spec.name == ABILITY:
             n = sizes["subject"]
             several = isinstance(model, Multidimensional)
@@ -56,6 +61,13 @@ def draw_truth(
         of_family = values[model.family][columns[model.family]]
         values["worth"] = values["worth"] + of_family - of_family.mean()
     return values
+
+
+def _against_a_ghost(pseudo: float, n_items: int, rng: np.random.Generator) -> Values:
+    """So many wins and losses each: the chance of a win over the ghost is from Beta(pseudo, pseudo)."""
+    chance = rng.beta(pseudo, pseudo, n_items)
+    above = np.log(chance) - np.log1p(-chance)
+    return {"worth": above - above.mean(), "ghost": -above.mean()}
 
 
 def _mixture(

@@ -37,6 +37,11 @@ def estimates_frame(fit: Fit, facet: str, level: float) -> pd.DataFrame:
         return _mark_unused(frame)
     frame["n"] = fit.counts[spec.name].ravel() if spec.name in fit.counts else fit.n_responses
     frame["note"] = _notes(fit, spec, estimate.size)
+    if spec.support == "simplex":
+        lacks = frame["se"].isna() & fit.status.converged
+        at_bound = frame["estimate"].isin([0.0, 1.0])
+        frame.loc[lacks & at_bound, "note"] = "at its bound: no standard error"
+        frame.loc[lacks & ~at_bound, "note"] = "no standard error: see the notes of the fit"
     if DIMENSION in spec.axes and spec.name != ABILITY:
         # What the key leaves out is exactly zero.
         return frame[estimate.ravel() != 0].reset_index(drop=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import final
 
@@ -130,7 +130,8 @@ def top(
         evaluations=evaluations,
         max_steps=min(_NEWTON_STEPS, max_iterations),
     )
-    return at(maximum.point), maximum
+    # Of the top itself, not of a point a millilogit away: it costs one more.
+    return at(maximum.point), replace(maximum, curvature=curvature(maximum.point), origin=maximum.point)
 
 
 def released(here: Expected, free: FreeRows) -> Array | None:

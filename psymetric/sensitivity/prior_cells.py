@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import final
@@ -71,7 +71,7 @@ class Cell:
         return self.r_hat <= _LARGEST_R_HAT and self.ess >= _LEAST_ESS
 
 
-def prior_cells(model: SimplexJudge, axes: dict[str, Sequence[object]]) -> list[SimplexJudge]:
+def prior_cells(model: SimplexJudge, axes: Mapping[str, Sequence[object]]) -> list[SimplexJudge]:
     """The model under every combination of settings."""
     every = itertools.product(*axes.values())
     return [replace(model, **dict(zip(axes, chosen, strict=True))) for chosen in every]  # pyright: ignore[reportArgumentType]

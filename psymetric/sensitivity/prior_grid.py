@@ -109,7 +109,7 @@ class PriorSensitivity:
         own = settings.iloc[self.reference]
         usable = self.cells["usable"].to_numpy(bool)
         pairs = self.pairs()
-        place = {label: at for at, label in enumerate(self.candidates)}
+        place: dict[Any, int] = {label: at for at, label in enumerate(self.candidates)}
         rows: list[dict[str, Any]] = []
         for pair in pairs[pairs["p_above"] >= self.threshold].itertuples():
             above = self.above[:, place[pair.first], place[pair.second]]

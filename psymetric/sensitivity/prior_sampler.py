@@ -72,7 +72,7 @@ def start_of(problem: MarginProblem | TruthProblem) -> Start:
         value, slope = _slope(problem, jax.device_put(free))
         return float(value), np.asarray(slope)
 
-    options = {"maxiter": 2_000, "maxfun": 3_000, "maxcor": 30, "ftol": 1e-12, "gtol": _TOLERANCE}
+    options: Any = {"maxiter": 2_000, "maxfun": 3_000, "maxcor": 30, "ftol": 1e-12, "gtol": _TOLERANCE}
     mode = minimize(falling, problem.space.start(), jac=True, method="L-BFGS-B", options=options).x
     values, vectors = np.linalg.eigh(np.asarray(_curvature(problem, jax.device_put(mode))))
     scale = np.sqrt(np.maximum(values, _FLATTEST))
@@ -144,7 +144,7 @@ def _sample(
         def potential(white: Array) -> Array:
             return -own.log_density(mode + root @ white)
 
-        kernel = HMC(potential_fn=potential, num_steps=steps, trajectory_length=None)
+        kernel = HMC(potential_fn=potential, num_steps=steps, trajectory_length=None)  # pyright: ignore[reportArgumentType]
         first, rest = jax.random.split(jax.random.wrap_key_data(key))
 
         def step(state: Any, one: Array) -> tuple[Any, tuple[Array, Array, Array]]:
