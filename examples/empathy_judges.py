@@ -5,6 +5,9 @@ Run:  python examples/empathy_judges.py [output folder]
 Data: Kumar et al. (2025), "When large language models are reliable for judging empathic communication"; MIT licence.
 Four sets of 50 conversations, each with its own criteria and rating scale. The sets share judges but neither
 conversations nor criteria, so each is fitted by itself: a judge's severity is relative to the others in that set.
+The question is put three times: to the measures (severity and infit of a many-facet Rasch model), to the ratings (the
+alternative annotator test: who is nearer to the other experts?), and to the distance that one expert more would have.
+Then the LLMs' ratings are put on the experts' scale, with intervals: empathy_calibrated.csv.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ SETS = {
     "epitome": "sp_id",
 }
 JUDGES = ("expert1", "expert2", "expert3", "crowd", "gpt", "claude", "gemini")
-EXPERTS = JUDGES[:3]
+EXPERTS, OTHERS = JUDGES[:3], ("gpt", "claude", "gemini", "crowd")
 # A high rating of these criteria means less empathy: they are turned round, so that more is always better.
 NEGATIVE = {"self_oriented": (1, 5), "advice_giving": (1, 5), "dismissing_emotions": (1, 5)}
 NOT_CRITERIA = {"Unnamed: 0", "full_conversation", "rp_id"}
@@ -64,7 +67,7 @@ def interchangeable(fit: ps.Fit, infit: pd.Series) -> pd.DataFrame:
     spread = max(abs(severity[judges.index(a)] - severity[judges.index(b)]) for a, b in combinations(EXPERTS, 2))
     loosest = infit[list(EXPERTS)].max()
     rows = []
-    for judge in ("gpt", "claude", "gemini", "crowd"):
+    for judge in OTHERS:
         contrast = np.array([(j == judge) - (j in EXPERTS) / len(EXPERTS) for j in judges])
         gap, se = contrast @ severity, np.sqrt(contrast @ covariance @ contrast)
         verdicts = (abs(gap) + 1.96 * se < spread, infit[judge] <= loosest)
@@ -74,10 +77,56 @@ def interchangeable(fit: ps.Fit, infit: pd.Series) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
+def replaceable(part: ps.ResponseTable) -> pd.DataFrame:
+    """Who is nearer to the other two experts, a judge or the expert it would replace; and how near it comes.
+
+    Epsilon is .2, which the test's authors advise where people are experts. Ratings of one conversation are a cluster.
+    The shortfall is the distance to the experts (Wasserstein, in steps of the scale) beyond that of one expert more.
+    """
+    tested = alternative(part).frame
+    whole = tested[tested["group"].isna()].set_index("judge")
+    criteria = tested[tested["group"].notna()].groupby("judge")["passes"].agg(["sum", "size"])
+    ceiling = ps.human_ceiling(part, tested=OTHERS, people=EXPERTS).frame
+    near = ceiling[ceiling["judge"].notna() & (ceiling["statistic"] == "Wasserstein")].set_index("judge")
+    found = whole[["omega", "rho", "rho_lower", "rho_upper", "epsilon_needed", "passes"]].copy()
+    found["criteria"] = criteria["sum"].astype(str) + " of " + criteria["size"].astype(str)
+    return found.join(near[["ceiling", "shortfall", "shortfall_lower", "shortfall_upper"]]).reset_index()
+
+
+def alternative(part: ps.ResponseTable) -> ps.AlternativeAnnotatorTest:
+    """The alternative annotator test of the LLMs and the crowd, over all criteria and each."""
+    return ps.alternative_annotator_test(part, OTHERS, people=EXPERTS, by="item", metric="ordinal", epsilon=0.2)
+
+
+def calibrated(frame: pd.DataFrame) -> pd.DataFrame:
+    """What the three LLMs together say of each conversation and criterion, on the experts' scale, with intervals.
+
+    The map is learnt from the experts' ratings, with a shift for every criterion; conversations are held out whole,
+    so that `calibrated` in `out_of_fold` is what the LLMs' ratings alone would have said of them.
+    """
+    keys = ["conversation", "criterion"]
+    llms = frame[frame["judge"].isin(OTHERS[:3])].pivot(index=keys, columns="judge", values="rating").dropna()
+    experts = frame[frame["judge"].isin(EXPERTS)].dropna(subset="rating").astype({"rating": int})
+    rows = experts.merge(llms.reset_index(), on=keys)
+    fitted = ps.calibrate(
+        rows, judge=OTHERS[:3], label="rating", method="ordinal", group="conversation", effect="criterion"
+    )
+    scores = pd.concat([llms.reset_index(), fitted.predict(llms.reset_index()).reset_index(drop=True)], axis=1)
+    honest = fitted.out_of_fold.assign(raw=rows[list(OTHERS[:3])].mean(axis=1).to_numpy(), **rows[keys])
+    means = honest.groupby(keys)[["label", "raw", "calibrated"]].mean().reset_index()
+    error = {name: (means[name] - means["label"]).abs().mean() for name in ("raw", "calibrated")}
+    print(
+        f"distance of the LLMs' mean to the experts' mean, in steps of the scale: raw {error['raw']:.2f}, calibrated "
+        f"on other conversations {error['calibrated']:.2f}"
+    )
+    return scores
+
+
 def main(out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
+    frame, scores = ratings(), []
     table = ps.ResponseTable.from_frame(
-        ratings(), response="rating", subject="conversation", item="criterion", facets=("judge",), dimension="set"
+        frame, response="rating", subject="conversation", item="criterion", facets=("judge",), dimension="set"
     )
     fits = ps.fit_each(ps.ManyFacetRasch(facets=("item", "judge"), steps="item"), table, by="set")
     for name, part in table.split("set").items():
@@ -88,6 +137,9 @@ def main(out: Path) -> None:
         severity = fit.estimates("judge").set_index("level")[["estimate", "se"]]
         print(severity.join(judges[["infit", "outfit"]]).round(2).to_string())
         print(interchangeable(fit, judges["infit"]).round(2).to_string(index=False))
+        print(replaceable(part).round(2).to_string(index=False))
+        scores.append(calibrated(frame[frame["set"] == name]).assign(set=name))
+    pd.concat(scores, ignore_index=True).to_csv(out / "empathy_calibrated.csv", index=False)
     page = ps.report(fits, table, title="Empathy: experts, crowd and LLM judges").save(out / "empathy_judges.html")
     print(f"\nwrote {page}")
 

@@ -12,18 +12,25 @@ __version__ = "0.1.0"
 
 # The one map from public name to the module that owns it; `tests/house/test_public_api.py` keeps it true.
 _EXPORTS = {
+    "Abstention": "psymetric.calibration.abstention",
+    "AlternativeAnnotatorTest": "psymetric.calibration.alternative_annotator",
     "BestWorst": "psymetric.models.best_worst",
     "BestWorstDesign": "psymetric.design.best_worst_design",
     "Bootstrap": "psymetric.estimation.bootstrap",
     "BradleyTerry": "psymetric.models.bradley_terry",
+    "CalibratedEstimate": "psymetric.calibration.calibrated",
+    "CalibrationMap": "psymetric.calibration.calibration_map",
+    "CalibrationQuality": "psymetric.calibration.quality",
     "CharacteristicCurves": "psymetric.diagnostics.characteristic_curves",
     "ClassComparison": "psymetric.diagnostics.class_number",
     "ClassMembership": "psymetric.scoring.latent_classes",
     "ConditionalML": "psymetric.estimation.conditional_ml",
+    "ConformalSets": "psymetric.calibration.conformal",
     "Connectivity": "psymetric.data.connectivity",
     "CyclicTriples": "psymetric.diagnostics.cyclic_triples",
     "DawidSkene": "psymetric.models.dawid_skene",
     "DifferentialFunctioning": "psymetric.diagnostics.dif",
+    "DistributionAgreement": "psymetric.calibration.distributions",
     "EloRatings": "psymetric.scoring.elo",
     "Fit": "psymetric.estimation.fit",
     "FitSet": "psymetric.estimation.fitting",
@@ -31,6 +38,7 @@ _EXPORTS = {
     "GeneralizedPartialCredit": "psymetric.models.generalized_partial_credit",
     "GradedResponse": "psymetric.models.graded_response",
     "HierarchicalRater": "psymetric.models.hierarchical_rater",
+    "HumanCeiling": "psymetric.calibration.human_ceiling",
     "IdentifiedSet": "psymetric.sensitivity.identified",
     "InformationCriteria": "psymetric.diagnostics.information",
     "InformationCurves": "psymetric.diagnostics.information_curves",
@@ -56,11 +64,14 @@ _EXPORTS = {
     "PlackettLuce": "psymetric.models.plackett_luce",
     "Plan": "psymetric.design.plan",
     "Population": "psymetric.models.population",
+    "PredictionPowered": "psymetric.calibration.prediction_powered",
+    "Prevalence": "psymetric.calibration.prevalence",
     "PriorSensitivity": "psymetric.sensitivity.prior_grid",
     "PyMCNUTS": "psymetric.estimation.pymc_nuts",
     "RankingTable": "psymetric.data.rankings",
     "Rasch": "psymetric.models.rasch",
     "RaschTestlet": "psymetric.models.testlet",
+    "ReliabilityDiagram": "psymetric.calibration.reliability_diagram",
     "Report": "psymetric.reporting.report",
     "ResponseTable": "psymetric.data.responses",
     "SVI": "psymetric.estimation.svi",
@@ -72,20 +83,27 @@ _EXPORTS = {
     "ThreePL": "psymetric.models.three_pl",
     "TrueCategories": "psymetric.scoring.truth",
     "TwoPL": "psymetric.models.two_pl",
+    "abstention": "psymetric.calibration.abstention",
     "administer": "psymetric.administration.administer",
+    "alternative_annotator_test": "psymetric.calibration.alternative_annotator",
     "andersen_test": "psymetric.diagnostics.rasch_tests",
     "best_worst_sets": "psymetric.design.best_worst_design",
     "bias_analysis": "psymetric.diagnostics.bias",
     "bootstrap": "psymetric.estimation.bootstrap",
+    "calibrate": "psymetric.calibration.maps",
+    "calibrated_estimate": "psymetric.calibration.calibrated",
+    "calibration_quality": "psymetric.calibration.quality",
     "candidate_scores": "psymetric.scoring.candidates",
     "category_statistics": "psymetric.diagnostics.categories",
     "characteristic_curves": "psymetric.diagnostics.characteristic_curves",
     "class_membership": "psymetric.scoring.latent_classes",
     "compare_classes": "psymetric.diagnostics.class_number",
+    "conformal_sets": "psymetric.calibration.conformal",
     "connectivity": "psymetric.data.connectivity",
     "cyclic_triples": "psymetric.diagnostics.cyclic_triples",
     "differential_functioning": "psymetric.diagnostics.dif",
     "displacement": "psymetric.diagnostics.displacement",
+    "distribution_agreement": "psymetric.calibration.distributions",
     "drift": "psymetric.diagnostics.drift",
     "elo_scale": "psymetric.scoring.elo",
     "facet_summary": "psymetric.diagnostics.facets",
@@ -94,6 +112,7 @@ _EXPORTS = {
     "fit_each": "psymetric.estimation.fitting",
     "fit_of_class": "psymetric.scoring.latent_classes",
     "fit_statistics": "psymetric.diagnostics.residuals",
+    "human_ceiling": "psymetric.calibration.human_ceiling",
     "ideal_ratings": "psymetric.scoring.ideal",
     "identified_set": "psymetric.sensitivity.identified",
     "information_criteria": "psymetric.diagnostics.information",
@@ -109,6 +128,7 @@ _EXPORTS = {
     "load_instrument": "psymetric.instruments.library",
     "mantel_haenszel": "psymetric.diagnostics.mantel_haenszel",
     "martin_loef_test": "psymetric.diagnostics.rasch_tests",
+    "next_labels": "psymetric.calibration.next_labels",
     "next_pairs": "psymetric.adaptive.next_pairs",
     "norms": "psymetric.scoring.norms",
     "p_best": "psymetric.scoring.ranks",
@@ -120,11 +140,14 @@ _EXPORTS = {
     "person_fit": "psymetric.diagnostics.person_fit",
     "plan": "psymetric.design.plan",
     "plot_bias": "psymetric.plots.bias_map",
+    "plot_calibrated": "psymetric.plots.calibrated",
     "plot_categories": "psymetric.plots.category_curves",
     "plot_characteristic": "psymetric.plots.characteristic",
     "plot_components": "psymetric.plots.components",
     "plot_dependence": "psymetric.plots.dependence",
+    "plot_entropies": "psymetric.plots.disagreement",
     "plot_fit": "psymetric.plots.fit_bubbles",
+    "plot_human_ceiling": "psymetric.plots.disagreement",
     "plot_information": "psymetric.plots.information",
     "plot_leaderboard": "psymetric.plots.leaderboard",
     "plot_mixing": "psymetric.plots.mixing",
@@ -132,11 +155,15 @@ _EXPORTS = {
     "plot_prior_sensitivity": "psymetric.plots.prior_sensitivity",
     "plot_rank_probabilities": "psymetric.plots.rank_probabilities",
     "plot_ranks": "psymetric.plots.chains",
+    "plot_reliability_diagram": "psymetric.plots.reliability_diagram",
+    "plot_risk_coverage": "psymetric.plots.risk_coverage",
     "plot_savings": "psymetric.plots.pair_savings",
     "plot_ternary": "psymetric.plots.ternary",
     "plot_trace": "psymetric.plots.chains",
     "plot_wright_map": "psymetric.plots.wright_map",
     "posterior_predictive": "psymetric.diagnostics.predictive",
+    "prediction_powered_mean": "psymetric.calibration.prediction_powered",
+    "prediction_powered_regression": "psymetric.calibration.prediction_powered",
     "prior_sensitivity": "psymetric.sensitivity.prior_grid",
     "quasi_variances": "psymetric.scoring.quasi_variances",
     "rank_intervals": "psymetric.scoring.ranks",
@@ -149,10 +176,12 @@ _EXPORTS = {
     "read_llmbar": "psymetric.instruments.importers.llmbar",
     "read_mt_bench": "psymetric.instruments.importers.mt_bench",
     "read_mt_bench_scores": "psymetric.instruments.importers.mt_bench",
+    "reliability_diagram": "psymetric.calibration.reliability_diagram",
     "report": "psymetric.reporting.report",
     "residual_components": "psymetric.diagnostics.components",
     "residual_correlations": "psymetric.diagnostics.local_dependence",
     "robust_errors": "psymetric.estimation.robust",
+    "rogan_gladen": "psymetric.calibration.prevalence",
     "round_robin": "psymetric.design.pair_designs",
     "sampling_diagnostics": "psymetric.diagnostics.sampling",
     "scale_reliability": "psymetric.diagnostics.reliability",
@@ -191,6 +220,38 @@ if TYPE_CHECKING:
     from psymetric.adaptive.savings import PairSavings as PairSavings, pair_savings as pair_savings
     from psymetric.administration.administer import administer as administer
     from psymetric.administration.tables import to_table as to_table
+    from psymetric.calibration.abstention import Abstention as Abstention, abstention as abstention
+    from psymetric.calibration.alternative_annotator import (
+        AlternativeAnnotatorTest as AlternativeAnnotatorTest,
+        alternative_annotator_test as alternative_annotator_test,
+    )
+    from psymetric.calibration.calibrated import (
+        CalibratedEstimate as CalibratedEstimate,
+        calibrated_estimate as calibrated_estimate,
+    )
+    from psymetric.calibration.calibration_map import CalibrationMap as CalibrationMap
+    from psymetric.calibration.conformal import ConformalSets as ConformalSets, conformal_sets as conformal_sets
+    from psymetric.calibration.distributions import (
+        DistributionAgreement as DistributionAgreement,
+        distribution_agreement as distribution_agreement,
+    )
+    from psymetric.calibration.human_ceiling import HumanCeiling as HumanCeiling, human_ceiling as human_ceiling
+    from psymetric.calibration.maps import calibrate as calibrate
+    from psymetric.calibration.next_labels import next_labels as next_labels
+    from psymetric.calibration.prediction_powered import (
+        PredictionPowered as PredictionPowered,
+        prediction_powered_mean as prediction_powered_mean,
+        prediction_powered_regression as prediction_powered_regression,
+    )
+    from psymetric.calibration.prevalence import Prevalence as Prevalence, rogan_gladen as rogan_gladen
+    from psymetric.calibration.quality import (
+        CalibrationQuality as CalibrationQuality,
+        calibration_quality as calibration_quality,
+    )
+    from psymetric.calibration.reliability_diagram import (
+        ReliabilityDiagram as ReliabilityDiagram,
+        reliability_diagram as reliability_diagram,
+    )
     from psymetric.core.programs import keep_programs as keep_programs
     from psymetric.data.connectivity import Connectivity as Connectivity, connectivity as connectivity
     from psymetric.data.nonresponse import NonResponse as NonResponse
@@ -299,11 +360,13 @@ if TYPE_CHECKING:
     from psymetric.models.three_pl import ThreePL as ThreePL
     from psymetric.models.two_pl import TwoPL as TwoPL
     from psymetric.plots.bias_map import plot_bias as plot_bias
+    from psymetric.plots.calibrated import plot_calibrated as plot_calibrated
     from psymetric.plots.category_curves import plot_categories as plot_categories
     from psymetric.plots.chains import plot_ranks as plot_ranks, plot_trace as plot_trace
     from psymetric.plots.characteristic import plot_characteristic as plot_characteristic
     from psymetric.plots.components import plot_components as plot_components
     from psymetric.plots.dependence import plot_dependence as plot_dependence
+    from psymetric.plots.disagreement import plot_entropies as plot_entropies, plot_human_ceiling as plot_human_ceiling
     from psymetric.plots.fit_bubbles import plot_fit as plot_fit
     from psymetric.plots.information import plot_information as plot_information
     from psymetric.plots.leaderboard import plot_leaderboard as plot_leaderboard
@@ -312,6 +375,8 @@ if TYPE_CHECKING:
     from psymetric.plots.pairwise_probabilities import plot_pairwise_probabilities as plot_pairwise_probabilities
     from psymetric.plots.prior_sensitivity import plot_prior_sensitivity as plot_prior_sensitivity
     from psymetric.plots.rank_probabilities import plot_rank_probabilities as plot_rank_probabilities
+    from psymetric.plots.reliability_diagram import plot_reliability_diagram as plot_reliability_diagram
+    from psymetric.plots.risk_coverage import plot_risk_coverage as plot_risk_coverage
     from psymetric.plots.ternary import plot_ternary as plot_ternary
     from psymetric.plots.wright_map import plot_wright_map as plot_wright_map
     from psymetric.reporting.report import Report as Report, report as report
@@ -347,10 +412,7 @@ if TYPE_CHECKING:
         ItemIdentification as ItemIdentification,
         item_identification as item_identification,
     )
-    from psymetric.sensitivity.identified_margins import (
-        JudgeMargins as JudgeMargins,
-        judge_margins as judge_margins,
-    )
+    from psymetric.sensitivity.identified_margins import JudgeMargins as JudgeMargins, judge_margins as judge_margins
     from psymetric.sensitivity.prior_grid import (
         PriorSensitivity as PriorSensitivity,
         prior_sensitivity as prior_sensitivity,

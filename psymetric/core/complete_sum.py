@@ -78,11 +78,17 @@ class CompleteSum:
         totals = complete_totals(matrix, group)
         if totals is None:
             return None
-        chosen = np.zeros((n_owners, n_others))
-        cell, row = np.divmod(matrix.indices, group)
-        owner = np.repeat(np.arange(n_owners), np.diff(matrix.indptr))
-        other = row > 0
-        chosen[owner[other], (cell * (group - 1) + row - 1)[other]] = matrix.data[other]
+        n_groups = n_rows // group
+        if matrix.nnz == n_owners * n_groups and matrix.has_sorted_indices:
+            row = (matrix.indices % group).reshape(n_owners, n_groups, 1)
+            weight = matrix.data.reshape(n_owners, n_groups, 1)
+            chosen = np.where(row == np.arange(1, group), weight, 0.0).reshape(n_owners, n_others)
+        else:
+            chosen = np.zeros((n_owners, n_others))
+            cell, row = np.divmod(matrix.indices, group)
+            owner = np.repeat(np.arange(n_owners), np.diff(matrix.indptr))
+            other = row > 0
+            chosen[owner[other], (cell * (group - 1) + row - 1)[other]] = matrix.data[other]
         return cls(jax.device_put(chosen), jax.device_put(totals), group)
 
     @property

@@ -23,6 +23,8 @@ class Curvature(Protocol):
 
 CurvatureT = TypeVar("CurvatureT", bound=Curvature, covariant=True)
 
+NEARNESS = 1e-3
+"""Gradient, in the units of `ascend`, from which Newton steps are the shorter way."""
 _FAR = 1e-3
 """Curvature is computed anew when the top lies further than this, in parameter units, from where it was computed."""
 
@@ -57,6 +59,7 @@ def ascend(
     *,
     information: Vector,
     max_iterations: int,
+    nearness: float = NEARNESS,
 ) -> tuple[Vector, int]:
     """L-BFGS from `start` to the neighbourhood of the maximum; returns the point and the number of evaluations.
 
@@ -67,6 +70,7 @@ def ascend(
             as curved in every direction, which saves evaluations where one parameter rests on a hundred responses and
             another on all of them.
         max_iterations: Cap on iterations.
+        nearness: Largest element of the gradient, in those units, at which to stop.
     """
     if not len(start) or not max_iterations:
         return start, 0
@@ -87,8 +91,8 @@ def ascend(
         options={
             "maxiter": max_iterations,
             "maxfun": 2 * max_iterations,
-            "ftol": 1e-8,
-            "gtol": 1e-3 * length,
+            "ftol": 1e-5 * nearness,
+            "gtol": nearness * length,
             "maxcor": 20,
         },
     )
@@ -104,11 +108,13 @@ def polish(
     evaluations: int,
     max_steps: int,
     known: tuple[CurvatureT, Vector] | None = None,
+    shrinking: float = 10.0,
+    far: float = _FAR,
 ) -> Maximum[CurvatureT]:
     """Newton steps from `point` until a full step is smaller than `tolerance`.
 
     Convergence is judged by the Newton step, in the units of the parameters, because a small gradient or a small gain
-    says little about how far a flat optimum is. Steps share one Hessian for as long as they shrink tenfold.
+    says little about how far a flat optimum is. Steps share one Hessian for as long as they shrink.
 
     Args:
         value_and_gradient: Log density and its gradient.
@@ -118,6 +124,8 @@ def polish(
         evaluations: Evaluations made so far.
         max_steps: Cap on Newton steps.
         known: A curvature to begin with, and where it was computed.
+        shrinking: Factor by which a step is shorter than the last while they share a Hessian.
+        far: Distance of the top from where the curvature was computed, beyond which it is computed anew at the end.
     """
     value, gradient = value_and_gradient(point)
     (hessian, origin), last = known or (curvature(point), point), np.inf
@@ -125,7 +133,7 @@ def polish(
         step = hessian.solve(gradient)
         length = float(np.max(np.abs(step), initial=0.0))
         stale = float(np.max(np.abs(point - origin), initial=0.0)) > 0
-        if stale and length > max(last / 10, tolerance):
+        if stale and length > max(last / shrinking, tolerance):
             hessian, origin, last = curvature(point), point, np.inf
             continue
         accepted = _line_search(value_and_gradient, point, value, step)
@@ -135,7 +143,7 @@ def polish(
         point, value, gradient = accepted
         last = length
         if length < tolerance:
-            if float(np.max(np.abs(point - origin), initial=0.0)) > _FAR:
+            if float(np.max(np.abs(point - origin), initial=0.0)) > far:
                 hessian, origin = curvature(point), point
             return Maximum(point, value, evaluations, length, True, hessian, origin)
     return Maximum(point, value, evaluations, last, False, hessian, origin)

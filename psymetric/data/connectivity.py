@@ -205,15 +205,19 @@ def _weak(table: ResponseTable | PairTable, facets: tuple[str, ...]) -> NDArray[
     first, *others = [code for code in table.codes if table.level_of(code) in facets]
     if not others:  # one facet alone has no other to be confounded with: its levels are compared directly
         return np.ones(sum(sizes), np.int64)
-    rows, edges, all_met = table.weight > 0, np.zeros((2, 0), np.int64), True
+    rows, joined, all_met = table.weight > 0, list[NDArray[np.int64]](), True
     for other in others:
         n_first, n_other = (len(table.levels[table.level_of(code)]) for code in (first, other))
         met = distinct(table.codes[first][rows] * np.int64(n_other) + table.codes[other][rows], n_first * n_other)
         all_met &= len(met) == n_first * n_other
-        tails, heads = start[table.level_of(first)] + met // n_other, start[table.level_of(other)] + met % n_other
-        edges = np.concatenate([edges, [tails, heads]], axis=1)
+        joined.append(met)
     if all_met:
         return np.ones(sum(sizes), np.int64)
+    edges = np.zeros((2, 0), np.int64)
+    for other, met in zip(others, joined, strict=True):
+        n_other = len(table.levels[table.level_of(other)])
+        tails, heads = start[table.level_of(first)] + met // n_other, start[table.level_of(other)] + met % n_other
+        edges = np.concatenate([edges, [tails, heads]], axis=1)
     return _by_size(_components(edges[0], edges[1], sum(sizes)))
 
 

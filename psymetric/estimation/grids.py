@@ -50,7 +50,9 @@ def needed_grid(nodes: Vector, mean: Vector, sd: Vector, at_end: float) -> tuple
     n_nodes, spacing = len(nodes), float(nodes[1] - nodes[0])
     half_width = float(nodes[-1])
     if at_end > _EDGE:
-        half_width = max(half_width + 1, float(np.ceil(np.max(np.abs(mean) + _REACH * sd))))
+        # Beyond the responses' reach a posterior falls as the population does.
+        fallen = np.sqrt(half_width**2 + 2 * np.log(at_end / _EDGE))
+        half_width = max(half_width + 1, float(np.ceil(max(np.max(np.abs(mean) + _REACH * sd), fallen))))
     # A posterior narrower than the spacing hides in one node, and its sd reads as nearly zero: refine step by step.
     narrowest = max(float(sd.min()), spacing / 4)
     if narrowest * _SPACING >= spacing and half_width <= float(nodes[-1]):

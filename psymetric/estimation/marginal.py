@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from psymetric.core.complete_sum import CompleteSum
-from psymetric.core.optimizers import Maximum, ascend, polish
+from psymetric.core.optimizers import NEARNESS, Maximum, ascend, polish
 from psymetric.estimation.curvature import Information, information, penalty, value_and_gradient
 from psymetric.estimation.empirical_bayes import LEAST_SD, estimate_scales, random_mask, scale_mask
 from psymetric.estimation.fisher import posterior_spread
@@ -35,10 +35,14 @@ _NEWTON_STEPS = 60
 _COARSE_FROM, _COARSE = LARGE, 0.5
 """From this many responses on the climb is made on a grid of this share of the nodes: a second program, half the time,
 and an error that the Newton steps on the full grid mend."""
-_SAMPLE = 10_000
-"""Of subjects who all met the same cells, about this many or a few more stand for the others in that climb."""
-_NEAR = 1e-3
-"""Length of the step at which Newton steps with their curvature give way to those with that of all subjects."""
+_SAMPLE, _PER_PARAMETER = 2_500, 25
+"""Of subjects who all met the same cells, about this many, and as many for each parameter, or a few more stand for the
+others in that climb."""
+_NEARNESS, _NEAR = 0.1, 1e-3
+"""Gradient, in the units of `ascend`, at which their own top is near enough; and length of the Newton steps with their
+curvature, on all subjects, at which those with the curvature of all take over."""
+_SHRINKING, _SAMPLE_STEPS = 3.0, 12
+"""These steps shrink about tenfold, or a little less; where they do not, the curvature of all is the shorter way."""
 _CLOSE = 2.1
 """A climb on a grid this much wider than the last one ends close enough to the top for Newton steps."""
 _SUSPICIOUS_SD = 0.1
@@ -108,13 +112,14 @@ class Climb:
         """Observed information of the active parameters."""
         return information(self.problem, self.full(point), None if self.active.all() else self.active)
 
-    def ascend(self, max_iterations: int) -> tuple[Vector, int]:
+    def ascend(self, max_iterations: int, nearness: float = NEARNESS) -> tuple[Vector, int]:
         """Free vector near the mode, and evaluations used."""
         point, evaluations = ascend(
             self.value_and_gradient,
             self.start[self.active],
             information=rough_information(self.problem)[self.active],
             max_iterations=max_iterations,
+            nearness=nearness,
         )
         return self.full(point), evaluations
 
@@ -173,7 +178,9 @@ def solve_marginal(
     while True:
         if climbed_at > _CLOSE * _spacing(problem):
             where = _coarser(problem) if len(table.response) >= _COARSE_FROM else problem
-            point, used = Climb(where, point, active).ascend(max_iterations)
+            is_sample = len(where.multiplicity) < len(problem.multiplicity)
+            nearness = _NEARNESS if is_sample else NEARNESS
+            point, used = Climb(where, point, active).ascend(max_iterations, nearness)
             evaluations, climbed_at = evaluations + used, _spacing(where)
             if not prior:
                 for block in problem.space.blocks:
@@ -206,12 +213,16 @@ def _spacing(problem: MarginalProblem) -> float:
 
 def _coarser(problem: MarginalProblem) -> MarginalProblem:
     """What the climb is made on: fewer nodes, and a sample of the subjects where it speaks for all of them."""
-    problem = problem.with_grid(int(np.ceil(_COARSE * len(problem.nodes))), problem.half_width)
-    return _sample(problem) or problem
+    coarse = _half(problem)
+    return _sample(coarse) or coarse
+
+
+def _half(problem: MarginalProblem) -> MarginalProblem:
+    return problem.with_grid(int(np.ceil(_COARSE * len(problem.nodes))), problem.half_width)
 
 
 def _sample(problem: MarginalProblem) -> MarginalProblem | None:
-    step = len(problem.multiplicity) // _SAMPLE
+    step = len(problem.multiplicity) // max(_SAMPLE, _PER_PARAMETER * problem.space.size)
     if step < 2 or not isinstance(problem.responses, CompleteSum) or problem.background is not None:
         return None
     sample = problem.responses.thinned(step)
@@ -220,18 +231,21 @@ def _sample(problem: MarginalProblem) -> MarginalProblem | None:
 
 def _near_the_top(problem: MarginalProblem, start: Vector, active: NDArray[np.bool_]) -> tuple[Vector, int]:
     """Newton steps with the curvature of a sample, which differs by a per cent and costs a tenth."""
-    sample = _sample(problem)
+    where = _half(problem)
+    sample = _sample(where)
     if sample is None:
         return start, 0
     each = len(problem.multiplicity) / len(sample.multiplicity)
     alike = Climb(replace(sample, multiplicity=each * sample.multiplicity), start, active)
     found = polish(
-        Climb(problem, start, active).value_and_gradient,
+        Climb(where, start, active).value_and_gradient,
         alike.curvature,
         start[active],
         tolerance=_NEAR,
         evaluations=0,
-        max_steps=_NEWTON_STEPS,
+        max_steps=_SAMPLE_STEPS,
+        shrinking=_SHRINKING,
+        far=np.inf,
     )
     return alike.full(found.point), found.iterations
 

@@ -175,7 +175,7 @@ def _triangle(axes: Axes, panel: TernaryPanel) -> None:
     ):
         x, y = _CORNERS[place]
         axes.text(x, y + shift, shorten(name, 14), ha=side, va="top" if place < 2 else "bottom", size=11.5, color=SOFT)
-    axes.annotate(panel.title, (0, 1), (0, 8), "axes fraction", "offset points", size=12)
+    axes.annotate(shorten(panel.title, 40), (0, 1), (0, 8), "axes fraction", "offset points", size=12)
 
 
 def _judge(axes: Axes, triangle: Numbers, *, world: int) -> None:
@@ -204,7 +204,7 @@ def _candidate(axes: Axes, region: TernaryRegion, place: int, *, level: float) -
     if anchor is not None:
         up = 1 if place % 2 == 0 else -1
         axes.annotate(
-            shorten(region.name, 18),
+            shorten(region.name, 22),
             (float(anchor[0]), float(anchor[1])),
             (6, 6 * up),
             textcoords="offset points",

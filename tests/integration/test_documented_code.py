@@ -7,8 +7,11 @@ import pytest
 
 PAGES = [
     *sorted(path.relative_to(documented_code.DOCS).as_posix() for path in documented_code.DOCS.glob("models/*.md")),
+    "calibration-maps.md",
+    "calibrating-to-people.md",
     "next-pairs.md",
     "pair-judges.md",
+    "people-who-disagree.md",
 ]
 
 

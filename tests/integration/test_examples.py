@@ -28,7 +28,17 @@ def load(name: str, data: Path) -> ModuleType:
     ("name", "says"),
     [
         # Gemini on EPITOME is within the experts' spread in severity and no less consistent than they are.
-        ("empathy_judges", ["gemini -0.17 0.17 1.04 0.71 yes", "gpt 2.68 0.19 1.07 0.53 no: severity"]),
+        (
+            "empathy_judges",
+            [
+                "gemini -0.17 0.17 1.04 0.71 yes",
+                "gpt 2.68 0.19 1.07 0.53 no: severity",
+                # Winning rate, rho with its interval, epsilon needed, passes, criteria; ceiling and shortfall.
+                "claude 1.00 0.94 0.90 0.98 0.01 True 3 of 3 0.34 -0.05 -0.09 0.00",
+                "gpt 0.0 0.38 0.29 0.48 0.69 False 0 of 3 0.55 0.79 0.63 0.95",
+                "raw 1.02, calibrated on other conversations 0.43",
+            ],
+        ),
         ("hanna", ["Between-prompt variance of a system's score is 1.2%", "prompt 4 0.477 0.008"]),
         (
             "llmfao",
@@ -93,6 +103,20 @@ def test_example(name, says, shared_data, tmp_path, capsys):
     [
         # The model without mode is held to MixedModels.jl's numbers in tests/unit/models.
         ("verbal_aggression", ["covariate_weight: Anger 0.057 0.017", "explain 91% of the variance"]),
+        (
+            "llm_rubric",
+            [
+                # The raw judge as in ../shared/INSTRUMENTS.md, where the published numbers are .162 and 1.057.
+                "662 ratings of 223 dialogues by 24 people",
+                "raw 0.162 1.057",
+                "temperature 0.200 0.807 0.037 0.006 0.065 -0.249 -0.286 -0.211",
+                "all questions, rater 0.433 0.742 0.271 0.199 0.346 -0.315 -0.360 -0.270",
+                # What knowing the rater gives without the judge.
+                "other dialogues', rater 0.315 0.782",
+            ],
+        ),
+        # The mean of three people as a label, and their three labels: bits of surprise at what the others say.
+        ("brighter", ["anger 0.544 0.191 0.328 0.459", "averaged log loss 1.550", "kept log loss 0.842 0.824 0.860"]),
         ("insteval", ["235 lecturers are above the mean of all, 254 below", "lecturer_sd 0.365"]),
     ],
 )
@@ -102,3 +126,19 @@ def test_example_with_a_figure(name, says, shared_data, tmp_path, capsys):
     for text in says:
         assert text in printed
     assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.example
+@pytest.mark.shared_data
+def test_mtbench_calibrated(shared_data, tmp_path, capsys):
+    """GPT-4 puts its own answers and Claude's higher than experts do; 200 votes put it right."""
+    load("mtbench_calibrated", shared_data).main(tmp_path)
+    printed = " ".join(capsys.readouterr().out.split())
+    for text in (
+        "gpt-4 0.854 0.761 0.758 0.672 0.844 0.170 0.731",
+        "Difference claude-v1 − gpt-3.5-turbo: -0.067 (95% -0.225 to 0.092), from 132 labels and 1,331 verdicts.",
+        "All experts say -0.014",
+        "GPT-4 alone 0.50 both 0.97",
+    ):
+        assert text in printed
+    assert (tmp_path / "mtbench_calibrated.png").stat().st_size > 10_000

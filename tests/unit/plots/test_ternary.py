@@ -26,7 +26,7 @@ def test_both_triangles_have_their_candidates(found: ps.IdentifiedSet, width: in
     said, true = figure.axes
     words = [text.get_text() for axes in figure.axes for text in axes.texts]
     assert words.count("A") == 2
-    assert words.count("evil⟨U+202E⟩gnp.exe") == 2
+    assert words.count("evil⟨U+202E⟩gnp.exe") == 2, "what turns text around is written out"
     assert "labels of judge $1$" in words
     # Where the shares (.32, .39, .29) are, in the plane with corners (0, 0), (1, 0), (1/2, √3/2).
     marks = [line for line in said.lines if line.get_marker() == "o"]
