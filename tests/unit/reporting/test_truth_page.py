@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 import psymetric as ps
+from psymetric.diagnostics.judge_quality import judge_quality
 from psymetric.errors import DataError
 from psymetric.estimation.fit import FitStatus
 from psymetric.plots.confusion import ConfusionPanel, draw_confusions
@@ -84,7 +85,7 @@ def test_numbers_are_those_of_the_public_functions(page: ps.Report, golden: Case
     assert len(scores) == 120
     assert scores["gold"].sum() == 20
     assert scores["gold"].tolist() == sorted(scores["gold"])
-    quality = ps.judge_quality(golden.fit, golden.table).frame.set_index("judge")
+    quality = judge_quality(golden.fit, golden.table).frame.set_index("judge")
     shown = pd.DataFrame(page.record["tables"]["judges"]).set_index("level")
     for name in ("n", "accuracy", "accuracy_lower", "accuracy_upper", "bits", "gain"):
         np.testing.assert_allclose(shown[name].loc[quality.index], quality[name], rtol=1e-12)
@@ -125,6 +126,9 @@ def test_claims_say_what_the_numbers_say(page: ps.Report, golden: Case) -> None:
     assert estimate == pytest.approx(mean)
     assert lower < estimate < upper
     assert f"A label is right with probability {estimate:.2f}".replace("0.", ".") in said
+    gold = page.record["tables"]["gold"]
+    agreed, n = (sum(row[name] for row in gold) for name in ("agreed", "n"))
+    assert f"{agreed:.0f} of {n:.0f}" in said
     assert "Judge guesser is not shown to be better than chance." in said
     assert "labels are missing, most often: refused" in said
     # Gold names the truths, so that nothing rests on the prior for it.
@@ -141,6 +145,26 @@ def test_without_gold_the_prior_or_the_majority_names_the_truths(golden: Case) -
         assert any(words in claim.text and claim.strength == "open" for claim in truth_claims(evidence, rows))
 
 
+def test_judges_that_copy_each_other_make_every_claim_open(golden: Case) -> None:
+    """Three judges that err together: the model is sure, and the page says that they share errors."""
+    rng = np.random.default_rng(5)
+    truth = rng.choice(3, 200)
+    seen = np.where(rng.random(200) < 0.6, truth, rng.integers(0, 3, 200))
+    rows = [
+        (i, who, LABELS[source[i] if rng.random() < 0.9 else rng.integers(0, 3)])
+        for who, source in {"a": seen, "b": seen, "c": seen, "d": truth, "e": truth}.items()
+        for i in range(200)
+    ]
+    frame = pd.DataFrame(rows, columns=["text", "judge", "label"]).assign(why=None)
+    table = table_of(frame)
+    evidence = TruthEvidence(ps.fit(ps.DawidSkene(), table, engine=ps.MAP()), table, 0.95)
+    found = truth_claims(evidence, pd.DataFrame({"reason": [""]}))
+    assert "Judges agree with each other more often than the truth explains" in found[0].text
+    assert found[0].strength == "caution"
+    assert "If the model holds, a label is right with probability" in found[1].text
+    assert {found[1].strength, found[2].strength} == {"open"}
+
+
 def test_nothing_of_a_label_reaches_the_page_unescaped(page: ps.Report, tmp_path: Path) -> None:
     assert page.html.count("<script") == 1
     assert HOSTILE not in page.html
@@ -155,8 +179,8 @@ def test_nothing_of_a_label_reaches_the_page_unescaped(page: ps.Report, tmp_path
 def test_a_fit_that_keeps_no_uncertainty_has_no_intervals(golden: Case) -> None:
     bare = dataclasses.replace(golden.fit, factors={})
     found = ps.report(bare, golden.table)
-    assert "A label is right with probability" in found.claims[0]
-    assert "(" not in found.claims[0]
+    said = next(claim for claim in found.claims if "label is right with probability" in claim)
+    assert "(" not in said
     judges = pd.DataFrame(found.record["tables"]["judges"])
     assert judges["accuracy_lower"].isna().all()
     assert "without intervals" in found.html
