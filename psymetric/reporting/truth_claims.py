@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from statsmodels.stats.proportion import proportion_confint
 
 from psymetric.reporting.claims import Claim
 from psymetric.reporting.missing import missing_totals
@@ -66,15 +65,13 @@ def _right(evidence: TruthEvidence, *, doubted: bool) -> Claim:
 
 def _beside_gold(evidence: TruthEvidence) -> list[Claim]:
     """How labels agree with gold, and whether the model says the same."""
-    frame = evidence.gold
-    if frame.empty:
+    if evidence.gold.empty:
         return []
-    agreed, n = float(frame["agreed"].sum()), float(frame["n"].sum())
+    agreed, n, low, high = evidence.gold_share
     found = [Claim(f"{counted_share(agreed, n)} labels of {plural(evidence.noun)} with gold agree with it.", "firm")]
     estimate, lower, upper = evidence.accuracy
-    ends = proportion_confint(agreed, n, alpha=1 - evidence.level, method="wilson")
-    if lower > ends[1] or upper < ends[0]:
-        word = "better" if lower > ends[1] else "worse"
+    if lower > high or upper < low:
+        word = "better" if lower > high else "worse"
         text = f"The model takes labels to be {word} ({_digits(estimate)}) than gold shows ({_digits(agreed / n)})."
         found.append(Claim(text, "caution", "What it assumes does not hold, or gold is not a random part."))
     return found
@@ -164,8 +161,8 @@ def _dependent(evidence: TruthEvidence) -> list[Claim]:
     if pooled["flag"] == "dependent":
         same, expected = (percent(float(pooled[name])) for name in ("agreement", "expected"))
         text = (
-            f"{plural(evidence.judge).capitalize()} agree with each other more often than the truth explains ({same} of "
-            f"pairs of labels; {expected} expected)."
+            f"{plural(evidence.judge).capitalize()} agree with each other more often than the truth explains ({same} "
+            f"of pairs of labels; {expected} expected)."
         )
     elif count:
         first, second = (plain(mine[name].tolist()[0], _NAME) for name in ("first", "second"))

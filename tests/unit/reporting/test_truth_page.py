@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 import psymetric as ps
+from psymetric.diagnostics.judge_dependence import JudgeDependence
 from psymetric.diagnostics.judge_quality import judge_quality
 from psymetric.errors import DataError
 from psymetric.estimation.fit import FitStatus
@@ -145,24 +146,29 @@ def test_without_gold_the_prior_or_the_majority_names_the_truths(golden: Case) -
         assert any(words in claim.text and claim.strength == "open" for claim in truth_claims(evidence, rows))
 
 
-def test_judges_that_copy_each_other_make_every_claim_open(golden: Case) -> None:
-    """Three judges that err together: the model is sure, and the page says that they share errors."""
-    rng = np.random.default_rng(5)
-    truth = rng.choice(3, 200)
-    seen = np.where(rng.random(200) < 0.6, truth, rng.integers(0, 3, 200))
-    rows = [
-        (i, who, LABELS[source[i] if rng.random() < 0.9 else rng.integers(0, 3)])
-        for who, source in {"a": seen, "b": seen, "c": seen, "d": truth, "e": truth}.items()
-        for i in range(200)
-    ]
-    frame = pd.DataFrame(rows, columns=["text", "judge", "label"]).assign(why=None)
-    table = table_of(frame)
-    evidence = TruthEvidence(ps.fit(ps.DawidSkene(), table, engine=ps.MAP()), table, 0.95)
+@pytest.mark.parametrize(
+    ("pooled", "pair", "words"),
+    [
+        (
+            "dependent",
+            "",
+            "Judges agree with each other more often than the truth explains (70% of pairs of labels; 60%",
+        ),
+        ("", "dependent", "x and y agree with each other more often than the truth explains."),
+        ("", "", ""),
+    ],
+)
+def test_shared_errors_make_every_claim_open(golden: Case, pooled: str, pair: str, words: str) -> None:
+    evidence = golden.evidence
+    pairs = pd.DataFrame({"first": ["x"], "second": ["y"], "flag": [pair]})
+    whole = pd.DataFrame({"agreement": [0.7], "expected": [0.6], "flag": [pooled]})
+    evidence.__dict__["dependence"] = JudgeDependence(pairs, whole)
     found = truth_claims(evidence, pd.DataFrame({"reason": [""]}))
-    assert "Judges agree with each other more often than the truth explains" in found[0].text
-    assert found[0].strength == "caution"
-    assert "If the model holds, a label is right with probability" in found[1].text
-    assert {found[1].strength, found[2].strength} == {"open"}
+    right = next(claim for claim in found if "label is right with probability" in claim.text)
+    assert right.strength == ("open" if words else "firm")
+    if words:
+        assert found[0].text.startswith(words)
+        assert found[0].strength == "caution"
 
 
 def test_nothing_of_a_label_reaches_the_page_unescaped(page: ps.Report, tmp_path: Path) -> None:
