@@ -74,8 +74,7 @@ def _pairs(evidence: SimplexEvidence, found: IdentifiedSet) -> Table:
     frame = frame.assign(
         lower_outer=[low for low, _ in ends],
         upper_outer=[high for _, high in ends],
-        flag=[_VERDICTS.get(kind, kind) if kind in ("no", "undecided") else "" for kind in frame["identified"]],
-        verdict=[_VERDICTS.get(kind, kind) for kind in frame["identified"]],
+        verdict=[_VERDICTS[str(kind)] for kind in frame["identified"]],
     )
     shows = [
         Show("first", evidence.noun, "label"),
