@@ -45,7 +45,7 @@ def candidate_scores(
         `subject` (the candidate), `estimate`, `se`, `lower`, `upper`, `n` (labels), `extreme` (never), `pv1`, ....
 
     Raises:
-        DataError: Another model, no draws, or values that do not fit the levels.
+        DataError: Another model or table, no draws, a level out of range, or values that do not fit the levels.
     """
     model = fit.model
     if not isinstance(model, SimplexJudge):
@@ -54,6 +54,8 @@ def candidate_scores(
         raise DataError(f"{_WHO}: {fit.engine} gives no draws, which means of simplex parameters need: use NUTS()")
     if not 0 < level < 1:
         raise DataError(f"{_WHO}: level={level} is not a coverage between 0 and 1, such as 0.95")
+    if table.hash != fit.table_hash:
+        raise DataError(f"{_WHO}: the table is not the one that was fitted: pass that one, or fit this one")
     scores = level_values(table.categories, values, _WHO)
     drawn = fit.draws[PREVALENCE]
     means = drawn.reshape(-1, *drawn.shape[2:]) @ scores
