@@ -31,6 +31,8 @@ PREFERENCE, SELF_PREFERENCE = "preference", "self_preference"
 _UNIDENTIFIED = 3
 """Levels from which judges of counts identify no order."""
 _SHARED = 2
+_ENOUGH = 30
+"""Answers with two labels or gold, by fewer of which no judge's matrix is known."""
 _OWN = ((False, True), (0, 1), ("no", "yes"))
 
 
@@ -235,16 +237,29 @@ class SimplexJudge(AbstractTruthModel):
     @override
     def notes(self, table: Table) -> tuple[str, ...]:
         n_levels, n_judges = len(table.categories), len(self.levels(table)[self.over])
-        if n_levels < _UNIDENTIFIED or self.gold is not None or not (self.of_counts or self._labelled_once(table)):
+        n_shared = 0 if self.of_counts else self._shared_answers(table)
+        if n_levels < _UNIDENTIFIED or n_shared >= _ENOUGH:
             return ()
+        shared = "no answer" if not n_shared else f"only {counted(n_shared, 'answer')}"
         return (
             f"the order of the candidates is driven by the prior: with {n_levels} levels, {counted(n_judges, 'judge')} "
-            "and no answer that two of them or gold have labelled, other judges and other candidates explain the "
+            f"and {shared} that two of them or gold have labelled, other judges and other candidates explain the "
             "labels as well, however many there are. Run prior_sensitivity and identified_set before stating it",
         )
 
-    def _labelled_once(self, table: Table) -> bool:
-        return int(np.bincount(table.codes["subject"][table.weight > 0]).max(initial=0)) < _SHARED
+    def _shared_answers(self, table: Table) -> int:
+        """Answers with gold and a label, or with labels of two judges that are no copies of each other."""
+        subject, judge, response = (
+            codes[table.weight > 0] for codes in (table.codes["subject"], table.codes[self.over], table.response)
+        )
+        # Equal sets of answers and labels have equal sums of random numbers.
+        draws = np.random.default_rng(0).standard_normal((len(table.levels["subject"]), len(table.categories)))
+        seen = np.bincount(judge, draws[subject, response], len(table.levels[self.over])).round(9)
+        kind = np.unique(seen, return_inverse=True)[1].reshape(-1)
+        golden = np.array([label in self.golds for label in table.levels[self.over]], bool)
+        kind[golden] = len(kind)
+        pairs = np.unique(np.stack([subject, kind[judge]]), axis=1)
+        return int(np.sum(np.bincount(pairs[0]) >= _SHARED))
 
     @override
     def check(self, table: Table) -> None:

@@ -53,7 +53,7 @@ def draw_prior_sensitivity(
     """Dots of probabilities, a row per pair.
 
     Args:
-        above: Shape (pairs, cells); NaN is left out.
+        above: Shape (pairs, cells); NaN is left out, and a pair of NaN has its label alone.
         names: Of the pairs.
         labels: How robust each is, written at its end.
         reference: The cell of the model's own prior.
@@ -64,7 +64,8 @@ def draw_prior_sensitivity(
         tall = 60 + _ROW * len(names)
         figure, axes = canvas(width, tall, left=_NAMES, right=110, top=24, bottom=36)
         for row, values in enumerate(above):
-            axes.plot([np.nanmin(values), np.nanmax(values)], [row, row], color=GRID, lw=3, zorder=1)
+            if np.isfinite(values).any():
+                axes.plot([np.nanmin(values), np.nanmax(values)], [row, row], color=GRID, lw=3, zorder=1)
             axes.plot(values, np.full(len(values), row), "o", ms=4, mfc="none", color=SERIES[0], zorder=2)
             axes.plot(values[reference], row, "o", ms=6, color=SERIES[0], zorder=3)
             axes.text(1.03, row, labels[row], color=SOFT, va="center", size=11)

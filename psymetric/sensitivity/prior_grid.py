@@ -16,6 +16,7 @@ from psymetric.data.coding import Label
 from psymetric.data.messages import counted, listing
 from psymetric.errors import DataError
 from psymetric.estimation.identification import check_table
+from psymetric.estimation.truth_checks import truth_notes
 from psymetric.models.base import Table
 from psymetric.models.simplex_judge import SimplexJudge
 from psymetric.scoring.candidates import level_values, stratum_shares
@@ -44,8 +45,8 @@ class PriorSensitivity:
             candidates), ½ on the diagonal.
         candidates: Their labels.
         threshold: Probability from which an order counts as stated.
-        identified: What the identified set says of the order of pairs, (first, second) to "point", "sign", "no" or
-            "undecided".
+        identified: What the identified set says of the order of pairs, (first, second) to "point", "sign", "no",
+            "weak" or "undecided".
         notes: What a reader should know, as plain sentences.
     """
 
@@ -226,12 +227,14 @@ def prior_sensitivity(
     }  # fmt: skip
     axes = {name: _with_own(name, given[name], getattr(model, name)) for name in SETTINGS}
     check_table(model, table)
+    labels = tuple(model.levels(table)[model.candidate_axis])
+    pairs = _pairs_of(identified, labels)
     models = prior_cells(model, axes)
     scores = level_values(table.categories, values, _WHO)
     how = Sampling(warmup, draws, chains, steps, seed)
     cells = sampled(models, table, scores, stratum_shares(model, table), how, progress)
-    labels = model.levels(table)[model.candidate_axis]
-    return _collected(model, cells, tuple(labels), threshold, level, _pairs_of(identified))
+    notes = tuple(truth_notes(model, table, {}, penalised=True))
+    return _collected(model, cells, labels, threshold, level, pairs, notes)
 
 
 def _with_own(name: str, values: Sequence[Any], own: Any) -> list[Any]:
@@ -239,11 +242,17 @@ def _with_own(name: str, values: Sequence[Any], own: Any) -> list[Any]:
     return chosen if name == "order" else sorted(chosen)
 
 
-def _pairs_of(identified: pd.DataFrame | None) -> dict[tuple[Label, Label], str]:
+def _pairs_of(identified: pd.DataFrame | None, labels: tuple[Label, ...]) -> dict[tuple[Label, Label], str]:
     if identified is None:
         return {}
     if absent := [name for name in ("first", "second", "identified") if name not in identified.columns]:
         raise DataError(f"{_WHO}: identified= has no columns {listing(absent)}: pass identified_set(...).differences")
+    if unknown := [
+        name for name in pd.unique(identified[["first", "second"]].to_numpy().ravel()) if name not in labels
+    ]:
+        raise DataError(
+            f"{_WHO}: identified= is of {listing(unknown)}, no candidates of this table, which has {listing(labels)}"
+        )
     return {(row.first, row.second): str(row.identified) for row in identified.itertuples()}  # pyright: ignore[reportReturnType]
 
 
@@ -254,6 +263,7 @@ def _collected(
     threshold: float,
     level: float,
     identified: dict[tuple[Label, Label], str],
+    of_table: tuple[str, ...],
 ) -> PriorSensitivity:
     rows = [
         {name: getattr(cell.model, name) for name in SETTINGS}
@@ -276,4 +286,4 @@ def _collected(
     )
     columns = ["cell", "candidate", "estimate", "se", "lower", "upper", "rank", "rank_lower", "rank_upper"]
     means = pd.concat(frames, ignore_index=True).reindex(columns=columns)
-    return PriorSensitivity(pd.DataFrame(rows), means, above, labels, threshold, identified, notes)
+    return PriorSensitivity(pd.DataFrame(rows), means, above, labels, threshold, identified, notes + of_table)

@@ -12,6 +12,7 @@ PAGES = [
     "next-pairs.md",
     "pair-judges.md",
     "people-who-disagree.md",
+    "prior-sensitivity.md",
 ]
 
 

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pandas as pd
 import pytest
+from judged_candidates import COUNTS, counts_table
 
 import psymetric as ps
 from psymetric.core.precision import double_precision
@@ -13,19 +14,6 @@ from psymetric.errors import DataError, DesignError
 from psymetric.estimation.truth import truth_problem
 from psymetric.models.simplex_judge import SimplexJudge
 from psymetric.sensitivity.prior_density import grid_problem
-
-COUNTS = np.array([[[5, 3, 2], [4, 4, 2]], [[1, 2, 7], [2, 3, 5]]])
-
-
-def counts_table(counts: np.ndarray = COUNTS, *, extra: dict[str, object] | None = None) -> ps.ResponseTable:
-    """Counts by candidate, judge and label 1, 2, ..."""
-    rows = [
-        {"model": f"m{c}", "judge": f"j{j}", "label": k + 1, "n": int(n)} | (extra or {})
-        for (c, j, k), n in np.ndenumerate(counts)
-    ]
-    facets = ("judge", *(extra or {}))
-    frame = pd.DataFrame(rows)
-    return ps.ResponseTable.from_frame(frame, response="label", subject="model", facets=facets, weight="n")
 
 
 def naive(counts: np.ndarray, prevalence: np.ndarray, confusion: np.ndarray, tilt: np.ndarray) -> float:
@@ -103,9 +91,3 @@ def test_tables_that_fit_no_such_model_are_refused() -> None:
         ps.fit(SimplexJudge(background=(0.5, 0.5)), counts_table())
     with pytest.raises(DataError, match="must hold both of two truth values"):
         ps.fit(SimplexJudge(self_preference="own"), counts_table(extra={"own": "x"}))
-
-
-def test_scores_of_candidates_need_draws() -> None:
-    table = counts_table()
-    with pytest.raises(DataError, match="gives no draws"):
-        ps.candidate_scores(ps.fit(SimplexJudge(), table), table)

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pandas as pd
 import pytest
+from judged_candidates import ROWS, SHARES, answer_frame, answer_table
 from scipy.stats import dirichlet
 
 import psymetric as ps
@@ -13,30 +14,6 @@ from psymetric.core.ordered_rows import RowOrder
 from psymetric.core.precision import double_precision
 from psymetric.estimation.truth import truth_problem
 from psymetric.models.simplex_judge import SimplexJudge
-
-ROWS = np.array([[[0.75, 0.2, 0.05], [0.15, 0.7, 0.15], [0.05, 0.25, 0.7]], [[0.6, 0.25, 0.15]] * 3])
-ROWS[1, 1:] = [[0.2, 0.6, 0.2], [0.1, 0.3, 0.6]]
-SHARES = np.array([[0.5, 0.3, 0.2], [0.2, 0.3, 0.5]])
-
-
-def answer_frame(n: int = 20, *, n_gold: int = 0, seed: int = 3) -> pd.DataFrame:
-    """Two judges' labels of n answers of each candidate, and the truth of the first of them by "human"."""
-    rng = np.random.default_rng(seed)
-    rows: list[tuple[object, ...]] = []
-    for c in range(2):
-        for i in range(n):
-            truth, level = rng.choice(3, p=SHARES[c]), "hard" if i % 2 else "easy"
-            for j in range(2):
-                label = 1 + rng.choice(3, p=ROWS[j, truth])
-                rows.append((f"a{c}-{i}", f"m{c}", f"j{j}", label, level, int(c == j)))
-            if i < n_gold:
-                rows.append((f"a{c}-{i}", f"m{c}", "human", 1 + truth, level, 0))
-    return pd.DataFrame(rows, columns=["answer", "model", "judge", "label", "level", "own"])
-
-
-def answer_table(frame: pd.DataFrame) -> ps.ResponseTable:
-    facets = ("judge", "model", "level", "own")
-    return ps.ResponseTable.from_frame(frame, response="label", subject="answer", facets=facets)
 
 
 def by_loops(frame: pd.DataFrame, params: dict[str, np.ndarray]) -> float:
@@ -101,9 +78,7 @@ def test_gold_of_all_answers_leaves_dirichlet_posteriors() -> None:
             known = [(params["prevalence"], of_shares), (params["confusion"].reshape(6, 3), of_rows.reshape(6, 3))]
             wanted = sum(dirichlet.logpdf(p, a) for ps_, as_ in known for p, a in zip(ps_, as_, strict=True))
             where = problem.space.slices()
-            volume = sum(
-                float(block.bijector.log_jacobian(free[where[block.name]])) for block in problem.space.blocks
-            )
+            volume = sum(float(block.bijector.log_jacobian(free[where[block.name]])) for block in problem.space.blocks)
             short.append(float(problem.log_density(free)) - volume - wanted)
     assert short == pytest.approx([short[0]] * 4, abs=1e-8)
 

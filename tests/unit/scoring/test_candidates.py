@@ -96,7 +96,11 @@ def test_strata_count_by_their_share_of_the_labels(counts_fit: tuple[ps.Fit, ps.
     assert scores.frame["estimate"].to_numpy() == pytest.approx(by_hand.mean(axis=(0, 1)), abs=1e-12)
 
 
-def test_other_tables_and_models_are_refused(counts_fit: tuple[ps.Fit, ps.ResponseTable]) -> None:
+def test_fits_without_draws_and_of_other_tables_or_models_are_refused(
+    counts_fit: tuple[ps.Fit, ps.ResponseTable],
+) -> None:
+    with pytest.raises(DataError, match="MAP gives no draws"):
+        ps.candidate_scores(*counts_fit)
     fit, _ = drawn_fit(counts_fit[0], (2, 60, 3))
     with pytest.raises(DataError, match="the table is not the one that was fitted"):
         ps.candidate_scores(fit, counted_labels(labels=("bad", "fair", "good")))

@@ -11,6 +11,7 @@ import psymetric as ps
 from psymetric.core.ordered_rows import pooling
 from psymetric.core.precision import double_precision
 from psymetric.errors import DataError
+from psymetric.plots.prior_sensitivity import draw_prior_sensitivity
 from psymetric.sensitivity.prior_pairs import order_probabilities, robustness, tipping_value
 from psymetric.sensitivity.prior_swaps import swap_moves
 
@@ -135,3 +136,44 @@ def test_probability_of_order_moves_with_the_prior_however_many_labels(n: int) -
     # At n = 100 the labels leave more than the prior does; the Monte Carlo error of a probability is below .05.
     assert pair["highest"] - pair["lowest"] > (0.05 if n == 100 else 0.15)
     assert "not identified" in grid.summary()
+
+
+def test_identified_pairs_of_other_candidates_are_refused() -> None:
+    strangers = pd.DataFrame({"first": ["A"], "second": ["C"], "identified": ["no"]})
+    with pytest.raises(DataError, match=r"identified= is of \['C'\], no candidates of this table"):
+        ps.prior_sensitivity(ps.SimplexJudge(), margins_table(100), identified=strangers)
+
+
+@pytest.mark.thorough
+def test_counter_example_is_named_not_identified_by_set_and_grid_together() -> None:
+    table = margins_table(100_000)
+    found = ps.identified_set(table)
+    ends = found.differences.iloc[0]
+    assert ends["identified"] == "no"
+    # Both worlds of the specification are inside.
+    assert ends["lower"] <= -0.46 < 0.40 <= ends["upper"]
+    grid = ps.prior_sensitivity(
+        ps.SimplexJudge(prior_labels=20.0),
+        table,
+        quality=(0.3, 0.9),
+        prior_labels=(),
+        candidate_sd=(),
+        order=(),
+        identified=found.differences,
+    )
+    assert grid.pairs()["label"].tolist() == ["not identified"]
+    assert "more labels of these judges do not narrow it" in grid.summary()
+    assert any("driven by the prior" in note for note in grid.notes)
+    figure = ps.plot_prior_sensitivity(grid)
+    assert next(label.get_text() for label in figure.axes[0].get_yticklabels()) in ("A over B", "B over A")
+    assert "not identified" in [text.get_text() for text in figure.axes[0].texts]
+
+
+def test_figure_of_a_pair_without_a_usable_prior_has_its_label_alone() -> None:
+    above = np.array([[0.6, 0.8, 0.7], [np.nan, np.nan, np.nan]])
+    figure = draw_prior_sensitivity(
+        above, ["a over b", "a over c"], ["undecided", "unknown"], reference=0, threshold=0.95, width=720
+    )
+    lines = [line for line in figure.axes[0].lines if np.ndim(line.get_ydata()) and set(line.get_ydata()) == {1}]
+    assert not any(np.isfinite(line.get_xdata()).any() for line in lines)
+    assert [text.get_text() for text in figure.axes[0].texts] == ["undecided", "unknown"]
