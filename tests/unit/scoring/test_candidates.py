@@ -96,7 +96,7 @@ def test_strata_count_by_their_share_of_the_labels(counts_fit: tuple[ps.Fit, ps.
     assert scores.frame["estimate"].to_numpy() == pytest.approx(by_hand.mean(axis=(0, 1)), abs=1e-12)
 
 
-def test_fits_without_draws_and_of_other_tables_or_models_are_refused(
+def test_fits_without_draws_and_other_tables_are_refused(
     counts_fit: tuple[ps.Fit, ps.ResponseTable],
 ) -> None:
     with pytest.raises(DataError, match="MAP gives no draws"):
