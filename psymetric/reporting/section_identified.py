@@ -165,7 +165,7 @@ def _labels(evidence: SimplexEvidence) -> Table:
     ]
     reading = (
         "Robust: one order under every prior. Sensitive: under some. Undecided: under none. Not identified: not under "
-        "every prior, and the labels leave either order open."
+        "every prior, and the labels leave either order open. Unknown: the chains of some prior disagree."
     )
     return make_table("pairs", evidence.pairs, shows, caption="Every pair over all priors", reading=reading)
 

@@ -227,7 +227,10 @@ class SimplexEvidence:
                 turned = known[key[1], key[0]]
                 rows.append((1 - turned["highest"], 1 - turned["lowest"], turned["label"]))
         columns = dict(zip(("lowest", "highest", "label"), zip(*rows, strict=True), strict=True))
-        return frame.assign(**{name: list(column) for name, column in columns.items()})
+        found = frame.assign(**{name: list(column) for name, column in columns.items()})
+        # The fit is one more sample under its own prior, and lies within what was seen.
+        lowest, highest = found[["lowest", "p_above"]].min(axis=1), found[["highest", "p_above"]].max(axis=1)
+        return found.assign(lowest=lowest, highest=highest)
 
     @property
     def open_pairs(self) -> pd.DataFrame:
