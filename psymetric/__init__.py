@@ -21,6 +21,7 @@ _EXPORTS = {
     "CalibratedEstimate": "psymetric.calibration.calibrated",
     "CalibrationMap": "psymetric.calibration.calibration_map",
     "CalibrationQuality": "psymetric.calibration.quality",
+    "CalibrationReport": "psymetric.reporting.calibration_page",
     "CharacteristicCurves": "psymetric.diagnostics.characteristic_curves",
     "ClassComparison": "psymetric.diagnostics.class_number",
     "ClassMembership": "psymetric.scoring.latent_classes",
@@ -93,6 +94,7 @@ _EXPORTS = {
     "calibrate": "psymetric.calibration.maps",
     "calibrated_estimate": "psymetric.calibration.calibrated",
     "calibration_quality": "psymetric.calibration.quality",
+    "calibration_report": "psymetric.reporting.calibration_page",
     "candidate_scores": "psymetric.scoring.candidates",
     "category_statistics": "psymetric.diagnostics.categories",
     "characteristic_curves": "psymetric.diagnostics.characteristic_curves",
@@ -379,6 +381,10 @@ if TYPE_CHECKING:
     from psymetric.plots.risk_coverage import plot_risk_coverage as plot_risk_coverage
     from psymetric.plots.ternary import plot_ternary as plot_ternary
     from psymetric.plots.wright_map import plot_wright_map as plot_wright_map
+    from psymetric.reporting.calibration_page import (
+        CalibrationReport as CalibrationReport,
+        calibration_report as calibration_report,
+    )
     from psymetric.reporting.report import Report as Report, report as report
     from psymetric.scoring.candidates import candidate_scores as candidate_scores
     from psymetric.scoring.elo import EloRatings as EloRatings, elo_scale as elo_scale

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, final
@@ -56,6 +58,17 @@ class JudgedRows:
     def known(self) -> NDArray[np.bool_]:
         """Rows with a label, shape (R,)."""
         return np.isfinite(self.label)
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the rows in their order, as hex digits; does not depend on the names of columns."""
+        digest = hashlib.sha256(f"psymetric:{type(self).__name__}:1".encode())
+        digest.update(json.dumps(self.levels, sort_keys=True).encode())
+        arrays = {"judge": self.judge, "label": self.label, "weight": self.weight, "probability": self.probability}
+        for name, array in ({**arrays, "cluster": self.cluster} | dict(self.codes)).items():
+            if array is not None:
+                digest.update(name.encode() + b"\0" + array.astype("<f8").tobytes())
+        return digest.hexdigest()
 
     def take(self, rows: NDArray[np.bool_]) -> JudgedRows:
         """Some of the rows."""
