@@ -100,7 +100,7 @@ def sample_table(rows: JudgedRows, role: str, level: float) -> pd.DataFrame:
     found: list[dict[str, object]] = []
     for name, part in groups_of(rows, role):
         n = int(part.known.sum())
-        row = {"level": name, "n": len(part.judge), "n_labels": n, "all": float(part.judge.mean())}
+        row: dict[str, object] = {"level": name, "n": len(part.judge), "n_labels": n, "all": float(part.judge.mean())}
         if n:
             labelled, everywhere, se = verdict_gap(part)
             gap, reach = labelled - everywhere, float(ndtri((1 + level) / 2)) * se

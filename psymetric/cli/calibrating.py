@@ -1,4 +1,4 @@
-"""`psymetric calibrate`: few labels by people and many verdicts of a judge, to an estimate, a page, and rows to label."""
+"""`psymetric calibrate`: few labels and many verdicts of a judge, to an estimate, a page, and rows to label."""
 
 from __future__ import annotations
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -32,13 +35,13 @@ def calibration_claims(evidence: CalibrationEvidence) -> list[Claim]:
     return [*claims, *_replacing(evidence)]
 
 
-def _claim(said: tuple[str, str], row: dict[str, object], estimand: str) -> Claim:
+def _claim(said: tuple[str, str], row: Mapping[Hashable, Any], estimand: str) -> Claim:
     text, detail = (plain(part) for part in said)
     if pd.isna(row["estimate"]) or row["note"]:
         return Claim(text, "caution", detail)
     if estimand in _UNDECIDED:
         middle, words = _UNDECIDED[estimand]
-        if float(row["lower"]) <= middle <= float(row["upper"]):  # pyright: ignore[reportArgumentType]
+        if row["lower"] <= middle <= row["upper"]:
             return Claim(text, "open", f"{words} {detail}")
     return Claim(text, "firm", detail)
 

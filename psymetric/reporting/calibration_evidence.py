@@ -73,7 +73,7 @@ class CalibrationEvidence:
     @cached_property
     def rows(self) -> JudgedRows:
         """The rows of the systems that were asked about."""
-        rows, chosen = self.found.rows, self.column("systems")
+        rows, chosen = self.found.rows, self.found.provenance.settings.get("systems")
         if chosen is None:
             return rows
         place = [code for code, level in enumerate(rows.levels["system"]) if level in chosen]

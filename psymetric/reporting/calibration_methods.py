@@ -54,9 +54,9 @@ def _paragraphs(evidence: CalibrationEvidence) -> list[str]:
     found, rows = evidence.found, evidence.rows
     if found.method == "ppi":
         how = (
-            "Each estimate is the judge's mean over all rows, put right by its mean error on the labelled rows, with as "
-            "much of the judge as lowers the variance (PPI++). It holds however the judge errs, as long as the labelled "
-            "rows are a random sample"
+            "Each estimate is the judge's mean over all rows, put right by its mean error on the labelled rows, with "
+            "as much of the judge as lowers the variance (PPI++). It holds however the judge errs, as long as the "
+            "labelled rows are a random sample"
         )
         how += " with the chances given." if rows.probability is not None else "."
         ends = "Intervals are Student's, with Satterthwaite's degrees of freedom"

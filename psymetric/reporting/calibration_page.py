@@ -55,7 +55,7 @@ class CalibrationReport:
     claims: tuple[str, ...]
 
     def save(self, path: str | Path) -> Path:
-        """Write the page, beside it `estimates.csv` and `calibration.json`, and `next_labels.csv` where rows were given.
+        """Write the page, and beside it `estimates.csv`, `calibration.json` and, of rows to send, `next_labels.csv`.
 
         Args:
             path: Of the page, ending in `.html`; or a folder, in which it is called `calibration.html`.

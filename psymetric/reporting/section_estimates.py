@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -82,7 +85,7 @@ def _rows(send: pd.DataFrame) -> list[Block]:
     return [Heading("Rows to send to a person"), Text((text,)), table]
 
 
-def _advice(row: dict[str, float]) -> str:
+def _advice(row: Mapping[Hashable, Any]) -> str:
     if np.isfinite(row["more_labels"]):
         return ""
     if np.isfinite(row["more_judgements"]):
@@ -94,7 +97,9 @@ def _named(evidence: CalibrationEvidence, frame: pd.DataFrame) -> tuple[pd.DataF
     """The frame with a first column that says what each row is of, and how its names are shown."""
     if evidence.groups:
         return frame, [Show(name, plain(name, 40), "label") for name in evidence.groups]
-    return frame.assign(estimand=evidence.found.estimand.replace("_", " ")), [Show("estimand", "", "label")]
+    return frame.assign(estimand=f"{evidence.found.estimand.replace('_', ' ')} of all rows"), [
+        Show("estimand", "", "label")
+    ]
 
 
 def _range(lower: str, heading: str, upper: str) -> Show:

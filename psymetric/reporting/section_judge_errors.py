@@ -21,7 +21,7 @@ from psymetric.plots.confusion import ConfusionPanel, draw_confusions
 from psymetric.plots.intervals import IntervalRow, draw_intervals
 from psymetric.plots.reliability_diagram import plot_reliability_diagram
 from psymetric.reporting.calibration_evidence import CalibrationEvidence
-from psymetric.reporting.rounding import counted_share, plain
+from psymetric.reporting.rounding import counted_share, joined, plain, rounded
 from psymetric.reporting.tables import Show, make_table
 from psymetric.reporting.views import Block, Heading, Section, Text, draw
 
@@ -88,11 +88,12 @@ def _binned(evidence: CalibrationEvidence) -> list[Block]:
         [bin_table(rows, evidence.level).assign(rows=name) for name, rows in _each(evidence)], ignore_index=True
     )
     grouped = frame["rows"].nunique() > 1
+    step = float(np.ptp(frame["verdict"])) / 10
     drawn = [
         IntervalRow(
-            _bin(row["verdict_from"], row["verdict_to"]),
-            *(float(row[name]) for name in ("label", "lower", "upper")),
-            f"{row['label']:.2f}",
+            _bin(row["verdict_from"], row["verdict_to"], step),
+            *(row["label"], row["lower"], row["upper"]),
+            value=f"{row['label']:.2f}",
             group=str(row["rows"]) if grouped else "",
         )
         for row in frame.to_dict("records")
@@ -101,7 +102,7 @@ def _binned(evidence: CalibrationEvidence) -> list[Block]:
         lambda width: draw_intervals(drawn, width=width, axis="mean label"),
         name="bins",
         title="Mean label by verdict",
-        reading="Where the dots do not rise with the verdict, the judge tells people's labels apart badly or not at all.",
+        reading="Where dots do not rise with the verdict, the judge does not tell people's labels apart.",
     )
     shows = [
         Show("rows", "rows", "label"),
@@ -116,8 +117,9 @@ def _binned(evidence: CalibrationEvidence) -> list[Block]:
     return [figure, make_table("bins", frame[columns], shows, caption="Mean label by verdict")]
 
 
-def _bin(low: float, high: float) -> str:
-    return f"verdict {low:.3g}" if low == high else f"verdict {low:.3g} to {high:.3g}"
+def _bin(low: float, high: float, step: float) -> str:
+    ends = dict.fromkeys((rounded(low, step), rounded(high, step)))
+    return f"verdict {joined(ends, last='to')}"
 
 
 def _calibration(evidence: CalibrationEvidence) -> list[Block]:
@@ -161,7 +163,7 @@ def _calibration(evidence: CalibrationEvidence) -> list[Block]:
 def sample_section(evidence: CalibrationEvidence) -> Section:
     """Verdicts of labelled rows beside those of all."""
     frame = sample_table(evidence.rows, evidence.role, evidence.level)
-    frame["level"] = [_ALL if level is None else plain(level, 40) for level in frame["level"]]
+    frame["level"] = [_ALL if pd.isna(level) else plain(level, 40) for level in frame["level"]]
     whole = frame.iloc[0]
     unlike = "lower" in frame.columns and (whole["lower"] > 0 or whole["upper"] < 0)
     lead = (
