@@ -25,11 +25,14 @@ _SHARES: Final = (0.0, 1.0)
 
 
 def groups_of(rows: JudgedRows, role: str) -> Iterator[tuple[Label | None, JudgedRows]]:
-    """All rows, under None, then those of each level of `system` or `by`, where there is more than one."""
+    """All rows, under None, then those of each level of `system` or `by` that has rows, where several do."""
     yield None, rows
-    levels = rows.levels.get(role, ())
-    for code, level in enumerate(levels if len(levels) > 1 else ()):
-        yield level, rows.take(rows.codes[role] == code)
+    if role not in rows.codes:
+        return
+    codes = rows.codes[role]
+    there = np.unique(codes).tolist()
+    for code in there if len(there) > 1 else ():
+        yield rows.levels[role][code], rows.take(codes == code)
 
 
 def categories_of(rows: JudgedRows) -> Array | None:
@@ -78,7 +81,7 @@ def bin_table(rows: JudgedRows, level: float) -> pd.DataFrame:
     labelled = rows.take(rows.known)
     values = np.unique(labelled.judge)
     if len(values) > _MOST_CATEGORIES:
-        values = np.unique(np.quantile(labelled.judge, np.arange(_BINS) / _BINS, method="lower"))
+        values = np.unique(np.quantile(labelled.judge, np.arange(_BINS) / _BINS, method="higher"))
     place = np.searchsorted(values, labelled.judge, side="right") - 1
     found: list[dict[str, float]] = []
     for at in range(len(values)):

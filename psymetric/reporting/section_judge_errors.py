@@ -21,7 +21,7 @@ from psymetric.plots.confusion import ConfusionPanel, draw_confusions
 from psymetric.plots.intervals import IntervalRow, draw_intervals
 from psymetric.plots.reliability_diagram import plot_reliability_diagram
 from psymetric.reporting.calibration_evidence import CalibrationEvidence
-from psymetric.reporting.rounding import counted_share, joined, plain, rounded
+from psymetric.reporting.rounding import counted_share, plain, rounded
 from psymetric.reporting.tables import Show, make_table
 from psymetric.reporting.views import Block, Heading, Section, Text, draw
 
@@ -118,8 +118,7 @@ def _binned(evidence: CalibrationEvidence) -> list[Block]:
 
 
 def _bin(low: float, high: float, step: float) -> str:
-    ends = dict.fromkeys((rounded(low, step), rounded(high, step)))
-    return f"verdict {joined(ends, last='to')}"
+    return f"verdict {low:g}" if low == high else f"verdict {rounded(low, step)} to {rounded(high, step)}"
 
 
 def _calibration(evidence: CalibrationEvidence) -> list[Block]:
