@@ -33,11 +33,14 @@ _EXPORTS = {
     "DifferentialFunctioning": "psymetric.diagnostics.dif",
     "DistributionAgreement": "psymetric.calibration.distributions",
     "EloRatings": "psymetric.scoring.elo",
+    "FamilyDawidSkene": "psymetric.models.family_dawid_skene",
     "Fit": "psymetric.estimation.fit",
     "FitSet": "psymetric.estimation.fitting",
     "FourPL": "psymetric.models.four_pl",
+    "GLAD": "psymetric.models.glad",
     "GeneralizedPartialCredit": "psymetric.models.generalized_partial_credit",
     "GradedResponse": "psymetric.models.graded_response",
+    "HierarchicalDawidSkene": "psymetric.models.hierarchical_dawid_skene",
     "HierarchicalRater": "psymetric.models.hierarchical_rater",
     "HumanCeiling": "psymetric.calibration.human_ceiling",
     "IdentifiedSet": "psymetric.sensitivity.identified",
@@ -47,17 +50,22 @@ _EXPORTS = {
     "JointML": "psymetric.estimation.joint_ml",
     "JudgeAgreement": "psymetric.diagnostics.judge_agreement",
     "JudgeAssumptions": "psymetric.sensitivity.identified_assumptions",
+    "JudgeDependence": "psymetric.diagnostics.judge_dependence",
     "JudgeMargins": "psymetric.sensitivity.identified_margins",
     "JudgeMixture": "psymetric.models.judge_mixture",
+    "JudgeQuality": "psymetric.diagnostics.judge_quality",
     "JudgeWorld": "psymetric.sensitivity.identified",
     "Laplace": "psymetric.estimation.map_laplace",
     "Link": "psymetric.diagnostics.linking",
+    "MACE": "psymetric.models.mace",
     "MAP": "psymetric.estimation.map_laplace",
     "ManyFacetRasch": "psymetric.models.many_facet",
     "MarginalML": "psymetric.estimation.marginal_ml",
     "NUTS": "psymetric.estimation.nuts",
     "NominalResponse": "psymetric.models.nominal_response",
     "NonResponse": "psymetric.data.nonresponse",
+    "OneCoin": "psymetric.models.one_coin",
+    "OrdinalProbit": "psymetric.models.ordinal_probit",
     "PairDesign": "psymetric.design.pair_designs",
     "PairJudges": "psymetric.diagnostics.pair_judges",
     "PairSavings": "psymetric.adaptive.savings",
@@ -122,7 +130,9 @@ _EXPORTS = {
     "item_fit": "psymetric.diagnostics.item_fit",
     "item_identification": "psymetric.sensitivity.identified_items",
     "judge_agreement": "psymetric.diagnostics.judge_agreement",
+    "judge_dependence": "psymetric.diagnostics.judge_dependence",
     "judge_margins": "psymetric.sensitivity.identified_margins",
+    "judge_quality": "psymetric.diagnostics.judge_quality",
     "keep_programs": "psymetric.core.programs",
     "limited_information": "psymetric.diagnostics.limited_information",
     "link": "psymetric.diagnostics.linking",
@@ -151,6 +161,7 @@ _EXPORTS = {
     "plot_fit": "psymetric.plots.fit_bubbles",
     "plot_human_ceiling": "psymetric.plots.disagreement",
     "plot_information": "psymetric.plots.information",
+    "plot_judge_quality": "psymetric.plots.judge_quality",
     "plot_leaderboard": "psymetric.plots.leaderboard",
     "plot_mixing": "psymetric.plots.mixing",
     "plot_pairwise_probabilities": "psymetric.plots.pairwise_probabilities",
@@ -306,6 +317,11 @@ if TYPE_CHECKING:
         JudgeAgreement as JudgeAgreement,
         judge_agreement as judge_agreement,
     )
+    from psymetric.diagnostics.judge_dependence import (
+        JudgeDependence as JudgeDependence,
+        judge_dependence as judge_dependence,
+    )
+    from psymetric.diagnostics.judge_quality import JudgeQuality as JudgeQuality, judge_quality as judge_quality
     from psymetric.diagnostics.limited_information import limited_information as limited_information
     from psymetric.diagnostics.linking import Link as Link, link as link
     from psymetric.diagnostics.local_dependence import residual_correlations as residual_correlations
@@ -347,13 +363,19 @@ if TYPE_CHECKING:
     from psymetric.models.best_worst import BestWorst as BestWorst
     from psymetric.models.bradley_terry import BradleyTerry as BradleyTerry
     from psymetric.models.dawid_skene import DawidSkene as DawidSkene
+    from psymetric.models.family_dawid_skene import FamilyDawidSkene as FamilyDawidSkene
     from psymetric.models.four_pl import FourPL as FourPL
     from psymetric.models.generalized_partial_credit import GeneralizedPartialCredit as GeneralizedPartialCredit
+    from psymetric.models.glad import GLAD as GLAD
     from psymetric.models.graded_response import GradedResponse as GradedResponse
+    from psymetric.models.hierarchical_dawid_skene import HierarchicalDawidSkene as HierarchicalDawidSkene
     from psymetric.models.hierarchical_rater import HierarchicalRater as HierarchicalRater
     from psymetric.models.judge_mixture import JudgeMixture as JudgeMixture
+    from psymetric.models.mace import MACE as MACE
     from psymetric.models.many_facet import ManyFacetRasch as ManyFacetRasch
     from psymetric.models.nominal_response import NominalResponse as NominalResponse
+    from psymetric.models.one_coin import OneCoin as OneCoin
+    from psymetric.models.ordinal_probit import OrdinalProbit as OrdinalProbit
     from psymetric.models.plackett_luce import PlackettLuce as PlackettLuce
     from psymetric.models.population import Population as Population
     from psymetric.models.rasch import Rasch as Rasch
@@ -371,6 +393,7 @@ if TYPE_CHECKING:
     from psymetric.plots.disagreement import plot_entropies as plot_entropies, plot_human_ceiling as plot_human_ceiling
     from psymetric.plots.fit_bubbles import plot_fit as plot_fit
     from psymetric.plots.information import plot_information as plot_information
+    from psymetric.plots.judge_quality import plot_judge_quality as plot_judge_quality
     from psymetric.plots.leaderboard import plot_leaderboard as plot_leaderboard
     from psymetric.plots.mixing import plot_mixing as plot_mixing
     from psymetric.plots.pair_savings import plot_savings as plot_savings

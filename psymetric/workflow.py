@@ -32,6 +32,7 @@ from psymetric.models.best_worst import BestWorst
 from psymetric.models.bradley_terry import BradleyTerry
 from psymetric.models.many_facet import ManyFacetRasch
 from psymetric.models.plackett_luce import PlackettLuce
+from psymetric.models.simplex_judge import SimplexJudge
 from psymetric.reporting.report import Report, report
 from psymetric.simulation.demo import demo_parts
 from psymetric.simulation.studies import simulate
@@ -168,7 +169,7 @@ def analyse(
     Args:
         table: Ratings, comparisons or rankings. A table with a dimension (traits) gets one fit per level of it.
         model: By default the one that `choose_model` picks.
-        engine: By default the one recommended for the model.
+        engine: By default the one recommended for the model; of a simplex judge, whose page needs draws, NUTS.
         title: Heading of the report.
         frame: Answers including non-responses, for the report.
         plan: The plan behind the answers, for the report.
@@ -179,6 +180,7 @@ def analyse(
         DataError, DesignError, IdentificationError, ConvergenceError: As in `fit`.
     """
     chosen = model or choose_model(table)
+    engine = NUTS() if engine is None and isinstance(chosen, SimplexJudge) else engine
     if isinstance(table, ResponseTable) and table.dimension is not None:
         result: Fit | FitSet = fit_each(chosen, table, by=table.dimension, engine=engine)
     else:

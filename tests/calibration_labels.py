@@ -50,6 +50,10 @@ class _Dense:
     def build(cls, matrix: Any) -> _Dense:
         return cls(jax.device_put(matrix.toarray()))
 
+    @property
+    def total(self) -> float:
+        return float(np.asarray(self.weights).sum())
+
     def __call__(self, table: jax.Array) -> jax.Array:
         return self.weights @ table
 

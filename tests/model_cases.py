@@ -26,6 +26,8 @@ from psymetric.models.judge_mixture import JudgeMixture
 from psymetric.models.many_facet import ManyFacetRasch
 from psymetric.models.multidimensional import Multidimensional
 from psymetric.models.nested import AbstractNestedModel
+from psymetric.models.one_coin import OneCoin
+from psymetric.models.ordinal_probit import OrdinalProbit
 from psymetric.models.plackett_luce import PlackettLuce
 from psymetric.models.space import has_dimensions
 from psymetric.models.testlet import RaschTestlet
@@ -33,6 +35,8 @@ from psymetric.models.truth import AbstractTruthModel
 
 # Settings beyond the defaults that deserve the same checks; every model found on disk is checked with its defaults.
 _VARIANTS: tuple[AbstractMeasurementModel, ...] = (
+    OneCoin(accuracy="truth"),
+    OrdinalProbit(criteria="judge"),
     ManyFacetRasch(steps="item"),
     ManyFacetRasch(slopes=("item", "judge")),
     BradleyTerry(ties="davidson", position=True),
@@ -153,8 +157,9 @@ def first_weighted(frame: pd.DataFrame, weight: float) -> pd.DataFrame:
 
 def response_table(frame: pd.DataFrame, weight: str | None = None) -> ResponseTable:
     dimension = "trait" if "trait" in frame.columns else None
+    facets = tuple(name for name in ("judge", "family") if name in frame.columns)
     return ResponseTable.from_frame(
-        frame, response="rating", subject="subject", item="item", facets=("judge",), weight=weight, dimension=dimension
+        frame, response="rating", subject="subject", item="item", facets=facets, weight=weight, dimension=dimension
     )
 
 
@@ -182,6 +187,8 @@ def frame_for(model: AbstractMeasurementModel) -> pd.DataFrame:
         "rankings": lambda: [ranking_frame(ranks) for ranks in _RANKS],
     }
     for frame in frames[model.table_kind]():
+        if "family" in model.facets and model.table_kind == "responses":
+            frame["family"] = frame["judge"].map({"j1": "f1", "j2": "f1", "j3": "f2"})
         try:
             model.check(as_table(model, frame))
         except DataError:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from psymetric.core.bijectors import contract_centred, extend_centred
 from psymetric.core.ordered_rows import OrderedRows
 
-__all__ = ["Simplex", "dirichlet_log_density"]
+__all__ = ["Simplex", "complement", "dirichlet_log_density"]
 
 _LEAST = 1e-300
 
@@ -72,3 +72,8 @@ def dirichlet_log_density(bijector: Simplex | OrderedRows, free: Array, counts: 
         counts: Parameters of the Dirichlet distributions, of the probabilities' shape.
     """
     return jnp.sum((counts - 1) * bijector.log_forward(free)) + bijector.log_jacobian(free)
+
+
+def complement(probability: Array) -> Array:
+    """1 − p, above zero also where p is so near to one that it is rounded to it."""
+    return jnp.maximum(1 - probability, float(np.finfo(np.float64).epsneg))

@@ -12,7 +12,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.scipy.special import entr, logsumexp
-from numpy.typing import NDArray
 
 from psymetric.core.distinct import distinct_places
 from psymetric.estimation.truth import truth_data
@@ -20,7 +19,7 @@ from psymetric.models.base import Table
 from psymetric.models.shared_state import AbstractSharedStateModel
 from psymetric.models.truth import AbstractTruthModel
 
-__all__ = ["JudgedLabels", "JudgeMeasures", "judged_labels", "measures"]
+__all__ = ["JudgeMeasures", "JudgedLabels", "judge_confusion", "judged_labels", "measures"]
 
 _LEAST = -1e4
 """Log-probability that stands for none, so that it can be taken away again."""
@@ -154,7 +153,9 @@ def measures(labels: JudgedLabels, params: Mapping[str, Array]) -> JudgeMeasures
 
     def gains(one: tuple[Array, Array]) -> tuple[Array, Array]:
         label, level = one
-        after = posterior.truth[:, :, None] * jnp.einsum("ptz,tzx->ptx", posterior.state[labels.pair_of[:, level]], label)
+        after = posterior.truth[:, :, None] * jnp.einsum(
+            "ptz,tzx->ptx", posterior.state[labels.pair_of[:, level]], label
+        )
         nats = _information(posterior.truth, after)
         right = after.max(axis=1).sum(axis=1) - posterior.truth.max(axis=1)
         return jnp.average(nats, weights=unknown), jnp.average(right, weights=unknown)
@@ -179,8 +180,12 @@ def judge_confusion(labels: JudgedLabels, params: Mapping[str, Array]) -> Array:
 
 
 class _Posterior(NamedTuple):
-    """Truths of the patterns, (patterns, truths); states given truths of pairs, then of levels without labels, (pairs +
-    levels, truths, states); nats on the truth that each owner's labels bring, (owners,).
+    """What is known of the subjects.
+
+    Attributes:
+        truth: Of the patterns, shape (patterns, truths).
+        state: Given truths, of pairs and then of levels without labels, shape (pairs + levels, truths, states).
+        lost: Nats on the truth that each owner's labels bring, shape (owners,).
     """
 
     truth: Array
@@ -210,9 +215,7 @@ def _posterior(labels: JudgedLabels, params: Mapping[str, Array], by_cell: Array
     prior = labels.model.truth_log_probs(params, labels.subjects, labels.n_categories)
     truths = jnp.arange(prior.shape[1])
     excluded = (labels.known[:, None] >= 0) & (labels.known[:, None] != truths)
-    log_truth = jnp.where(
-        excluded, -jnp.inf, prior + jax.ops.segment_sum(of_pair, labels.pair_pattern, n_patterns)
-    )
+    log_truth = jnp.where(excluded, -jnp.inf, prior + jax.ops.segment_sum(of_pair, labels.pair_pattern, n_patterns))
     own = jax.ops.segment_sum(said, labels.entry_owner, len(labels.owner_pair))
     pattern = labels.pair_pattern[labels.owner_pair]
     without = log_truth[pattern] - of_pair[labels.owner_pair] + logsumexp(joint[labels.owner_pair] - own, axis=2)

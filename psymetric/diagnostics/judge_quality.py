@@ -8,6 +8,7 @@ from html import escape
 from typing import final
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -16,7 +17,13 @@ from psymetric.core.precision import double_precision
 from psymetric.data.coding import Label
 from psymetric.data.messages import counted, nearest
 from psymetric.data.responses import ResponseTable
-from psymetric.diagnostics.judge_information import JudgedLabels, JudgeMeasures, judge_confusion, judged_labels, measures
+from psymetric.diagnostics.judge_information import (
+    JudgedLabels,
+    JudgeMeasures,
+    judge_confusion,
+    judged_labels,
+    measures,
+)
 from psymetric.diagnostics.label_pairs import duplicates, label_pairs
 from psymetric.errors import DataError, DesignError
 from psymetric.estimation.fit import Fit
@@ -86,8 +93,8 @@ def judge_quality(
     | kappa, _lower, _upper | the same less what chance gives: Cohen's κ with the truth as the other rater |
     | bits, _se, _lower, _upper | mutual information of one label and the truth of a subject nothing else is known of |
     | lost | bits on the truth of a subject that go if this judge's labels do, mean over the subjects it labelled |
-    | gain, _lower, _upper | bits that one more label by it, or by one like it, would add, mean over all subjects without \
-gold, given the labels they have |
+    | gain, _lower, _upper | bits that one more label by it, or by one like it, would add to those given, mean over \
+subjects without gold |
     | gain_accuracy | the rise in the probability of the likeliest truth that this brings, mean over the same |
     | cost, per_cost | cost of a label; gain by unit of cost |
     | advice | "drop", "keep" or "buy" |
@@ -103,7 +110,8 @@ gold, given the labels they have |
     holds 0; "same labels as x on all n common subjects" where independent judges would do so with a probability below
     .001 over all pairs. "drop" is advised for judges that are worse than chance or the second of two alike, and for
     those whose gain per cost is under a tenth of the best; "buy" for those of nine tenths of it and more. These two
-    shares are conventions.
+    shares are conventions. Advice is on one judge at a time: several that are each to be dropped may be worth
+    something together, so drop one, and ask again.
 
     Args:
         fit: A fit of a latent-truth model.
@@ -125,7 +133,9 @@ gold, given the labels they have |
     the next label: MacKay (1992), Neural Computation 4, 590-604.
     """
     if not isinstance(fit.model, AbstractTruthModel):
-        raise DesignError(f"{_WHO} needs a fit of a latent-truth model such as DawidSkene, not {type(fit.model).__name__}")
+        raise DesignError(
+            f"{_WHO} needs a fit of a latent-truth model such as DawidSkene, not {type(fit.model).__name__}"
+        )
     if not 0 < level < 1:
         raise DataError(f"{_WHO}: level={level} is not a coverage between 0 and 1, such as 0.95")
     if isinstance(draws, bool) or draws < 10 or draws % 2:
@@ -146,14 +156,14 @@ gold, given the labels they have |
     frame = _frame(model.over, judges, found, spread, costs, level)
     n = np.bincount(model.labels(table).codes[model.over], model.labels(table).weight, len(judges))
     frame.insert(1, "n", n)
-    flags = [_flag(row.kappa_lower, row.kappa_upper) for row in frame.itertuples()]
+    flags = [_flag(*ends) for ends in zip(frame["kappa_lower"].tolist(), frame["kappa_upper"].tolist(), strict=True)]
     second = [alike.get(place) for place in range(len(judges))]
     frame["flag"] = [
         "; ".join(filter(None, [flag, twin and f"same labels as {judges[twin[0]]} on all {twin[1]:g} common subjects"]))
         for flag, twin in zip(flags, second, strict=True)
     ]
     frame["advice"] = list(_advice(frame, second))
-    return JudgeQuality(frame, confusion, model.over, fit.categories, level, tuple(_notes(table, labels, model)))
+    return JudgeQuality(frame, confusion, model.over, fit.categories, level, tuple(_notes(labels)))
 
 
 def _costs(cost: Mapping[Label, float] | None, judges: tuple[Label, ...]) -> Array:
@@ -162,7 +172,9 @@ def _costs(cost: Mapping[Label, float] | None, judges: tuple[Label, ...]) -> Arr
     if unknown := [name for name in cost if name not in judges]:
         raise DataError(f"{_WHO}: cost names {unknown[0]!r}, who is no judge; {nearest(unknown[0], judges)}")
     if lacking := [name for name in judges if name not in cost]:
-        raise DataError(f"{_WHO}: cost lacks {counted(len(lacking), 'judge')}, the first {lacking[0]!r}: give every one")
+        raise DataError(
+            f"{_WHO}: cost lacks {counted(len(lacking), 'judge')}, the first {lacking[0]!r}: give every one"
+        )
     found = np.array([cost[name] for name in judges], np.float64)
     if not np.all(np.isfinite(found) & (found > 0)):
         bad = judges[int(np.argmin(np.isfinite(found) & (found > 0)))]
@@ -173,7 +185,7 @@ def _costs(cost: Mapping[Label, float] | None, judges: tuple[Label, ...]) -> Arr
 def _over_draws(labels: JudgedLabels, drawn: Mapping[str, Array], n: int) -> JudgeMeasures:
     """The measures at every draw, shape (draws, judges) each."""
     each = [measures(labels, jax.device_put({name: value[i] for name, value in drawn.items()})) for i in range(n)]
-    return JudgeMeasures(*(np.stack([np.asarray(one) for one in of_name]) for of_name in zip(*each, strict=True)))
+    return JudgeMeasures(*(jnp.stack(of_name) for of_name in zip(*each, strict=True)))
 
 
 def _frame(
@@ -209,7 +221,7 @@ def _advice(frame: pd.DataFrame, second: list[tuple[int, float] | None]) -> Iter
             yield "buy" if own >= _NEAR_BEST * best else "keep"
 
 
-def _notes(table: ResponseTable, labels: JudgedLabels, model: AbstractTruthModel) -> Iterator[str]:
+def _notes(labels: JudgedLabels) -> Iterator[str]:
     if len(labels.known) == _MOST_PATTERNS:
         yield f"lost and gain are means over {_MOST_PATTERNS:,} patterns of labels, drawn at random"
     if not np.any(np.asarray(labels.known) < 0):

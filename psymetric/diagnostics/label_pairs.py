@@ -57,7 +57,7 @@ class LabelPairs:
 
     def total(self, values: Array) -> Array:
         """Sums over subjects by pair, shape (pairs,)."""
-        return np.bincount(self.pair, values * self.multiplicity, len(self.first))
+        return np.bincount(self.pair, values * self.multiplicity, len(self.first)).astype(np.float64)
 
 
 def label_pairs(model: AbstractTruthModel, data: TruthData, n_categories: int) -> LabelPairs:

@@ -61,7 +61,11 @@ class SharedStates:
         return cls(GatherSum.build(labels), codes, GatherSum.build(owners), least)
 
     def log_joint(
-        self, model: AbstractSharedStateModel, params: Mapping[str, Array], cells: Mapping[str, Array], n_categories: int
+        self,
+        model: AbstractSharedStateModel,
+        params: Mapping[str, Array],
+        cells: Mapping[str, Array],
+        n_categories: int,
     ) -> Array:
         """Log-probability of each pair's labels and states given truths, shape (pairs, truths, states)."""
         by_cell = model.label_state_log_probs(params, cells, n_categories)
@@ -71,7 +75,11 @@ class SharedStates:
         return sums + jnp.maximum(model.state_log_probs(params, self.codes, n_categories), self.least)
 
     def log_probs(
-        self, model: AbstractSharedStateModel, params: Mapping[str, Array], cells: Mapping[str, Array], n_categories: int
+        self,
+        model: AbstractSharedStateModel,
+        params: Mapping[str, Array],
+        cells: Mapping[str, Array],
+        n_categories: int,
     ) -> Array:
         """Log-probability of each pattern's labels given truths, states summed out, shape (patterns, truths)."""
         return self.owners(logsumexp(self.log_joint(model, params, cells, n_categories), axis=2))

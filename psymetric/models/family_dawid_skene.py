@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from psymetric.core.anchored_unit import AnchoredUnit
 from psymetric.core.parameters import Block
+from psymetric.core.simplex import complement
 from psymetric.errors import DataError, DesignError
 from psymetric.models.base import ParamSpec, Table
 from psymetric.models.checks import check_prior_sd
@@ -131,7 +132,7 @@ class FamilyDawidSkene(AbstractSharedStateModel):
     def state_log_probs(self, params: Mapping[str, Array], codes: Mapping[str, Array], n_categories: int) -> Array:
         shared = params[_SHARED][codes[self.family]][:, None, None]
         wrong = jnp.log(shared) - np.log(n_categories - 1)
-        return jnp.where(np.eye(n_categories, dtype=bool), jnp.log1p(-shared), wrong)
+        return jnp.where(np.eye(n_categories, dtype=bool), jnp.log(complement(shared)), wrong)
 
     @override
     def label_state_log_probs(

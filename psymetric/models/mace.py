@@ -12,6 +12,7 @@ from jax import Array
 from numpy.typing import NDArray
 from typing_extensions import override
 
+from psymetric.core.simplex import complement
 from psymetric.models.base import ParamSpec
 from psymetric.models.checks import check_prior_sd
 from psymetric.models.truth import CATEGORY, PREVALENCE, AbstractTruthModel, check_positive, check_share
@@ -92,4 +93,4 @@ class MACE(AbstractTruthModel):
     def label_log_probs(self, params: Mapping[str, Array], codes: Mapping[str, Array], n_categories: int) -> Array:
         judge = codes[self.over]
         knows = params[_COMPETENCE][judge][:, None, None]
-        return jnp.log(knows * np.eye(n_categories) + (1 - knows) * params[_HABIT][judge][:, None, :])
+        return jnp.log(knows * np.eye(n_categories) + complement(knows) * params[_HABIT][judge][:, None, :])

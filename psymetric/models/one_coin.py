@@ -11,6 +11,7 @@ import numpy as np
 from jax import Array
 from typing_extensions import override
 
+from psymetric.core.simplex import complement
 from psymetric.errors import DesignError
 from psymetric.models.base import ParamSpec
 from psymetric.models.checks import check_prior_sd
@@ -74,5 +75,5 @@ class OneCoin(AbstractTruthModel):
     @override
     def label_log_probs(self, params: Mapping[str, Array], codes: Mapping[str, Array], n_categories: int) -> Array:
         right = params[ACCURACY][codes[self.over]].reshape(len(codes[self.over]), -1, 1)
-        wrong = jnp.log1p(-right) - np.log(n_categories - 1)
+        wrong = jnp.log(complement(right)) - np.log(n_categories - 1)
         return jnp.where(np.eye(n_categories, dtype=bool), jnp.log(right), wrong)

@@ -69,9 +69,13 @@ def order_figure(evidence: SimplexEvidence) -> KeyFigure:
         return KeyFigure("Robust pairs", percent(count / len(pairs)), text)
     count = int((pairs["p_above"] >= 0.95).sum())
     text = f"{count:,} of {total} have an order of probability .95 or more under the prior of this fit."
-    if evidence.rests_on_margins:
-        text += " Other priors were not tried."
-    return KeyFigure("Ordered pairs", percent(count / len(pairs)), text)
+    if not evidence.rests_on_margins:
+        return KeyFigure("Ordered pairs", percent(count / len(pairs)), text)
+    text += " Other priors were not tried."
+    if evidence.identified is None:
+        return KeyFigure("Pairs of known order", "–", f"What the labels identify was not computed. {text}")
+    value = f"{len(evidence.open_pairs):,} of {len(pairs):,}"
+    return KeyFigure("Pairs not identified", value, f"The labels leave their order open, whatever their number. {text}")
 
 
 def candidates_section(evidence: SimplexEvidence) -> Section:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from statsmodels.stats.proportion import proportion_confint
-
 from psymetric.reporting.rounding import counted_share
 from psymetric.reporting.tables import Show, make_table
 from psymetric.reporting.truth_evidence import TruthEvidence
@@ -24,8 +22,6 @@ def gold_section(evidence: TruthEvidence) -> Section | None:
     if frame.empty:
         text = "None of them has a label of another judge, so that gold tells nothing of their errors."
         return Section("gold", "Gold", (Text((text,)),), lead)
-    lower, upper = proportion_confint(frame["agreed"], frame["n"], alpha=1 - evidence.level, method="wilson")
-    frame = frame.assign(share=frame["agreed"] / frame["n"], lower=lower, upper=upper)
     frame = frame.sort_values("share", ascending=False, kind="stable", ignore_index=True)
     lead += f" {counted_share(float(frame['agreed'].sum()), float(frame['n'].sum()))} labels of these agree with it."
     shows = [

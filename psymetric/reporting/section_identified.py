@@ -74,8 +74,7 @@ def _pairs(evidence: SimplexEvidence, found: IdentifiedSet) -> Table:
     frame = frame.assign(
         lower_outer=[low for low, _ in ends],
         upper_outer=[high for _, high in ends],
-        flag=[_VERDICTS.get(kind, kind) if kind in ("no", "undecided") else "" for kind in frame["identified"]],
-        verdict=[_VERDICTS.get(kind, kind) for kind in frame["identified"]],
+        verdict=[_VERDICTS[str(kind)] for kind in frame["identified"]],
     )
     shows = [
         Show("first", evidence.noun, "label"),
@@ -166,7 +165,7 @@ def _labels(evidence: SimplexEvidence) -> Table:
     ]
     reading = (
         "Robust: one order under every prior. Sensitive: under some. Undecided: under none. Not identified: not under "
-        "every prior, and the labels leave either order open."
+        "every prior, and the labels leave either order open. Unknown: the chains of some prior disagree."
     )
     return make_table("pairs", evidence.pairs, shows, caption="Every pair over all priors", reading=reading)
 

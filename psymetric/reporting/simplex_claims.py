@@ -98,7 +98,9 @@ def _all_pairs(evidence: SimplexEvidence) -> list[Claim]:
     if evidence.sensitivity is not None:
         robust = int((pairs["label"] == "robust").sum())
         text = f"{robust:,} of {numbered(len(pairs), 'pair')} keep one order with every prior tried."
-        return [Claim(text, "firm" if robust == len(pairs) else "open")]
+        unknown = int((pairs["label"] == "unknown").sum())
+        detail = f"Of {unknown:,} it is not known: the chains of some priors disagree." if unknown else ""
+        return [Claim(text, "firm" if robust == len(pairs) else "open", detail)]
     if evidence.identified is not None:
         count = len(evidence.open_pairs)
         text = f"The labels leave the order of {count:,} of {numbered(len(pairs), 'pair')} open, whatever their number."

@@ -156,7 +156,7 @@ class SimplexEvidence:
 
     @cached_property
     def assumptions(self) -> JudgeAssumptions:
-        """What is taken for granted of judges where that is searched here: the model's order and, of two levels, none worse than chance."""
+        """What a search here takes for granted of judges: the order and, of two levels, none worse than chance."""
         return JudgeAssumptions(order=self.model.order, diagonal="chance" if len(self.values) == 2 else "none")
 
     @cached_property
@@ -166,19 +166,23 @@ class SimplexEvidence:
             return self.searched
         if not self.rests_on_margins or len(self.candidates) > _SEARCHED or self.model.strata is not None:
             return None
-        axis, over = self.model.candidate_axis, self.model.over
-        try:
-            return identified_set(
-                self.table,
-                candidate=axis,
-                judge=over,
-                values=self.values.tolist(),
-                assumptions=self.assumptions,
-                boxes=0,
-                starts=1,
-            )
-        except (IdentificationError, DataError):
-            return None
+        # Shares of two levels have a closed form, if some world reproduces them exactly; else a search within bands,
+        # whose certified ends would take longer than the rest of the page.
+        for margins in ("exact", "bands") if len(self.values) == 2 else ("bands",):
+            try:
+                return identified_set(
+                    self.table,
+                    candidate=self.model.candidate_axis,
+                    judge=self.model.over,
+                    values=self.values.tolist(),
+                    assumptions=self.assumptions,
+                    margins=margins,
+                    boxes=0,
+                    starts=1,
+                )
+            except (IdentificationError, DataError):
+                continue
+        return None
 
     @cached_property
     def items(self) -> ItemIdentification | None:
@@ -223,7 +227,10 @@ class SimplexEvidence:
                 turned = known[key[1], key[0]]
                 rows.append((1 - turned["highest"], 1 - turned["lowest"], turned["label"]))
         columns = dict(zip(("lowest", "highest", "label"), zip(*rows, strict=True), strict=True))
-        return frame.assign(**{name: list(column) for name, column in columns.items()})
+        found = frame.assign(**{name: list(column) for name, column in columns.items()})
+        # The fit is one more sample under its own prior, and lies within what was seen.
+        lowest, highest = found[["lowest", "p_above"]].min(axis=1), found[["highest", "p_above"]].max(axis=1)
+        return found.assign(lowest=lowest, highest=highest)
 
     @property
     def open_pairs(self) -> pd.DataFrame:
@@ -268,7 +275,7 @@ def read_simplex(
     for name, candidates in others.items():
         if candidates is not None and set(candidates) != own:
             raise DataError(
-                f"report: {name} is of candidates {list(candidates)[:4]}, not of those of the fit; pass what was made of "
-                "this table"
+                f"report: {name} is of candidates {list(candidates)[:4]}, not of those of the fit; pass what was made "
+                "of this table"
             )
     return found

@@ -36,9 +36,10 @@ def simplex_methods(evidence: SimplexEvidence) -> Methods:
     ]
     paragraphs = [_model(evidence), _engine(evidence)]
     if evidence.identified is not None:
+        assumed = evidence.identified.assumptions.describe()
         paragraphs.append(
             "What the labels identify is the range of each mean difference over all candidates and judges that "
-            f"reproduce the shares of labels, with what is assumed of judges: {evidence.identified.assumptions.describe()}."
+            f"reproduce the shares of labels, with what is assumed of judges: {assumed}."
         )
     if evidence.sensitivity is not None:
         settings = evidence.sensitivity.cells[["quality", "prior_labels", "candidate_sd", "order"]]

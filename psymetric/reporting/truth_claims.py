@@ -30,14 +30,16 @@ def truth_claims(evidence: TruthEvidence, rows: pd.DataFrame) -> list[Claim]:
     found: list[Claim] = []
     if not evidence.fit.status.converged:
         found.append(Claim("The estimation did not converge; no number below can be relied on.", "caution"))
+    shared = _dependent(evidence)
     return [
         *found,
-        _right(evidence),
-        *_decided(evidence),
+        *shared,
+        _right(evidence, doubted=bool(shared)),
+        *_beside_gold(evidence),
+        *_decided(evidence, doubted=bool(shared)),
         *_common(evidence),
         *_worse(evidence),
         *_named_by(evidence),
-        *_dependent(evidence),
         *lost_labels(rows),
     ]
 
@@ -51,17 +53,31 @@ def _digits(value: float) -> str:
     return "1" if value >= 0.995 else f"{value:.2f}".removeprefix("0") if value >= 0.005 else "0"
 
 
-def _right(evidence: TruthEvidence) -> Claim:
+def _right(evidence: TruthEvidence, *, doubted: bool) -> Claim:
     estimate, lower, upper = evidence.accuracy
     chance = float(evidence.truths.probability.drop(columns="subject").mean().max())
-    text = f"A label is right with probability {_digits(estimate)}{between(lower, upper)}, averaged over all labels."
+    text = f"a label is right with probability {_digits(estimate)}{between(lower, upper)}, averaged over all labels."
+    text = f"If the model holds, {text}" if evidence.gold.empty else f"{text[0].upper()}{text[1:]}"
     always = f"Always naming the commonest category would be right with probability {_digits(chance)}."
-    if not np.isfinite(lower) or lower <= chance:
-        return Claim(text, "open", always)
-    return Claim(text, "firm", always)
+    firm = np.isfinite(lower) and lower > chance and not doubted
+    return Claim(text, "firm" if firm else "open", always)
 
 
-def _decided(evidence: TruthEvidence) -> list[Claim]:
+def _beside_gold(evidence: TruthEvidence) -> list[Claim]:
+    """How labels agree with gold, and whether the model says the same."""
+    if evidence.gold.empty:
+        return []
+    agreed, n, low, high = evidence.gold_share
+    found = [Claim(f"{counted_share(agreed, n)} labels of {plural(evidence.noun)} with gold agree with it.", "firm")]
+    estimate, lower, upper = evidence.accuracy
+    if lower > high or upper < low:
+        word = "better" if lower > high else "worse"
+        text = f"The model takes labels to be {word} ({_digits(estimate)}) than gold shows ({_digits(agreed / n)})."
+        found.append(Claim(text, "caution", "What it assumes does not hold, or gold is not a random part."))
+    return found
+
+
+def _decided(evidence: TruthEvidence, *, doubted: bool) -> list[Claim]:
     frame, nouns = evidence.open_subjects, plural(evidence.noun)
     if frame.empty:
         return [
@@ -74,7 +90,7 @@ def _decided(evidence: TruthEvidence) -> list[Claim]:
         f"(no category has probability {DECIDED_WORDS} or more)."
     )
     detail = f"If the model holds, {percent(wrong)} of the likeliest categories are wrong."
-    found = [Claim(text, "firm" if undecided <= 0.1 * len(frame) else "open", detail)]
+    found = [Claim(text, "firm" if undecided <= 0.1 * len(frame) and not doubted else "open", detail)]
     known = frame[frame["majority"].notna()]
     other = int((known["majority"] != known["category"]).sum())
     if other:
@@ -139,14 +155,22 @@ def _named_by(evidence: TruthEvidence) -> list[Claim]:
 def _dependent(evidence: TruthEvidence) -> list[Claim]:
     if evidence.dependence is None:
         return []
-    pooled = evidence.dependence.pooled.iloc[0]
-    if pooled["flag"] != "dependent":
+    pooled, pairs = evidence.dependence.pooled.iloc[0], evidence.dependence.frame
+    mine = pairs[pairs["flag"] == "dependent"].head(1)
+    count = int((pairs["flag"] == "dependent").sum())
+    if pooled["flag"] == "dependent":
+        same, expected = (percent(float(pooled[name])) for name in ("agreement", "expected"))
+        text = (
+            f"{plural(evidence.judge).capitalize()} agree with each other more often than the truth explains ({same} "
+            f"of pairs of labels; {expected} expected)."
+        )
+    elif count:
+        first, second = (plain(mine[name].tolist()[0], _NAME) for name in ("first", "second"))
+        more = f", and {numbered(count - 1, 'further pair')}," if count > 1 else ""
+        text = f"{first} and {second}{more} agree with each other more often than the truth explains."
+    else:
         return []
-    text = (
-        f"{plural(evidence.judge).capitalize()} agree with each other more often than the truth explains "
-        f"({percent(float(pooled['agreement']))} of pairs of labels; {percent(float(pooled['expected']))} expected)."
-    )
-    return [Claim(text, "caution", "The categories are less sure than their probabilities say.")]
+    return [Claim(text, "caution", "They share errors: categories are less sure than their probabilities say.")]
 
 
 def lost_labels(rows: pd.DataFrame) -> list[Claim]:

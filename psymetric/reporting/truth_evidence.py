@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtri
+from statsmodels.stats.proportion import proportion_confint
 
 from psymetric.core.precision import double_precision
 from psymetric.data.coding import Label
@@ -232,7 +233,10 @@ class TruthEvidence:
 
     @cached_property
     def gold(self) -> pd.DataFrame:
-        """Labels of subjects with gold, one row per judge: level, n, agreed; no rows without gold."""
+        """Labels of subjects with gold, one row per judge; no rows without gold.
+
+        Columns level, n, agreed, share, lower, upper (Wilson's interval).
+        """
         labels, over = self.labels, self.model.over
         known = labels.known[labels.codes["subject"]]
         both = known >= 0
@@ -240,7 +244,16 @@ class TruthEvidence:
         n = np.bincount(judge, weight, len(self.names))
         agreed = np.bincount(judge, weight * (labels.response[both] == known[both]), len(self.names))
         frame = pd.DataFrame({"level": list(self.names), "n": n, "agreed": agreed})
-        return frame[frame["n"] > 0].reset_index(drop=True)
+        frame = frame[frame["n"] > 0].reset_index(drop=True)
+        lower, upper = _wilson(frame["agreed"].to_numpy(float), frame["n"].to_numpy(float), self.level)
+        return frame.assign(share=frame["agreed"] / frame["n"], lower=lower, upper=upper)
+
+    @property
+    def gold_share(self) -> tuple[float, float, float, float]:
+        """Labels of subjects with gold that agree with it, all of them, and the ends of the share's interval."""
+        agreed, n = float(self.gold["agreed"].sum()), float(self.gold["n"].sum())
+        lower, upper = _wilson(np.array([agreed]), np.array([n]), self.level)[:, 0].tolist()
+        return agreed, n, lower, upper
 
 
 def refuse_scale(model: AbstractTruthModel, *, scores: object, truth: object) -> None:
@@ -250,6 +263,11 @@ def refuse_scale(model: AbstractTruthModel, *, scores: object, truth: object) ->
             f"report: {' and '.join(named)} belong to measures on a scale, and {type(model).__name__} has categories; "
             "leave them out"
         )
+
+
+def _wilson(count: Array, n: Array, level: float) -> Array:
+    """Wilson's interval of shares, shape (2, shares); labels count as independent."""
+    return np.asarray(proportion_confint(count, n, alpha=1 - level, method="wilson"), np.float64)
 
 
 def _accuracy(found: tuple[Array, Array]) -> Array:

@@ -82,6 +82,25 @@ def load(name: str, data: Path) -> ModuleType:
                 "Worths with mean ratings by models: r = 0.998",
             ],
         ),
+        (
+            "snow2008_rte",
+            [
+                "Majority 0.8969",
+                "Dawid-Skene 0.9275",
+                # Three of the four who gave most labels gave them at random.
+                "6 800 0.49 0.51 9 760 0.49 0.50 10 700 0.60 0.58 12 540 0.49 0.51",
+                "Workers agree with each other more often than the truth explains",
+            ],
+        ),
+        (
+            "llmbar_truth",
+            [
+                "best judge: GPT-4 0.87",
+                "gold on 0: 0.62 right, 0.97 expected",
+                "gold on 100: 0.80 right, 0.92 expected",
+                "Judges agree with each other more often than the truth explains",
+            ],
+        ),
         ("dass42", ["depression: 1200 administrations, alpha 0.97, EAP 0.94", "tone=3 bad 0.44 0.07"]),
         ("personallm", ["extraversion 0.97 3.43 0.15"]),
     ],
