@@ -17,7 +17,7 @@ from psymetric.reporting.wording import numbered
 
 __all__ = ["calibration_claims", "calibration_figure", "calibration_numbers"]
 
-_MOST = 6
+_MOST = 4
 _UNDECIDED = {
     "difference": (0.0, "Zero is inside the interval: which of the two is better is not settled."),
     "win_rate": (0.5, "One half is inside the interval: whether it wins more than it loses is not settled."),
@@ -29,10 +29,17 @@ def calibration_claims(evidence: CalibrationEvidence) -> list[Claim]:
     found = evidence.found
     pairs = zip(found.claims, found.frame.to_dict("records"), strict=True)
     claims = [_claim(said, row, found.estimand) for said, row in pairs]
-    if len(claims) > _MOST:
-        more = f"{numbered(len(claims) - _MOST, 'further estimate')} in the table below."
-        claims = [*claims[:_MOST], Claim(more, "open")]
-    return [*claims, *_replacing(evidence)]
+    return [*claims[:_MOST], *_further(claims[_MOST:]), *_replacing(evidence)]
+
+
+def _further(claims: list[Claim]) -> list[Claim]:
+    """How many sentences the first screen has no room for, and how many of them are cautions."""
+    if not claims:
+        return []
+    doubtful = sum(claim.strength == "caution" for claim in claims)
+    care = f", {doubtful:,} of them with a caution" if doubtful else ""
+    text = f"{numbered(len(claims), 'further estimate')} in the table below{care}."
+    return [Claim(text, "caution" if doubtful else "open")]
 
 
 def _claim(said: tuple[str, str], row: Mapping[Hashable, Any], estimand: str) -> Claim:
@@ -92,7 +99,7 @@ def _bias(known: pd.DataFrame) -> KeyFigure:
     if len(known) == 1:
         row = known.iloc[0]
         ends = f"({signed(float(row['bias_lower']), se)} to {signed(float(row['bias_upper']), se)})"
-        said = f"The judge alone is above or below the estimate by this much {ends}"
+        said = f"The judge alone, less the estimate {ends}"
         return KeyFigure("Bias of the judge", value, f"{said}{'.' if off else ', which may be chance.'}")
     text = f"The judge alone, less the estimate. It is off by more than chance in {off:,} of {len(known):,} estimates."
     return KeyFigure("Bias of the judge", value, text)

@@ -107,6 +107,15 @@ def test_labels_of_the_passes_alone_are_a_caution() -> None:
     assert "Labelled rows have other verdicts than all rows" in page.html
 
 
+def test_a_caution_beyond_the_first_screen_is_counted_on_it() -> None:
+    rows = verdicts()
+    rows["system"] = [f"s{k}" for k in rows.index % 6]
+    rows.loc[(rows["system"] == "s5") & rows["human"].notna(), "human"] = np.nan
+    page = ps.calibration_report(ps.calibrated_estimate(rows, system="system"))
+    assert strengths(page) == ["firm"] * 4 + ["caution"]
+    assert page.claims[-1] == "2 further estimates in the table below, 1 of them with a caution."
+
+
 def test_the_page_is_of_the_systems_asked_for() -> None:
     rows = verdicts()
     rows.loc[rows.index % 3 == 0, "system"] = "third"
