@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from psymetric.calibration.judged_rows import on_one_scale
 from psymetric.plots.calibrated import plot_calibrated
 from psymetric.reporting.calibration_evidence import CalibrationEvidence
 from psymetric.reporting.claims import Claim
@@ -89,10 +90,13 @@ def calibration_figure(evidence: CalibrationEvidence) -> Figure:
 
 def calibration_numbers(evidence: CalibrationEvidence) -> tuple[KeyFigure, ...]:
     """How far off the judge is, what its verdicts are worth, how many rows have a label."""
-    return _bias(evidence.known), _worth(evidence.known), _labelled(evidence)
+    return _bias(evidence), _worth(evidence.known), _labelled(evidence)
 
 
-def _bias(known: pd.DataFrame) -> KeyFigure:
+def _bias(evidence: CalibrationEvidence) -> KeyFigure:
+    known, rows = evidence.known, evidence.rows
+    if not on_one_scale(rows.judge, rows.label[rows.known]):
+        return KeyFigure("Bias of the judge", "–", "Verdicts and labels are on two scales, so that it has no meaning.")
     se = typical_se(((known["bias_upper"] - known["bias_lower"]) / 4).tolist())
     off = int((known["bias_lower"].gt(0) | known["bias_upper"].lt(0)).sum())
     value = _span([signed(float(bias), se) for bias in (known["bias"].min(), known["bias"].max())])

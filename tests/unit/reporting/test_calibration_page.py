@@ -107,6 +107,12 @@ def test_labels_of_the_passes_alone_are_a_caution() -> None:
     assert "Labelled rows have other verdicts than all rows" in page.html
 
 
+def test_no_bias_is_named_where_verdicts_are_on_another_scale() -> None:
+    rows = verdicts()
+    page = ps.calibration_report(ps.calibrated_estimate(rows.assign(judge=10 * rows["judge"])))
+    assert "Verdicts and labels are on two scales, so that it has no meaning." in page.html
+
+
 def test_a_caution_beyond_the_first_screen_is_counted_on_it() -> None:
     rows = verdicts()
     rows["system"] = [f"s{k}" for k in rows.index % 6]
