@@ -45,10 +45,7 @@ from psymetric.data.rated_pairs import pairs_from_ratings as pairs_from_ratings
 from psymetric.data.rated_rankings import rankings_from_ratings as rankings_from_ratings
 from psymetric.data.responses import ResponseTable as ResponseTable
 from psymetric.data.scores import Scores as Scores
-from psymetric.design.best_worst_design import (
-    BestWorstDesign as BestWorstDesign,
-    best_worst_sets as best_worst_sets,
-)
+from psymetric.design.best_worst_design import BestWorstDesign as BestWorstDesign, best_worst_sets as best_worst_sets
 from psymetric.design.pair_designs import (
     PairDesign as PairDesign,
     linked_pairs as linked_pairs,
@@ -62,10 +59,7 @@ from psymetric.diagnostics.characteristic_curves import (
     CharacteristicCurves as CharacteristicCurves,
     characteristic_curves as characteristic_curves,
 )
-from psymetric.diagnostics.class_number import (
-    ClassComparison as ClassComparison,
-    compare_classes as compare_classes,
-)
+from psymetric.diagnostics.class_number import ClassComparison as ClassComparison, compare_classes as compare_classes
 from psymetric.diagnostics.components import residual_components as residual_components
 from psymetric.diagnostics.cyclic_triples import CyclicTriples as CyclicTriples, cyclic_triples as cyclic_triples
 from psymetric.diagnostics.dif import (
@@ -84,10 +78,7 @@ from psymetric.diagnostics.information_curves import (
     information_curves as information_curves,
 )
 from psymetric.diagnostics.item_fit import item_fit as item_fit
-from psymetric.diagnostics.judge_agreement import (
-    JudgeAgreement as JudgeAgreement,
-    judge_agreement as judge_agreement,
-)
+from psymetric.diagnostics.judge_agreement import JudgeAgreement as JudgeAgreement, judge_agreement as judge_agreement
 from psymetric.diagnostics.judge_dependence import (
     JudgeDependence as JudgeDependence,
     judge_dependence as judge_dependence,
@@ -175,6 +166,10 @@ from psymetric.plots.reliability_diagram import plot_reliability_diagram as plot
 from psymetric.plots.risk_coverage import plot_risk_coverage as plot_risk_coverage
 from psymetric.plots.ternary import plot_ternary as plot_ternary
 from psymetric.plots.wright_map import plot_wright_map as plot_wright_map
+from psymetric.reporting.calibration_page import (
+    CalibrationReport as CalibrationReport,
+    calibration_report as calibration_report,
+)
 from psymetric.reporting.report import Report as Report, report as report
 from psymetric.scoring.candidates import candidate_scores as candidate_scores
 from psymetric.scoring.elo import EloRatings as EloRatings, elo_scale as elo_scale
