@@ -124,7 +124,9 @@ def whitening(problem: MarginProblem | TruthProblem) -> Whitening:
     root, inverse = _roots(of_own)
     half = np.swapaxes(root, 1, 2) @ of_shared[own]
     left = of_shared[shared] - np.einsum("cas,cat->st", half, half, optimize=True)
-    return Whitening(*jax.device_put((mode, root, inverse, root @ half, *_roots(left))), blocks)
+    wide, narrow = _roots(left)
+    mode, root, inverse, shift, wide, narrow = jax.device_put((mode, root, inverse, root @ half, wide, narrow))
+    return Whitening(mode, root, inverse, shift, wide, narrow, blocks)
 
 
 def _places(space: ParameterSpace) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
