@@ -85,6 +85,21 @@ def comparison(frame: pd.DataFrame, found: dict[str, ps.CalibrationMap]) -> pd.D
     return pd.DataFrame(rows, index=pd.Index(list(columns), name="map"))
 
 
+def page(
+    frame: pd.DataFrame, mapped: ps.CalibrationMap, quality: dict[str, ps.CalibrationQuality]
+) -> ps.CalibrationReport:
+    """Mean satisfaction from the LLM's scores of all dialogues and the ratings of a third; its probabilities mapped."""
+    dialogues = frame["text_id"].unique()
+    rated = np.random.default_rng(1).choice(dialogues, len(dialogues) // 3, replace=False)
+    few = frame.assign(human=frame["Q0"].where(frame["text_id"].isin(rated)))
+    reliability = {
+        "raw": ps.reliability_diagram(frame, label="Q0", probabilities=SHARES),
+        "dirichlet": ps.reliability_diagram(mapped),
+    }
+    mean = ps.calibrated_estimate(few, judge="expected_Q0", cluster="text_id")
+    return ps.calibration_report(mean, title="LLM-Rubric and people", quality=quality, reliability=reliability)
+
+
 def main(out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     frame = ratings()
@@ -98,7 +113,8 @@ def main(out: Path) -> None:
 
     raw = ps.calibration_quality(frame, label="Q0", probabilities=SHARES, group="text_id")
     print("\nCalibration error of 'people give the highest rating' (ECE, debiased): raw, and mapped")
-    for name, one in {"raw": raw, **{name: ps.calibration_quality(found[name]) for name in ("dirichlet",)}}.items():
+    quality = {"raw": raw, "dirichlet": ps.calibration_quality(found["dirichlet"])}
+    for name, one in quality.items():
         rows = one.frame[(one.frame["event"] == "≥ 4") & (one.frame["statistic"] == "ECE debiased")]
         print(f"{name}: {rows[['value', 'lower', 'upper']].round(3).to_string(index=False, header=False)}")
 
@@ -112,7 +128,7 @@ def main(out: Path) -> None:
     ps.plot_risk_coverage(answering).savefig(out / "llm_rubric_risk.png", dpi=150, facecolor="white")
     figure = ps.plot_reliability_diagram(ps.reliability_diagram(found["all questions, rater"]))
     figure.savefig(out / "llm_rubric.png", dpi=150, facecolor="white")
-    print(f"wrote {out / 'llm_rubric.png'}")
+    print(f"wrote {page(frame, found['dirichlet'], quality).save(out / 'llm_rubric')}")
 
 
 if __name__ == "__main__":

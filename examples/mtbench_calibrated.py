@@ -79,7 +79,8 @@ def main(out: Path) -> None:
     print(pd.DataFrame(hits).groupby("interval")["held"].mean().round(2).to_string())
     found.frame.to_csv(out / "mtbench_calibrated.csv", index=False)
     ps.plot_calibrated(found).savefig(out / "mtbench_calibrated.png", dpi=144)
-    print(f"wrote {out / 'mtbench_calibrated.png'}")
+    page = ps.calibration_report(found, title="GPT-4's win rates on MT-bench, put right by experts")
+    print(f"wrote {page.save(out / 'mtbench_calibrated')}")
 
 
 if __name__ == "__main__":

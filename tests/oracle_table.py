@@ -25,7 +25,7 @@ NOT_HELD = {
     "those of the converged fits, mirt/LSAT7_2PL and mirt/Science_graded, are held to .2%",
     "README I1 reliability of summed scores": "of mirt's EAPsum table, whose measures and errors are held",
     "README O1 lsr, rank centrality, O9 Elo": "other estimators than maximum likelihood",
-    "README O19–O22": "aggregation and calibration of labels: later work",
+    "README O20": "accuracies on data sets that are not at hand",
     "variance_components.json": "crossed random effects of normal responses: generalisability studies, later work",
     "timing of 2PL, CML, many-facet fits": "time and log-likelihood are compared in one run by `make bench`",
 }

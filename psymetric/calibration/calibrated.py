@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, final, get_args
 
 import numpy as np
@@ -11,8 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from psymetric.calibration.calibrated_rows import Method, estimated_row, unestimated_row
-from psymetric.calibration.calibrated_words import sentence
+from psymetric.calibration.calibrated_words import claim
 from psymetric.calibration.judged_rows import Estimand, JudgedRows, read_judged
+from psymetric.core.provenance import Provenance
 from psymetric.data.coding import Label
 from psymetric.data.messages import counted, listing, nearest
 from psymetric.errors import DataError, IdentificationError
@@ -41,19 +42,28 @@ class CalibratedEstimate:
 
     Attributes:
         frame: One row per estimate, see `calibrated_estimate`.
-        sentences: Each row in words.
+        claims: Each row in words: the estimate, and what bears on it.
         estimand: What was estimated.
         method: How.
         level: Coverage of the intervals.
         notes: What was left out, and what the numbers rest on.
+        rows: What was read: every row with a verdict.
+        provenance: Columns and settings, versions, and the hash of what was read.
     """
 
     frame: pd.DataFrame
-    sentences: tuple[str, ...]
+    claims: tuple[tuple[str, str], ...]
     estimand: Estimand
     method: Method
     level: float
     notes: tuple[str, ...]
+    rows: JudgedRows = field(repr=False)
+    provenance: Provenance = field(repr=False)
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """Each row in words."""
+        return tuple(" ".join(filter(None, both)) for both in self.claims)
 
     def __str__(self) -> str:
         """The sentences, then the notes."""
@@ -144,9 +154,12 @@ def calibrated_estimate(
         raise DataError(f"{_WHO}: {found[0]['note']}. Label at least {_FEWEST} rows of each group")
     renamed = {"by": by, "system": system}
     frame = pd.DataFrame(found).rename(columns={key: value for key, value in renamed.items() if value})
-    sentences = tuple(sentence(row, estimand, level) for row in found)
+    claims = tuple(claim(row, estimand, level) for row in found)
     how = _TRANSPORT if method == "rogan_gladen" else _GIVEN.format(probability) if probability else _RANDOM
-    return CalibratedEstimate(frame.infer_objects(), sentences, estimand, method, level, (*rows.notes, how, _SAME))
+    settings = {**roles, "estimand": estimand, "systems": systems, "values": values, "method": method, "level": level}
+    origin = Provenance(rows.hash, {name: value for name, value in settings.items() if value is not None})
+    notes = (*rows.notes, how, _SAME)
+    return CalibratedEstimate(frame.infer_objects(), claims, estimand, method, level, notes, rows, origin)
 
 
 def _check(estimand: Estimand, method: Method, level: float, system: str | None) -> None:

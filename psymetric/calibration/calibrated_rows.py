@@ -26,7 +26,7 @@ from psymetric.calibration.misclassification import inverted_limits, inverted_me
 from psymetric.data.messages import listing
 from psymetric.errors import DataError, IdentificationError
 
-__all__ = ["Method", "estimated_row", "further", "unestimated_row"]
+__all__ = ["Method", "estimated_row", "further", "unestimated_row", "verdict_gap"]
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -221,15 +221,21 @@ def _unlike(part: JudgedRows) -> str:
         return ""
     if known.all() or np.ptp(part.judge) == 0:
         return ""
-    a = np.where(known, omega, 0.0) / omega[known].sum()
-    centred = part.judge - omega @ part.judge
-    gap = float(a @ centred)
-    cluster = None if part.cluster is None else _dense([part.cluster])
-    own, other = a * (part.judge - a @ part.judge), omega * centred
-    error = float(np.sqrt(np.sum(sums(own - other, cluster) ** 2)))
-    if abs(gap) <= _UNLIKE * error:
+    labelled, rows, error = verdict_gap(part)
+    if abs(labelled - rows) <= _UNLIKE * error:
         return ""
     return (
-        f"verdicts on labelled rows average {a @ part.judge:.3g}, on all {omega @ part.judge:.3g}: not like a random "
-        "sample; give probability="
+        f"verdicts on labelled rows average {labelled:.3g}, on all {rows:.3g}: not like a random sample; give "
+        "probability="
     )
+
+
+def verdict_gap(part: JudgedRows) -> tuple[float, float, float]:
+    """Mean verdict of labelled rows, by the inverse of their chances, and of all rows; standard error of the gap."""
+    omega = np.full(len(part.judge), 1.0) if part.weight is None else part.weight
+    a = np.where(part.known, omega if part.probability is None else omega / part.probability, 0.0)
+    omega, a = omega / omega.sum(), a / a.sum()
+    labelled, rows = float(a @ part.judge), float(omega @ part.judge)
+    cluster = None if part.cluster is None else _dense([part.cluster])
+    error = float(np.sqrt(np.sum(sums(a * (part.judge - labelled) - omega * (part.judge - rows), cluster) ** 2)))
+    return labelled, rows, error

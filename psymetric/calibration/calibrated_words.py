@@ -9,18 +9,18 @@ import numpy as np
 
 from psymetric.data.messages import counted
 
-__all__ = ["sentence"]
+__all__ = ["claim"]
 
 _NAMES: Final[Mapping[str, str]] = {"mean": "mean", "difference": "difference", "win_rate": "win rate"}
 
 
-def sentence(row: Mapping[str, Any], estimand: str, level: float) -> str:
-    """What a row of `calibrated_estimate` says: the estimate, the judge's bias, what it was worth, what to do next."""
+def claim(row: Mapping[str, Any], estimand: str, level: float) -> tuple[str, str]:
+    """What a row of `calibrated_estimate` says: the estimate; the judge's bias, what it was worth, what to do next."""
     of = " in ".join(str(row[key]) for key in ("system", "by") if key in row)
     joint = " " if estimand == "difference" else " of "
     name = f"{_NAMES[estimand]}{joint}{of}" if of else _NAMES[estimand]
     if np.isnan(row["estimate"]):
-        return f"No {name}: {row['note']}."
+        return f"No {name}: {row['note']}.", ""
     places = _places(row["se"])
     number, lower, upper, judge, bias, people = (
         f"{row[key]:.{places}f}" for key in ("estimate", "lower", "upper", "judge_alone", "bias", "people_alone")
@@ -31,10 +31,13 @@ def sentence(row: Mapping[str, Any], estimand: str, level: float) -> str:
     n = int(row["n_labels"])
     said = (
         f"{name[0].upper()}{name[1:]}: {number} ({level:.0%} {lower} to {upper}), from {counted(n, 'label')} and "
-        f"{counted(int(row['n_judged']), 'verdict')}. The judge alone says {judge}, {off}. The labels alone say "
-        f"{people}; with the verdicts they are worth {row['effective_labels']:,.0f}. {_next(row)}"
+        f"{counted(int(row['n_judged']), 'verdict')}."
     )
-    return f"{said} Note: {row['note']}." if row["note"] else said
+    more = (
+        f"The judge alone says {judge}, {off}. The labels alone say {people}; with the verdicts they are worth "
+        f"{row['effective_labels']:,.0f}. {_next(row)}"
+    )
+    return said, f"{more} Note: {row['note']}." if row["note"] else more
 
 
 def _next(row: Mapping[str, Any]) -> str:

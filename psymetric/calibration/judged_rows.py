@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, final
@@ -15,7 +17,7 @@ from psymetric.data.columns import code_weights, pick_columns
 from psymetric.data.messages import counted, listing, row_error
 from psymetric.errors import DataError
 
-__all__ = ["Estimand", "JudgedRows", "label_numbers", "read_judged"]
+__all__ = ["Estimand", "JudgedRows", "label_numbers", "on_one_scale", "read_judged"]
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -56,6 +58,17 @@ class JudgedRows:
     def known(self) -> NDArray[np.bool_]:
         """Rows with a label, shape (R,)."""
         return np.isfinite(self.label)
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the rows in their order, as hex digits; does not depend on the names of columns."""
+        digest = hashlib.sha256(f"psymetric:{type(self).__name__}:1".encode())
+        digest.update(json.dumps(self.levels, sort_keys=True).encode())
+        arrays = {"judge": self.judge, "label": self.label, "weight": self.weight, "probability": self.probability}
+        for name, array in ({**arrays, "cluster": self.cluster} | dict(self.codes)).items():
+            if array is not None:
+                digest.update(name.encode() + b"\0" + array.astype("<f8").tobytes())
+        return digest.hexdigest()
 
     def take(self, rows: NDArray[np.bool_]) -> JudgedRows:
         """Some of the rows."""
@@ -194,6 +207,12 @@ def _two_values(judge: Array, label: Array, column: str, who: str) -> tuple[floa
     return float(both[0]), float(both[1])
 
 
+def on_one_scale(judge: Array, label: Array) -> bool:
+    """Whether the ranges of verdicts and labels, of any number each, are alike enough to compare their means."""
+    wide = float(np.ptp(judge)), float(np.ptp(label))
+    return min(wide) == 0 or 0.5 <= wide[0] / wide[1] <= 2
+
+
 def _notes(judge: Array, label: Array, columns: Mapping[str, str]) -> list[str]:
     notes: list[str] = []
     has, known = np.isfinite(judge), np.isfinite(label)
@@ -204,8 +223,7 @@ def _notes(judge: Array, label: Array, columns: Mapping[str, str]) -> list[str]:
             "harmless where verdicts fail at random, biased where they fail on hard rows."
         )
     ends = [(float(part.min()), float(part.max())) for part in (judge[has], label[known])]
-    wide = [high - low for low, high in ends]
-    if min(wide) > 0 and not 0.5 <= wide[0] / wide[1] <= 2:
+    if not on_one_scale(judge[has], label[known]):
         (one, two), (three, four) = ends
         notes.append(
             f"Verdicts go from {one:g} to {two:g} and labels from {three:g} to {four:g}: on two scales judge_alone and "

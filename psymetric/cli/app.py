@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from psymetric import __version__
+from psymetric.cli.calibrating import calibrate
 from psymetric.cli.fitting import fit, report
 from psymetric.cli.studies import collect, demo, plan, run, simulate
 from psymetric.core.programs import keep_programs
@@ -58,5 +59,5 @@ def main(
     """Measure with LLM judges: plan, ask, fit, report."""
 
 
-for _command in (demo, plan, collect, run, simulate, fit, report):
+for _command in (demo, plan, collect, run, simulate, fit, report, calibrate):
     app.command()(_command)

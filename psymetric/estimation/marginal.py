@@ -8,6 +8,7 @@ from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import eigh
 
 from psymetric.core.complete_sum import CompleteSum
 from psymetric.core.optimizers import NEARNESS, Maximum, ascend, polish
@@ -45,6 +46,8 @@ _SHRINKING, _SAMPLE_STEPS = 3.0, 12
 """These steps shrink about tenfold, or a little less; where they do not, the curvature of all is the shorter way."""
 _CLOSE = 2.1
 """A climb on a grid this much wider than the last one ends close enough to the top for Newton steps."""
+_SADDLE = 1e-9
+"""Negative curvature beyond this share of the largest is no rounding."""
 _SUSPICIOUS_SD = 0.1
 """Logits: an sd under this is checked for being on its way to zero."""
 
@@ -145,10 +148,33 @@ class Climb:
 
 
 def climb(problem: Problem, start: Vector, *, tolerance: float, max_iterations: int) -> Maximum[Information]:
-    """The mode over all parameters."""
+    """The mode over all parameters; not converged where the climb ends at a saddle that has no way up."""
     active = np.ones(len(start), bool)
-    near, evaluations = Climb(problem, start, active).ascend(max_iterations)
-    return Climb(problem, near, active).polish(tolerance, evaluations, max_iterations)
+
+    def reach(start: Vector) -> Maximum[Information]:
+        near, evaluations = Climb(problem, start, active).ascend(max_iterations)
+        return Climb(problem, near, active).polish(tolerance, evaluations, max_iterations)
+
+    found = reach(start)
+    # Between two mirrored modes a climb that starts in the middle stays there.
+    for side in _sides(found) if problem.prior and found.converged else ():
+        other = reach(side)
+        if other.converged and other.curvature.is_definite:
+            return other
+        found = replace(found, converged=False)
+    return found
+
+
+def _sides(found: Maximum[Information]) -> list[Vector]:
+    """Points on either side of a saddle, where its curvature is most negative; none of a mode."""
+    if found.curvature.is_definite or not np.isfinite(found.curvature.schur).all():
+        return []
+    values, vectors = eigh(found.curvature.schur)
+    if values[0] > -_SADDLE * values[-1]:
+        return []
+    step = np.zeros(len(found.point))
+    step[len(found.curvature.diagonal) :] = vectors[:, 0] / np.sqrt(-values[0])
+    return [found.point + step, found.point - step]
 
 
 def solve_marginal(

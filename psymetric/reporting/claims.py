@@ -30,6 +30,11 @@ class Claim:
     strength: Literal["firm", "open", "caution"]
     detail: str = ""
 
+    @property
+    def whole(self) -> str:
+        """The sentence and what bears on it."""
+        return f"{self.text} {self.detail}".strip()
+
 
 def claims_of(evidence: Evidence, rows: pd.DataFrame) -> list[Claim]:
     """The main claims: what came out, what cannot be told, what to be careful with.

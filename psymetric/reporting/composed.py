@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, final
@@ -13,13 +12,12 @@ from psymetric.reporting.claims import Claim
 from psymetric.reporting.fitted import Fitted
 from psymetric.reporting.page import Page
 from psymetric.reporting.rounding import plain
-from psymetric.reporting.tables import Show, csv_text, data_link, json_rows, make_table, strict
-from psymetric.reporting.views import Block, Figure, Heading, KeyFigure, Link, Section, Table, Text
+from psymetric.reporting.tables import Show, csv_text, file_links, json_rows, json_text, make_table, strict
+from psymetric.reporting.views import Block, Figure, Heading, KeyFigure, Section, Table, Text
 from psymetric.reporting.wording import numbered
 
 __all__ = ["Composed", "about_study", "assemble", "extra_section"]
 
-_LARGEST_LINK: Final = 500_000
 _SAID: Final = ("no response", "never used", "The rows with ", "no gold labels: ", "less often than chance")
 """Of notes: what claims and sections say anyway."""
 
@@ -81,7 +79,13 @@ def assemble(
         measures=measures,
         key_figures=key_figures,
         sections=sections,
-        downloads=_downloads(frames["scores"], facets, record),
+        downloads=file_links(
+            {
+                "scores.csv": csv_text(frames["scores"]),
+                "facets.csv": csv_text(facets),
+                "fit.json": json_text(record),
+            }
+        ),
         footer=f"Fitted {fit.provenance.created} with psymetric {fit.provenance.versions.get('psymetric', '')}. "
         f"Data {fit.table_hash[:12]}.",
     )
@@ -95,18 +99,6 @@ def _cautions(parts: Sequence[Fitted]) -> tuple[str, ...]:
     shown = [plain(note, 320) for note in kept[:2]]
     more = len(kept) - len(shown)
     return (*shown, *([f"{numbered(more, 'further note')} in the appendix."] if more > 0 else []))
-
-
-def _downloads(scores: pd.DataFrame, facets: pd.DataFrame, record: Mapping[str, Any]) -> tuple[Link, ...]:
-    """The files of `Report.save` inside the page too, where they are small enough."""
-    texts = {
-        "scores.csv": (csv_text(scores), "text/csv"),
-        "facets.csv": (csv_text(facets), "text/csv"),
-        "fit.json": (json.dumps(record, ensure_ascii=False, allow_nan=False), "application/json"),
-    }
-    return tuple(
-        data_link(name, text, media, name) for name, (text, media) in texts.items() if len(text) <= _LARGEST_LINK
-    )
 
 
 def about_study(study: object, plan: object) -> dict[str, Any]:

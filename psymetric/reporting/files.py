@@ -2,38 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
 
 from psymetric.errors import DataError
-from psymetric.reporting.tables import csv_text
 
 __all__ = ["save_all"]
 
 
-def save_all(page: str, scores: pd.DataFrame, facets: pd.DataFrame, record: Mapping[str, Any], path: Path) -> Path:
-    """Write the page `path` (or into a folder) and its three files beside it; each whole or not at all.
+def save_all(page: str, beside: Mapping[str, str], path: Path, *, name: str = "report.html") -> Path:
+    """Write the page `path` (or into a folder, as `name`) and the texts beside it by name; each whole or not at all.
 
     Raises:
         DataError: The name is not one of a page, or a file cannot be written.
     """
     if path.suffix == "" or path.is_dir():
-        path = path / "report.html"
+        path = path / name
     if path.suffix.lower() not in (".html", ".htm"):
         raise DataError(f"report: {path.name!r} is not the name of a page; end it in .html, or give a folder")
-    texts = {
-        path.with_name("scores.csv"): csv_text(scores),
-        path.with_name("facets.csv"): csv_text(facets),
-        path.with_name("fit.json"): json.dumps(record, ensure_ascii=False, allow_nan=False, indent=1),
-        path: page,
-    }
-    for target, text in texts.items():
+    for target, text in {**{path.with_name(name): text for name, text in beside.items()}, path: page}.items():
         _write(target, text)
     return path
 

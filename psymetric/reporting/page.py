@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -15,7 +16,7 @@ from markupsafe import Markup
 from psymetric.reporting.claims import Claim
 from psymetric.reporting.views import Figure, KeyFigure, Link, Section
 
-__all__ = ["Page", "render"]
+__all__ = ["Page", "in_short", "render"]
 
 _FOLDER = "templates"
 
@@ -84,3 +85,9 @@ def render(page: Page) -> str:
 def _trusted(svg: str) -> Markup:
     """A figure: matplotlib has escaped the labels in it."""
     return Markup(svg)  # noqa: S704
+
+
+def in_short(title: str, claims: Sequence[str]) -> str:
+    """Title and claims, for a notebook."""
+    listed = "".join(f"<li>{html.escape(claim)}</li>" for claim in claims)
+    return f"<b>{html.escape(title)}</b><ul>{listed}</ul>"

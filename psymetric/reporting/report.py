@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,10 +26,11 @@ from psymetric.reporting.evidence import Evidence, Part, read_parts
 from psymetric.reporting.files import save_all
 from psymetric.reporting.fitted import Table
 from psymetric.reporting.missing import response_rows
-from psymetric.reporting.page import render
+from psymetric.reporting.page import in_short, render
 from psymetric.reporting.section_truth import check_truth
 from psymetric.reporting.simplex_evidence import read_simplex
 from psymetric.reporting.simplex_page import compose_simplex
+from psymetric.reporting.tables import csv_text, json_text
 from psymetric.reporting.truth_evidence import TruthEvidence, refuse_scale
 from psymetric.reporting.truth_page import compose_truth
 from psymetric.sensitivity.identified import IdentifiedSet
@@ -74,14 +74,14 @@ class Report:
         Raises:
             DataError: A file cannot be written.
         """
-        return save_all(self.html, self.scores, self.facets, self.record, Path(path))
+        beside = {"scores.csv": csv_text(self.scores), "facets.csv": csv_text(self.facets)}
+        return save_all(self.html, beside | {"fit.json": json_text(self.record, indent=1)}, Path(path))
 
     def __repr__(self) -> str:
         return f"Report({self.title!r}, {len(self.html) / 1e6:.1f} MB)"
 
     def _repr_html_(self) -> str:
-        listed = "".join(f"<li>{html.escape(claim)}</li>" for claim in self.claims)
-        return f"<b>{html.escape(self.title)}</b><ul>{listed}</ul>"
+        return in_short(self.title, self.claims)
 
 
 def report(
@@ -166,7 +166,7 @@ def _finished(composed: Composed) -> Report:
         composed.scores,
         composed.facets,
         composed.record,
-        tuple(f"{claim.text} {claim.detail}".strip() for claim in composed.page.claims),
+        tuple(claim.whole for claim in composed.page.claims),
     )
 
 

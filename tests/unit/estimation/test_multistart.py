@@ -126,3 +126,14 @@ def test_climbs_that_fail_do_not_count(table) -> None:
 def test_starts_are_counted_from_one(engine) -> None:
     with pytest.raises(DataError, match=r"\(starts=0\) must be a whole number of climbs, 1 or more"):
         engine(starts=0)
+
+
+def test_a_climb_leaves_a_saddle():
+    """Priors alike on all labels put the start between two mirrored modes: a judge with and without a middle."""
+    shares = {"A": (0.32, 0.39, 0.29), "B": (0.38, 0.25, 0.37)}
+    rows = [(name, "j", k, 10_000 * share) for name, own in shares.items() for k, share in enumerate(own)]
+    frame = pd.DataFrame(rows, columns=["candidate", "judge", "label", "n"])
+    table = ps.ResponseTable.from_frame(frame, response="label", subject="candidate", facets="judge", weight="n")
+    fit = ps.fit(ps.SimplexJudge(), table, engine=ps.MAP())
+    assert fit.status.converged
+    assert np.isfinite(fit.estimates("prevalence")["se"]).all()

@@ -146,7 +146,7 @@ def test_scores_are_those_of_the_public_functions(three) -> None:
     [
         ([0.99, 0.10], "no", "the order flips with the judge prior (probability that the first is above: .10", "open"),
         ([0.99, 0.97], "sign", "so it is under each of 2 priors tried.", "firm"),
-        ([0.99, 0.70], "sign", "under this prior, but over the priors tried it goes from .70 to .99", "open"),
+        ([0.99, 0.70], "sign", "under this prior, but over the priors tried it goes from .70 to over .99", "open"),
     ],
 )
 def test_other_priors_decide_what_is_claimed(
