@@ -18,7 +18,8 @@ from psymetric.estimation.diagnosis import diagnose
 from psymetric.models.base import Table
 from psymetric.models.simplex_judge import SimplexJudge
 from psymetric.sensitivity.prior_density import grid_problem, stacked_spaces
-from psymetric.sensitivity.prior_sampler import Chains, sample_cells, start_of
+from psymetric.sensitivity.prior_sampler import Chains, sample_cells
+from psymetric.sensitivity.prior_whitening import whitening
 
 __all__ = ["Cell", "Sampling", "prior_cells", "sampled"]
 
@@ -84,21 +85,17 @@ def sampled(
 
     Cells with and without candidate effects have posteriors of other sizes, and a program each.
     """
-    cells: dict[int, Cell] = {}
-    for kind in (False, True):
-        chosen = [at for at, model in enumerate(models) if bool(model.candidate_sd) is kind]
-        cells |= _of_kind(models, chosen, table, values, shares, how, progress)
-        failed = [at for at in chosen if not cells[at].usable]
-        if failed:
-            if progress is not None:
-                progress(f"{counted(len(failed), 'prior')} again, with longer steps")
-            longer = replace(how, steps=_LONGER * how.steps)
-            again = _of_kind(models, failed, table, values, shares, longer, progress)
-            cells |= {at: cell for at, cell in again.items() if cell.ess > cells[at].ess}
+    cells = _sampled(models, [*range(len(models))], table, values, shares, how, progress)
+    failed = [at for at, cell in cells.items() if not cell.usable]
+    if failed:
+        if progress is not None:
+            progress(f"{counted(len(failed), 'prior')} again, with longer steps")
+        again = _sampled(models, failed, table, values, shares, replace(how, steps=_LONGER * how.steps), progress)
+        cells |= {at: cell for at, cell in again.items() if cell.ess > cells[at].ess}
     return [cells[at] for at in range(len(models))]
 
 
-def _of_kind(
+def _sampled(
     models: list[SimplexJudge],
     chosen: list[int],
     table: Table,
@@ -107,32 +104,37 @@ def _of_kind(
     how: Sampling,
     progress: Progress | None,
 ) -> dict[int, Cell]:
-    """Sample cells of one size, some at a time and all by one program."""
-    if not chosen:
-        return {}
-    together = min(_TOGETHER, len(chosen))
-    parts = [chosen[first : first + together] for first in range(0, len(chosen), together)]
+    """Sample some cells, those of one size a few at a time and all by one program."""
+    kinds = [_parts([at for at in chosen if bool(models[at].candidate_sd) is kind]) for kind in (True, False)]
+    # Taken in turns, so that the two programs are compiled side by side.
+    parts = [part for turn in itertools.zip_longest(*kinds) for part in turn if part is not None]
     found: dict[int, Cell] = {}
 
     def run(part: list[int]) -> list[Cell]:
-        # The last part is filled up, so that it has the shape that is compiled.
-        filled = [models[at] for at in (part * together)[:together]]
         with double_precision():
-            return _sample_part(filled, table, values, shares, how)[: len(part)]
+            return _sample_part([models[at] for at in part], table, values, shares, how)
 
     with ThreadPoolExecutor(_WORKERS) as pool:
         for part, cells in zip(parts, pool.map(run, parts), strict=True):
+            # The last part is filled up, and what fills it is found twice.
             found |= dict(zip(part, cells, strict=True))
             if progress is not None:
                 progress(f"{len(found)} of {counted(len(chosen), 'prior')} sampled")
     return found
 
 
+def _parts(chosen: list[int]) -> list[list[int]]:
+    """As few parts of one length as hold all; the last is filled up, so that it has the shape that is compiled."""
+    n_parts = -(-len(chosen) // _TOGETHER)
+    length = -(-len(chosen) // max(n_parts, 1))
+    return [(chosen[first : first + length] * length)[:length] for first in range(0, len(chosen), max(length, 1))]
+
+
 def _sample_part(models: list[SimplexJudge], table: Table, values: Array, shares: Array, how: Sampling) -> list[Cell]:
     problem = grid_problem(models[0], table)
     spaces = stacked_spaces(models, table)
     own = [jax.tree.map(lambda leaf, at=at: leaf[at], spaces) for at in range(len(models))]
-    starts = [start_of(replace(problem, space=jax.device_put(space))) for space in own]
+    starts = [whitening(replace(problem, space=jax.device_put(space))) for space in own]
     chains = sample_cells(
         problem,
         spaces,
